@@ -1,0 +1,33 @@
+"""Training recipes by name: each module offers ``train(config: TrainingConfig) -> None``.
+
+The modules are named here and imported only when asked for, so that listing the recipes costs nothing.
+This file knows nothing about what a recipe trains.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from vitron_agent.training.loop import TrainingConfig
+
+RECIPES: dict[str, str] = {
+    "gligen-autoencoder": "vitron_agent.training.gligen_autoencoder",
+    "gligen": "vitron_agent.training.gligen",
+    "gligen-inpaint": "vitron_agent.training.gligen_inpaint",
+}
+
+
+def load_recipe(name: str) -> Callable[[TrainingConfig], None]:
+    """Return the ``train`` function of the recipe called ``name``.
+
+    Raises:
+        KeyError: No recipe has this name; the message lists the ones there are.
+    """
+    if name not in RECIPES:
+        raise KeyError(f"no training recipe named {name!r}; choose one of {', '.join(sorted(RECIPES))}")
+    train: Callable[[TrainingConfig], None] = importlib.import_module(RECIPES[name]).train
+    return train
+
+
+__all__ = ["RECIPES", "TrainingConfig", "load_recipe"]

@@ -1,0 +1,250 @@
+"""What every training recipe shares: settings, clock, moving average, checkpoint, log line.
+
+A recipe draws its randomness from `step_generator(seed, step)`, so a resumed run sees the same data as one that was never
+stopped. This file does not know what is trained, on which data, or where the finished weights go.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings every recipe understands."""
+
+    out: Path  # folder the finished weights are exported to
+    run: Path  # folder of this run: checkpoint.safetensors, log.txt, sample pictures
+    minutes: float = 60.0  # planned length; the learning rate decays towards it
+    steps: int | None = None  # planned length in optimiser steps; wins over minutes when given
+    device: str = "cpu"
+    resume: bool = False  # go on from run/checkpoint.safetensors when it is there
+    seed: int = 0
+    threads: int = 1  # CPU threads of torch
+    export_minutes: float = 5.0  # how often weights are exported and the checkpoint written
+    options: Mapping[str, str] = field(default_factory=dict)  # recipe's own settings, name -> text
+
+    def option(self, name: str, default: float) -> float:
+        """Return the recipe's own number ``name``, or ``default``."""
+        return float(self.options.get(name, default))
+
+
+def config_from_arguments(name: str, out: Path, arguments: list[str] | None = None) -> TrainingConfig:
+    """Read a recipe's command line; ``name`` gives the run folder ``runs/<name>``, ``out`` the default export folder."""
+    parser = argparse.ArgumentParser(prog=f"python -m vitron_agent.training.{name}")
+    parser.add_argument("--out", type=Path, default=out)
+    parser.add_argument("--run", type=Path, default=Path("runs") / name)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--export-minutes", type=float, default=5.0)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a recipe's own setting")
+    values = vars(parser.parse_args(arguments))
+    values["options"] = dict(pair.split("=", 1) for pair in values.pop("set"))
+    return TrainingConfig(**values)
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """Return the CPU random generator of one step (a function of seed and step alone)."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + step) % (2**63))
+
+
+def warm_cosine(fraction: float, warm: float = 0.03, floor: float = 0.02) -> float:
+    """Return the learning-rate factor at ``fraction`` in [0, 1] of the run: linear warm-up, then cosine to ``floor``."""
+    if fraction < warm:
+        return max(fraction / warm, 0.01)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min((fraction - warm) / (1 - warm), 1.0)))
+
+
+class Ema:
+    """Exponential moving average of a module's floating-point state; `swap` exchanges it with the live weights."""
+
+    def __init__(self, module: nn.Module, decay: float = 0.999) -> None:
+        """Start from the module's present weights."""
+        self.module = module
+        self.decay = decay
+        self.updates = 0
+        self.shadow = {k: v.detach().clone() for k, v in module.state_dict().items() if v.is_floating_point()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take one step towards the live weights; young averages follow faster."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        live = self.module.state_dict()
+        names = list(self.shadow)
+        torch._foreach_lerp_([self.shadow[k] for k in names], [live[k] for k in names], 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange average and live weights in place (call twice to return)."""
+        live = self.module.state_dict()
+        for name, average in self.shadow.items():
+            kept = live[name].clone()
+            live[name].copy_(average)
+            average.copy_(kept)
+
+
+class Run:
+    """Clock, checkpoint and log of one training run."""
+
+    def __init__(self, config: TrainingConfig, models: dict[str, nn.Module], optimiser: torch.optim.Optimizer,
+                 emas: dict[str, Ema]) -> None:
+        """Remember the parts and, with ``config.resume``, load the last checkpoint into them."""
+        torch.set_num_threads(config.threads)
+        self.config, self.models, self.optimiser, self.emas = config, models, optimiser, emas
+        self.step = 0
+        self.samples = 0
+        self.before = 0.0  # seconds spent by earlier processes of this run
+        self.path = config.run / "checkpoint.safetensors"
+        config.run.mkdir(parents=True, exist_ok=True)
+        self.base_rates = [group["lr"] for group in optimiser.param_groups]
+        if config.resume and self.path.exists():
+            self._load()
+        self.start = self.last_save = time.monotonic()
+        self._rate_mark = (self.start, self.samples)
+        self._losses: dict[str, list[float]] = {}
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training, those before a resume included."""
+        return self.before + time.monotonic() - self.start
+
+    @property
+    def fraction(self) -> float:
+        """Share of the planned run that is done, 0 to 1."""
+        if self.config.steps is not None:
+            return min(self.step / max(self.config.steps, 1), 1.0)
+        return min(self.elapsed / max(self.config.minutes * 60, 1e-6), 1.0)
+
+    @property
+    def done(self) -> bool:
+        """Whether the planned length is reached."""
+        return self.fraction >= 1.0
+
+    def advance(self, loss: Tensor, samples: int, parts: Mapping[str, float] | None = None, clip: float = 1.0,
+                factor: float | None = None) -> None:
+        """Back-propagate ``loss``, take one optimiser step, update the averages, count ``samples``."""
+        factor = warm_cosine(self.fraction) if factor is None else factor
+        for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
+            group["lr"] = base * factor
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for g in self.optimiser.param_groups for p in g["params"]], clip)
+        self.optimiser.step()
+        for ema in self.emas.values():
+            ema.update()
+        self.step += 1
+        self.samples += samples
+        for name, value in {"loss": float(loss.detach()), **(parts or {})}.items():
+            self._losses.setdefault(name, []).append(value)
+
+    def log(self, every: int = 50, note: str = "") -> None:
+        """Every ``every`` steps print step, mean losses, samples/s and ETA, and append the line to log.txt."""
+        if self.step % every:
+            return
+        now = time.monotonic()
+        rate = (self.samples - self._rate_mark[1]) / max(now - self._rate_mark[0], 1e-6)
+        self._rate_mark = (now, self.samples)
+        eta = self.elapsed * (1 - self.fraction) / max(self.fraction, 1e-6)
+        means = " ".join(f"{k} {sum(v) / len(v):.5f}" for k, v in self._losses.items())
+        self._losses.clear()
+        self.write(f"step {self.step} {means} lr {self.optimiser.param_groups[0]['lr']:.2e} {rate:.1f} samples/s "
+                   f"elapsed {self.elapsed / 60:.1f} min ETA {eta / 60:.1f} min {note}".rstrip())
+
+    def write(self, line: str) -> None:
+        """Print one line to stderr and append it to log.txt."""
+        stamped = f"{time.strftime('%H:%M:%S')} {line}"
+        print(stamped, file=sys.stderr, flush=True)
+        with (self.config.run / "log.txt").open("a") as log:
+            log.write(stamped + "\n")
+
+    def due(self) -> bool:
+        """Whether it is time to export and save (every ``export_minutes``); resets the clock when it is."""
+        if time.monotonic() - self.last_save < self.config.export_minutes * 60:
+            return False
+        self.last_save = time.monotonic()
+        return True
+
+    def save(self) -> None:
+        """Write models, averages, optimiser and counters to one file, atomically."""
+        tensors: dict[str, Tensor] = {}
+        for name, model in self.models.items():
+            tensors |= {f"model/{name}/{k}": v for k, v in model.state_dict().items()}
+        for name, ema in self.emas.items():
+            tensors |= {f"ema/{name}/{k}": v for k, v in ema.shadow.items()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{index}/{k}": torch.as_tensor(v) for k, v in state.items()}
+        counters = {"step": self.step, "samples": self.samples, "elapsed": self.elapsed,
+                    "updates": {name: ema.updates for name, ema in self.emas.items()}}
+        # clone: tied weights share memory, which safetensors refuses
+        tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        save_file(tensors, temporary, metadata={"counters": json.dumps(counters)})
+        os.replace(temporary, self.path)
+
+    def _load(self) -> None:
+        with safe_open(self.path, framework="pt") as file:
+            counters = json.loads(file.metadata()["counters"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
+        for name, model in self.models.items():
+            model.load_state_dict(_below(tensors, f"model/{name}/"))
+        for name, ema in self.emas.items():
+            for key, value in _below(tensors, f"ema/{name}/").items():
+                ema.shadow[key].copy_(value)
+            ema.updates = counters["updates"][name]
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _below(tensors, "optimiser/").items():
+            index, slot = key.split("/", 1)
+            state.setdefault(int(index), {})[slot] = value
+        self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.step, self.samples, self.before = counters["step"], counters["samples"], counters["elapsed"]
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the entries under ``prefix`` with the prefix taken off."""
+    return {key[len(prefix):]: value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def half_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies of ``tensors`` in fp16 (floating ones) for shipping."""
+    return {k: (v.detach().cpu().half() if v.is_floating_point() else v.detach().cpu()).contiguous().clone()
+            for k, v in tensors.items()}
+
+
+def replace_folder_files(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a scratch folder beside ``folder``, then move its files in one by one (each atomically).
+
+    Readers of ``folder`` never see a half-written file.
+    """
+    scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
+    scratch.mkdir(parents=True, exist_ok=True)
+    write(scratch)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in _files(scratch):
+        target = folder / path.relative_to(scratch)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+    for path in sorted(scratch.rglob("*"), reverse=True):
+        path.rmdir()
+    scratch.rmdir()
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
