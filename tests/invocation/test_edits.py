@@ -1,0 +1,43 @@
+"""Edit commands: the four canonical forms, and as people write them."""
+
+import pytest
+
+from vitron_agent.errors import InvocationError
+from vitron_agent.invocation import parse_edit
+
+
+@pytest.mark.parametrize(
+    ("command", "operation", "target", "new"),
+    [
+        ("replace the red circle with a blue circle", "replace", "red circle", "blue circle"),
+        ("remove the small star", "remove", "small star", None),
+        ("add a green square", "add", None, "green square"),
+        ("change the background to navy", "background", None, "navy"),
+        ("Please remove the dog.", "remove", "dog", None),
+        ("delete that cat, please", "remove", "cat", None),
+        ("get rid of the blue square on the left", "remove", "blue square on the left", None),
+        ("put a hat on the marked dog", "add", None, "hat on the marked dog"),
+        ("insert an orange star in the top left corner", "add", None, "orange star in the top left corner"),
+        ("swap the motorcycle for a bicycle", "replace", "motorcycle", "bicycle"),
+        ("turn the circle into a square", "replace", "circle", "square"),
+        ("change the cat to a dog", "replace", "cat", "dog"),
+        ("the red circle -> a blue square", "replace", "red circle", "blue square"),
+        ("paint the red circle blue", "replace", "red circle", "blue circle"),
+        ("make the small star bigger", "replace", "small star", "bigger star"),
+        ("make the background pink", "background", None, "pink"),
+        ("replace the background with sand", "background", None, "sand"),
+        ("background: sky", "background", None, "sky"),
+        ("replace the background circle with a square", "replace", "background circle", "square"),
+        ("REPLACE  the\nred circle WITH a Blue circle!", "replace", "red circle", "Blue circle"),
+    ],
+)
+def test_commands_are_taken_apart(command: str, operation: str, target: str | None, new: str | None) -> None:
+    edit = parse_edit(command)
+    assert (edit.operation, edit.target, edit.new) == (operation, target, new)
+
+
+@pytest.mark.parametrize("command", ["", "hello", "remove", "make it nice and shiny, will you?", "x" * 10_000])
+def test_anything_else_is_named(command: str) -> None:
+    with pytest.raises(InvocationError, match="replace the OLD with a NEW") as caught:
+        parse_edit(command)
+    assert len(str(caught.value)) < 300

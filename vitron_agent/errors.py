@@ -1,0 +1,99 @@
+"""Everything that can go wrong, as one small tree.
+
+    VitronError
+    ├── RetryableError        the planner may try again with other words
+    │   ├── InvocationError       the call it wrote cannot be understood
+    │   ├── MissingInputError     the call needs a picture, video or region that is not there
+    │   └── NothingFoundError     the specialist ran and found nothing that matches
+    └── FinalError            trying again would not help; the turn ends with this text
+        ├── InputError            what the user gave is no good (the command line exits with 2)
+        ├── CheckpointError       weights are missing, damaged or of another shape
+        ├── StorageError          the media store is unreadable, full or damaged
+        └── Cancelled             somebody asked to stop
+
+Every message is one line that names the bad value and the remedy. This file knows no other part of the library.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = [
+    "Cancelled",
+    "CheckpointError",
+    "FinalError",
+    "InputError",
+    "InvocationError",
+    "MissingInputError",
+    "NothingFoundError",
+    "RetryableError",
+    "StorageError",
+    "VitronError",
+    "first_message",
+    "quoted",
+]
+
+
+class VitronError(Exception):
+    """Root of the tree: catch this to catch everything the library raises on purpose."""
+
+
+class RetryableError(VitronError):
+    """The planner may try again: the text goes back to it as the result of its call."""
+
+
+class InvocationError(RetryableError):
+    """A call was written that cannot be understood.
+
+    Attributes:
+        source: the call as it was written, so that nothing of the reply is lost.
+        region: the box that could be read from the broken call, (x1, y1, x2, y2) in [0, 1], or None.
+    """
+
+    def __init__(
+        self, message: str, *, source: str = "", region: tuple[float, float, float, float] | None = None
+    ) -> None:
+        """Keep the message and what could be saved of the call."""
+        super().__init__(message)
+        self.source = source
+        self.region = region
+
+
+class MissingInputError(RetryableError):
+    """A call needs a picture, a video or a region that the conversation does not have."""
+
+
+class NothingFoundError(RetryableError):
+    """A specialist ran well, and nothing in the picture matches what was asked."""
+
+
+class FinalError(VitronError):
+    """Trying again would not help: the turn ends, and this text is what the user reads."""
+
+
+class InputError(FinalError):
+    """What the user gave cannot be used: a file, a region, an option."""
+
+
+class CheckpointError(FinalError):
+    """Weights are missing, damaged, or belong to another architecture."""
+
+
+class StorageError(FinalError):
+    """The media store cannot be read or written, or what it holds is damaged."""
+
+
+class Cancelled(FinalError):
+    """Somebody asked to stop, and the work stopped."""
+
+
+def quoted(text: str, limit: int = 80) -> str:
+    """Quote a bad value for an error: on one line, at most `limit` characters of it."""
+    text = " ".join(text[: 10 * limit].split())
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def first_message(error: "ValidationError") -> str:
+    """The first of pydantic's complaints, on one line and without decoration."""
+    return str(error.errors()[0]["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,30 @@
+"""Pictures, videos, masks and regions: values, handles, files and the store that keeps them."""
+
+from vitron_agent.media.geometry import Box, Point
+from vitron_agent.media.images import MAX_PIXELS, MAX_SIDE, decode_image, decode_png, encode_png, load_image
+from vitron_agent.media.refs import MediaKind, MediaRef
+from vitron_agent.media.regions import CLICK_RADIUS, SCRIBBLE_RADIUS, Region, RegionKind
+from vitron_agent.media.store import MediaStore
+from vitron_agent.media.videos import MAX_FRAMES, decode_mp4, encode_mp4, load_video
+
+__all__ = [
+    "CLICK_RADIUS",
+    "MAX_FRAMES",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "SCRIBBLE_RADIUS",
+    "Box",
+    "MediaKind",
+    "MediaRef",
+    "MediaStore",
+    "Point",
+    "Region",
+    "RegionKind",
+    "decode_image",
+    "decode_mp4",
+    "decode_png",
+    "encode_mp4",
+    "encode_png",
+    "load_image",
+    "load_video",
+]

@@ -1,0 +1,258 @@
+"""The media store: pixels and other bytes under the digest of what they are, in a folder or at any fsspec URL.
+
+A thing lies at `<first 2 hex digits>/<64 hex digits>.<suffix>`, and beside it `<64 hex digits>.ref.json` says what it
+is. The small file is written last: what has one is whole. Every read checks the digest, so a damaged file is never
+shown to anybody. This file does not know conversations, and forgets nothing: removal is the user's.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import ValidationError
+from torch import Tensor
+
+from vitron_agent.errors import InputError, StorageError, quoted
+from vitron_agent.media.images import decode_png, encode_png
+from vitron_agent.media.refs import MediaKind, MediaRef, handle_digest
+from vitron_agent.media.videos import decode_mp4, encode_mp4
+
+Facts = Mapping[str, str | int | float]
+
+_SUFFIX = re.compile(r"[a-z0-9]{1,16}")
+
+
+class MediaStore:
+    """Content-addressed bytes in one folder.
+
+    Safe for several threads and processes at once: a handle's bytes never change, and files appear whole.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        """Open a store; its folder is made on the first write.
+
+        Args:
+            url: a path, or any URL that fsspec knows, such as `memory://media` or `s3://bucket/media`.
+
+        Raises:
+            StorageError: no such protocol, or its driver is not installed.
+        """
+        try:
+            self._fs, root = fsspec.core.url_to_fs(os.fspath(url))
+        except (ImportError, ValueError) as error:
+            raise StorageError(f"media store {str(url)!r} cannot be opened: {error}") from None
+        self._root = root.rstrip("/")
+
+    def put_image(self, image: Tensor) -> MediaRef:
+        """Store a picture, uint8 (3, H, W) RGB, without loss.
+
+        Raises:
+            ValueError: another shape or type.
+            StorageError: the store cannot be written.
+        """
+        return self._put_still(image, MediaKind.IMAGE, 3)
+
+    def get_image(self, ref: MediaRef | str) -> Tensor:
+        """Read a picture: uint8 (3, H, W) RGB.
+
+        Raises:
+            StorageError: unknown handle, not a picture, or damaged.
+        """
+        return self._get_still(ref, MediaKind.IMAGE)
+
+    def put_mask(self, mask: Tensor) -> MediaRef:
+        """Store a mask, bool (H, W).
+
+        Raises:
+            ValueError: another shape or type.
+            StorageError: the store cannot be written.
+        """
+        return self._put_still(mask, MediaKind.MASK, 2)
+
+    def get_mask(self, ref: MediaRef | str) -> Tensor:
+        """Read a mask: bool (H, W).
+
+        Raises:
+            StorageError: unknown handle, not a mask, or damaged.
+        """
+        return self._get_still(ref, MediaKind.MASK)
+
+    def put_video(self, frames: Tensor, fps: float) -> MediaRef:
+        """Store frames, uint8 (T, 3, H, W) RGB, as H.264 (a little loss) at `fps` frames per second.
+
+        Raises:
+            ValueError: another shape or type, no frames, or a rate that is not above 0.
+            StorageError: the store cannot be written.
+        """
+        data = encode_mp4(frames, fps)
+        count, _, height, width = frames.shape
+        facts = {"width": width, "height": height, "frames": count, "fps": fps}
+        return self._put_media(data, "mp4", MediaKind.VIDEO, facts)
+
+    def get_video(self, ref: MediaRef | str) -> tuple[Tensor, float]:
+        """Read a video: frames, uint8 (T, 3, H, W) RGB, and frames per second.
+
+        Raises:
+            StorageError: unknown handle, not a video, or damaged.
+        """
+        known, data = self._read_media(ref, MediaKind.VIDEO)
+        try:
+            frames, _ = decode_mp4(data)
+        except InputError:
+            raise _damaged(known.uri) from None
+        return frames[:, :, : known.height, : known.width], float(known.fps or 0)  # without the even sides' padding
+
+    def put_bytes(self, data: bytes, suffix: str) -> str:
+        """Store bytes that are no media, such as signals, and return their handle.
+
+        Raises:
+            ValueError: the suffix is not 1 to 16 lower-case letters and digits.
+            StorageError: the store cannot be written.
+        """
+        if _SUFFIX.fullmatch(suffix) is None:
+            raise ValueError(f"suffix {suffix!r} must be 1 to 16 lower-case letters and digits")
+        facts: Facts = {"suffix": suffix}
+        uri = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        with contextlib.suppress(StorageError):
+            facts = self._facts(uri)  # known already, perhaps as media: it stays what it is
+        return self._put(data, facts)
+
+    def get_bytes(self, uri: str) -> bytes:
+        """Read the stored bytes of any handle, digest checked.
+
+        Raises:
+            StorageError: unknown handle, or damaged.
+        """
+        return self._read(uri)[1]
+
+    def ref(self, uri: str) -> MediaRef:
+        """Look up what a handle stands for.
+
+        Raises:
+            StorageError: unknown handle, damaged, or no media.
+        """
+        facts = self._facts(uri)
+        if "kind" not in facts:
+            raise StorageError(f"{uri} holds {facts.get('suffix')} data: it is no picture, mask or video")
+        try:
+            return MediaRef.model_validate({"uri": uri, **{key: facts[key] for key in facts if key != "suffix"}})
+        except ValidationError:
+            raise _damaged(uri) from None
+
+    def export(self, ref: MediaRef | str, path: str | Path) -> Path:
+        """Write media to a file of the user's: PNG for pictures and masks (0 and 255), MP4 for videos.
+
+        Raises:
+            InputError: the file cannot be written.
+            StorageError: unknown handle, or damaged.
+        """
+        data = self.get_bytes(_uri(ref))
+        path = Path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_file(str(path), data)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "no such name is possible"
+            raise InputError(f"{quoted(str(path), 300)} cannot be written ({reason}): choose another folder") from None
+        return path
+
+    def _put_still(self, pixels: Tensor, kind: MediaKind, ndim: int) -> MediaRef:
+        if pixels.ndim != ndim:
+            raise ValueError(f"a {kind.value} has {ndim} dimensions, got {pixels.dtype} {tuple(pixels.shape)}")
+        height, width = pixels.shape[-2:]
+        return self._put_media(encode_png(pixels), "png", kind, {"width": width, "height": height})
+
+    def _get_still(self, ref: MediaRef | str, kind: MediaKind) -> Tensor:
+        known, data = self._read_media(ref, kind)
+        try:
+            pixels = decode_png(data)
+        except InputError:
+            raise _damaged(known.uri) from None
+        if tuple(pixels.shape[-2:]) != (known.height, known.width):
+            raise _damaged(known.uri)
+        return pixels
+
+    def _put_media(self, data: bytes, suffix: str, kind: MediaKind, facts: Facts) -> MediaRef:
+        uri = self._put(data, {"suffix": suffix, "kind": kind.value, **facts})
+        return MediaRef.model_validate({"uri": uri, "kind": kind, **facts})
+
+    def _read_media(self, ref: MediaRef | str, kind: MediaKind) -> tuple[MediaRef, bytes]:
+        uri = _uri(ref)
+        known = self.ref(uri)
+        if known.kind is not kind:
+            raise StorageError(f"{uri} is of kind {known.kind.value}, not {kind.value}: give another handle")
+        return known, self.get_bytes(uri)
+
+    def _put(self, data: bytes, facts: Facts) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        stem = f"{self._root}/{digest[:2]}/{digest}"
+        self._write(f"{stem}.{facts['suffix']}", data)  # also where it exists: a damaged copy heals
+        self._write(f"{stem}.ref.json", json.dumps(dict(facts)).encode())
+        return f"sha256:{digest}"
+
+    def _write(self, path: str, data: bytes) -> None:
+        try:
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if isinstance(self._fs, LocalFileSystem):
+                _write_file(path, data)
+            else:
+                self._fs.pipe_file(path, data)  # object stores show a file only when it is whole
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise StorageError(f"media store {self._root} cannot be written ({reason}): free or move it") from None
+
+    def _facts(self, uri: str) -> Facts:
+        digest = handle_digest(uri)
+        try:
+            facts = json.loads(self._fs.cat_file(f"{self._root}/{digest[:2]}/{digest}.ref.json"))
+        except FileNotFoundError:
+            raise StorageError(f"{uri} is not in the media store {self._root}: make it again") from None
+        except ValueError:
+            raise _damaged(uri) from None
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise StorageError(f"media store {self._root} cannot be read ({reason}): check its permissions") from None
+        if not isinstance(facts, dict) or _SUFFIX.fullmatch(str(facts.get("suffix"))) is None:
+            raise _damaged(uri)
+        return facts
+
+    def _read(self, uri: str) -> tuple[Facts, bytes]:
+        facts = self._facts(uri)
+        digest = handle_digest(uri)
+        try:
+            data = self._fs.cat_file(f"{self._root}/{digest[:2]}/{digest}.{facts['suffix']}")
+        except OSError:
+            raise _damaged(uri) from None
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise _damaged(uri)
+        return facts, data
+
+
+def _uri(ref: MediaRef | str) -> str:
+    return ref.uri if isinstance(ref, MediaRef) else ref
+
+
+def _damaged(uri: str) -> StorageError:
+    return StorageError(f"{uri} is damaged in the media store: delete that file, then make it again")
+
+
+def _write_file(path: str, data: bytes) -> None:
+    """Write a file so that at every moment it is absent, old or whole."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name[:32]}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,100 @@
+"""The contract of every vision specialist: one request in, one result out, progress on the way.
+
+This file does not know planners, conversations, files or stores: a request holds pixels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from vitron_agent.invocation import GroundedPhrase
+from vitron_agent.media import Box, MediaKind, Region
+from vitron_agent.signals import SignalEmbeddings
+
+Progress = Callable[[int, int], None]
+"""Called as (step, total) after each step; it may raise `Cancelled` to stop the work."""
+
+
+def ignore_progress(step: int, total: int) -> None:
+    """Watch nothing: the default of `Specialist.run`."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpecialistRequest:
+    """All that a specialist needs for one call.
+
+    Attributes:
+        command: what to do, in words.
+        image: the picture to work on, uint8 (3, H, W) RGB; None for generation.
+        region: where in the picture.
+        layout: for generation, what is drawn where.
+        mask: where an edit may change pixels, bool (H, W).
+        reference: another picture, uint8 (3, H, W), and a region of it: "like this one".
+        signals: the planner's embeddings; None runs on the command alone.
+        seed: of all randomness in the call.
+        steps: denoising steps, None for the specialist's own number.
+        guidance: classifier-free guidance scale, 1 is none; None for the specialist's own.
+    """
+
+    command: str
+    image: Tensor | None = None
+    region: Region | None = None
+    layout: tuple[GroundedPhrase, ...] = ()
+    mask: Tensor | None = None
+    reference: tuple[Tensor, Region] | None = None
+    signals: SignalEmbeddings | None = None
+    seed: int = 0
+    steps: int | None = None
+    guidance: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SpecialistResult:
+    """What a specialist made or found.
+
+    Attributes:
+        kind: which of the following is the result proper.
+        image: uint8 (3, H, W) RGB: the picture, or a mask shown over its picture.
+        mask: bool (H, W), True where something was found or changed.
+        boxes: (x1, y1, x2, y2) in [0, 1], one for each thing found.
+        labels: the name of each box.
+        score: how sure the specialist is, in [0, 1].
+    """
+
+    kind: MediaKind
+    image: Tensor | None = None
+    mask: Tensor | None = None
+    boxes: tuple[Box, ...] = ()
+    labels: tuple[str, ...] = ()
+    score: float | None = None
+
+
+class Specialist(Protocol):
+    """One vision model behind one method.
+
+    Attributes:
+        name: which specialist, such as "gligen".
+        revision: which weights: results of another revision are other results.
+    """
+
+    @property
+    def name(self) -> str:
+        """Which specialist."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """Which weights."""
+        ...
+
+    def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
+        """Carry out one request.
+
+        Raises:
+            NothingFoundError: nothing in the picture matches the command.
+            MissingInputError: the request lacks a picture or region that this command needs.
+            Cancelled: `progress` asked to stop.
+        """
+        ...
