@@ -5,6 +5,7 @@ language.py's business.
 """
 
 import random
+from collections.abc import Callable
 
 from vitron_agent.shapes.scene import Obj, Scene, relation
 
@@ -34,8 +35,8 @@ def phrase_of(obj: Obj, rng: random.Random) -> str:
 def caption(scene: Scene, rng: random.Random) -> str:
     """Describes a scene in one line, the form in which the planner writes a generation command.
 
-    Objects are named in the scene's order or another one; places and relations are said in some captions only, since the
-    layout says them anyway.
+    Objects are named in the scene's order or another one; places and relations are said in some captions only, since
+    the layout says them anyway.
     """
     order = list(scene.objects)
     rng.shuffle(order)
@@ -53,7 +54,7 @@ def caption(scene: Scene, rng: random.Random) -> str:
     return f"{text} on {ground}" if text else ground
 
 
-def _same(scene: Scene, test: "dict[str, str]") -> list[int]:
+def _same(scene: Scene, test: dict[str, str]) -> list[int]:
     """Indices of the objects whose attributes equal all of `test`."""
     return [i for i, o in enumerate(scene.objects) if all(getattr(o, key) == value for key, value in test.items())]
 
@@ -61,7 +62,7 @@ def _same(scene: Scene, test: "dict[str, str]") -> list[int]:
 def _by_attributes(scene: Scene, index: int) -> list[str]:
     """Attribute phrases that fit the object at `index` and no other."""
     obj = scene.objects[index]
-    forms = {
+    forms: dict[str, dict[str, str]] = {
         f"{obj.colour} {obj.shape}": {"colour": obj.colour, "shape": obj.shape},
         obj.shape: {"shape": obj.shape},
         f"{obj.colour} {{noun}}": {"colour": obj.colour},
@@ -74,7 +75,7 @@ def _by_attributes(scene: Scene, index: int) -> list[str]:
 
 def _by_extreme(scene: Scene, index: int) -> list[str]:
     """Superlatives that hold for the object at `index` with a clear margin: "leftmost {noun}", "largest {noun}"."""
-    keys = {
+    keys: dict[str, Callable[[Obj], float]] = {
         "leftmost": lambda o: -o.x,
         "rightmost": lambda o: o.x,
         "topmost": lambda o: -o.y,
@@ -83,7 +84,9 @@ def _by_extreme(scene: Scene, index: int) -> list[str]:
         "smallest": lambda o: -o.r * 2,
     }
     obj, others = scene.objects[index], [o for i, o in enumerate(scene.objects) if i != index]
-    return [f"{word} {{noun}}" for word, key in keys.items() if others and all(key(obj) > key(o) + 0.07 for o in others)]
+    return [
+        f"{word} {{noun}}" for word, key in keys.items() if others and all(key(obj) > key(o) + 0.07 for o in others)
+    ]
 
 
 def referring(scene: Scene, index: int, rng: random.Random) -> str:

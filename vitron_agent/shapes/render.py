@@ -1,7 +1,7 @@
 """Draws scenes with signed distance fields: batched, anti-aliased, with exact masks.
 
-Knows shapes and colours, no language. Everything is one torch expression per shape over the whole batch, so thousands of
-64x64 pictures a second are drawn on one core, and the same code runs on a GPU.
+Knows shapes and colours, no language. Everything is one torch expression per shape over the whole batch, so thousands
+of 64x64 pictures a second are drawn on one core, and the same code runs on a GPU.
 """
 
 import math

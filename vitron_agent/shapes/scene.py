@@ -1,7 +1,7 @@
 """Scenes of the small world: what is in a picture, and how to sample one.
 
-A scene is a background and one to three objects. Coordinates are shares of the picture's side: origin top left, x to the
-right, y down. This file knows nothing about pixels (render.py) or words beyond names (captions.py, language.py).
+A scene is a background and one to three objects. Coordinates are shares of the picture's side: origin top left, x to
+the right, y down. This file knows nothing about pixels (render.py) or words beyond names (captions.py, language.py).
 """
 
 import random

@@ -1,0 +1,28 @@
+"""Checkers: read a picture of the small world back into a scene, without learning, and judge results by it."""
+
+from vitron_agent.shapes.check.compare import (
+    GenerationCheck,
+    Wanted,
+    WantedObject,
+    check_edit,
+    check_generation,
+    matches,
+    place_holds,
+    relation_holds,
+    same_objects,
+)
+from vitron_agent.shapes.check.read import ReadScene, read_scene
+
+__all__ = [
+    "GenerationCheck",
+    "ReadScene",
+    "Wanted",
+    "WantedObject",
+    "check_edit",
+    "check_generation",
+    "matches",
+    "place_holds",
+    "read_scene",
+    "relation_holds",
+    "same_objects",
+]

@@ -1,0 +1,137 @@
+"""Conversations with ground truth: for training the planner, and (held-out wordings) for judging it.
+
+`sample_conversation` draws one. What each turn's `facts` hold:
+
+- user turns: {"steps": (facts of every step asked for, ...)};
+- assistant turns: the facts of the step they belong to, by "kind":
+  "draw" (objects: `Wish`es, relations, background or None, scene: the exact outcome),
+  "segment" (targets: indices, "background" or "everything"; scene; picture: its number; must, if an answer is due),
+  "edit" (operation: that of the command, or for several calls "move", "recolour all", "recolour some", "resize all",
+  "remove some", "keep only", "swap colours"; before, after: scenes; target: index in `before` or None; wish and where
+  for additions),
+  "ask" (question, answer, must: words that a right answer holds, scene; box for "where"),
+  "back" (picture: number), "chat" (topic), "refuse" (reason).
+
+This file composes; wording and truth of the single requests are made in tasks_draw, _act, _many, _ask and _chat.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vitron_agent.shapes.language import Split, Writer, heldout_ids
+from vitron_agent.shapes.tasks_act import add_region, recolour, remove, replace_object, reshape, resize
+from vitron_agent.shapes.tasks_ask import region_what
+from vitron_agent.shapes.tasks_chat import REFUSALS, chat
+from vitron_agent.shapes.tasks_compare import QUESTIONS
+from vitron_agent.shapes.tasks_many import EDITS
+from vitron_agent.shapes.tasks_play import (
+    a_scene,
+    begin,
+    chain,
+    dialogue,
+    one,
+    two_pictures,
+    with_region,
+)
+from vitron_agent.shapes.tasks_refer import apply, resolve
+from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region, segment_some
+from vitron_agent.shapes.tasks_session import Session, Turn
+
+__all__ = ["TASKS", "Conversation", "Turn", "apply", "resolve", "sample_conversation"]
+
+TASKS: dict[str, float] = {
+    "draw": 0.15,
+    "segment": 0.08,
+    "segment_region": 0.04,
+    "edit": 0.14,
+    "edit_region": 0.04,
+    "ask": 0.16,
+    "ask_region": 0.03,
+    "chat": 0.04,
+    "refuse": 0.08,
+    "chain": 0.12,
+    "dialogue": 0.12,
+}
+"""The kinds of conversations and how often each is drawn."""
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A conversation with its truth.
+
+    Attributes:
+        turns: What is said and called, in order; pictures are numbered through all turns' scenes.
+        task: One of `TASKS`.
+        template_ids: The templates that its wording used.
+    """
+
+    turns: tuple[Turn, ...]
+    task: str
+    template_ids: tuple[str, ...]
+
+
+def sample_conversation(rng: random.Random, split: Split, task: str | None = None) -> Conversation:
+    """Draws a conversation.
+
+    Args:
+        rng: Source of randomness.
+        split: "train", or "heldout": wordings that training never sees.
+        task: One of `TASKS`; drawn by their weights if None.
+
+    Raises:
+        KeyError: There is no such task.
+    """
+    name = task if task is not None else rng.choices(tuple(TASKS), tuple(TASKS.values()))[0]
+    play = _PLAYS[name]
+    while True:
+        session = Session(Writer(rng, split))
+        if play(session) and (split == "train" or not heldout_ids().isdisjoint(session.writer.used)):
+            return Conversation(tuple(session.turns), name, tuple(session.writer.used))
+
+
+def _segment(session: Session) -> bool:
+    return one(session, ((segment, 0.84), (area_of, 0.11), (segment_some, 0.05)))
+
+
+def _edit(session: Session) -> bool:
+    return one(session, EDITS)
+
+
+def _edit_region(session: Session) -> bool:
+    pointed = ((recolour, 0.35), (reshape, 0.2), (replace_object, 0.08), (resize, 0.14), (remove, 0.23))
+    return one(session, (*((with_region(m), w) for m, w in pointed), (add_region, 0.2)))
+
+
+def _ask(session: Session) -> bool:
+    if session.writer.chance(0.04):
+        return two_pictures(session)
+    return one(session, QUESTIONS)
+
+
+def _chat(session: Session) -> bool:
+    if session.writer.chance(0.2):
+        session.upload(a_scene(session))
+    chat(session)
+    return True
+
+
+def _refuse(session: Session) -> bool:
+    play = session.writer.rng.choices([p for p, _ in REFUSALS], [w for _, w in REFUSALS])[0]
+    play(session)
+    return True
+
+
+_PLAYS: dict[str, Callable[[Session], bool]] = {
+    "draw": begin,
+    "segment": _segment,
+    "segment_region": lambda session: one(session, ((segment_region, 1.0),)),
+    "edit": _edit,
+    "edit_region": _edit_region,
+    "ask": _ask,
+    "ask_region": lambda session: one(session, ((region_what, 1.0),)),
+    "chat": _chat,
+    "refuse": _refuse,
+    "chain": chain,
+    "dialogue": dialogue,
+}

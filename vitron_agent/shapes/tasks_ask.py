@@ -1,0 +1,293 @@
+"""Questions about the picture in hand, with answers that are true by the scene.
+
+Answers are short fixed forms that state the fact clearly; `facts["must"]` names the words that an answer has to hold.
+Questions about two objects, places and extremes are in tasks_compare.py.
+"""
+
+from collections.abc import Iterable
+
+from vitron_agent.shapes.captions import PLACE_WORDS, article
+from vitron_agent.shapes.language import plural
+from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Obj, Scene
+from vitron_agent.shapes.tasks_many import by_place
+from vitron_agent.shapes.tasks_refer import Words, fits
+from vitron_agent.shapes.tasks_segment import around
+from vitron_agent.shapes.tasks_session import Session, Step, Style, capital, show_box
+from vitron_agent.shapes.tasks_words import Reference, clear_size, mark, pick
+
+PRONOUNS = ("it", "that", "that one")
+
+
+def answered(clause: str, question: str, answer: str, must: Iterable[str], scene: Scene) -> Step:
+    """A question with its answer and the words that any right answer holds."""
+    facts = {"kind": "ask", "question": question, "answer": answer, "must": tuple(must), "scene": scene}
+    return Step(clause, (), answer, facts, is_question=True)
+
+
+def listed(parts: list[str]) -> str:
+    """Joins names: "a, b and c"."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _ordered(session: Session, style: Style, family: str, do: str, **slots: str) -> str:
+    """Words a question, or the order that asks for the same ("count the objects")."""
+    if not session.writer.chance(0.25):
+        return session.asked(family, style, **slots)
+    clause = session.writer.say(do, **slots)
+    return session.writer.say("polite", do=clause) if style == "full" else clause
+
+
+def name(obj: Obj) -> str:
+    """Colour and shape."""
+    return f"{obj.colour} {obj.shape}"
+
+
+def placed(obj: Obj) -> str:
+    """Where an object is, in the words of an answer."""
+    return PLACE_WORDS[obj.place][0]
+
+
+def describe_scene(scene: Scene) -> str:
+    """A whole picture in one sentence, the objects from left to right."""
+    ground = f"{article(scene.background)} background"
+    if not scene.objects:
+        return f"Only {ground}."
+    parts = [f"{article(o.phrase)} {placed(o)}" for o in (scene.objects[i] for i in by_place(scene))]
+    return f"{capital(listed(parts))}, on {ground}."
+
+
+def describe(session: Session, style: Style) -> Step:
+    """Asks for a description."""
+    writer, scene = session.writer, session.scene
+    draw = writer.rng.random()
+    if draw < 0.4:
+        clause = writer.say("describe")
+        clause = writer.say("polite", do=clause) if style == "full" else clause
+    elif draw < 0.7 and style == "full":
+        clause = writer.say("question", q=writer.say("describe.q")) + "?"
+    else:
+        clause = writer.say("ask.lead" if style == "full" else "ask.do", ask=writer.say("describe.in"))
+    must = [scene.background, *(word for o in scene.objects for word in (o.colour, o.shape))]
+    return answered(clause, "describe", describe_scene(scene), must, scene)
+
+
+def count(session: Session, style: Style) -> Step:
+    """Asks for the number of objects: of all, of a shape, of a colour, of a colour and shape, or of a size."""
+    writer, scene, rng = session.writer, session.scene, session.writer.rng
+    if writer.chance(0.4):
+        total = len(scene.objects)
+        clause = _ordered(session, style, "count", "count.do")
+        return answered(clause, "count", counted(total, "object"), (_number(total),), scene)
+    form = rng.choice(("shape", "shape", "colour", "both", "size"))
+    shown = rng.choice(scene.objects) if scene.objects and writer.chance(0.75) else None
+    shape = shown.shape if shown else rng.choice(SHAPES)
+    colour = shown.colour if shown else rng.choice(tuple(COLOURS))
+    size = shown.size if shown else rng.choice(("small", "large"))
+    words = {
+        "shape": Words(shape=shape),
+        "colour": Words(colour=colour),
+        "both": Words(shape, colour),
+        "size": Words(size=size),
+    }[form]
+    total = sum(fits(obj, words) for obj in scene.objects)
+    said = {"shape": shape, "colour": f"{colour} object", "both": f"{colour} {shape}", "size": f"{size} object"}[form]
+    if form in ("shape", "both"):
+        noun = plural(writer.word(f"word.{shape}"))
+        noun = noun if form == "shape" else f"{writer.word(f'word.{colour}')} {noun}"
+        clause = _ordered(session, style, "count.some", "count.some.do", xs=noun)
+    else:
+        slots = {"colour": writer.word(f"word.{colour}"), "size": writer.word(f"word.{size}")}
+        clause = session.direct(style, f"count.{form}", **slots)
+    return answered(clause, "count", counted(total, said), (_number(total),), scene)
+
+
+def _number(total: int) -> str:
+    return str(total) if total else "no"
+
+
+def counted(total: int, noun: str) -> str:
+    """How many there are: "There are 2 circles.", "There is 1 circle.", "There are no circles."."""
+    if total == 1:
+        return f"There is 1 {noun}."
+    return f"There are {_number(total)} {plural(noun)}."
+
+
+def _pointed(session: Session, *avoid: str) -> Reference | None:
+    """Points at an object by words that do not hold what is asked for."""
+    found = pick(session, 0.3)
+    if found is None or any(word in f"{found.phrase} {found.words}".split() for word in avoid):
+        return None
+    session.focus = found.index
+    return found
+
+
+def attribute(session: Session, style: Style) -> Step | None:
+    """Asks for the colour, shape or size of an object."""
+    scene, rng = session.scene, session.writer.rng
+    found = _pointed(session)
+    if found is None:
+        return None
+    obj, words = scene.objects[found.index], found.phrase.split()
+    pronoun = found.words in PRONOUNS
+    if pronoun and session.turns and style == "full" and session.writer.chance(0.25):
+        clause = session.writer.say("question", q=session.writer.say("colour.short")) + "?"
+        return answered(clause, "colour", f"The {obj.shape} is {obj.colour}.", (obj.colour,), scene)
+    which = rng.choice(("colour", "colour", "shape", "size"))
+    if which == "colour" and (pronoun or obj.colour not in words):
+        clause = _ordered(session, style, "colour.of", "colour.of.do", x=found.words)
+        subject = f"the {obj.shape}" if pronoun else found.phrase
+        return answered(clause, "colour", f"{capital(subject)} is {obj.colour}.", (obj.colour,), scene)
+    if which == "shape" and (pronoun or obj.shape not in words):
+        clause = session.asked("shape.of.it" if pronoun else "shape.of", style, x=found.words)
+        subject = "it" if pronoun else found.phrase
+        return answered(clause, "shape", f"{capital(subject)} is {article(obj.shape)}.", (obj.shape,), scene)
+    if which == "size" and clear_size(obj) and (pronoun or obj.size not in words):
+        clause = session.asked("size.of", style, x=found.words)
+        return answered(clause, "size", f"{capital(found.phrase)} is {obj.size}.", (obj.size,), scene)
+    return None
+
+
+def exists(session: Session, style: Style) -> Step:
+    """Asks whether there is an object of a shape, or of a colour and shape."""
+    writer, scene, rng = session.writer, session.scene, session.writer.rng
+    shown = rng.choice(scene.objects) if scene.objects else None
+    shape, colour = rng.choice(SHAPES), rng.choice(tuple(COLOURS))
+    if shown and writer.chance(0.55):
+        shape, colour = shown.shape, shown.colour
+    elif shown and writer.chance(0.5):  # half right: only one of the two fits
+        shape, colour = (shown.shape, colour) if writer.chance(0.5) else (shape, shown.colour)
+    words = writer.rng.choices((Words(shape, colour), Words(shape), Words(None, colour)), (0.5, 0.35, 0.15))[0]
+    noun = writer.word(f"word.{shape}") if words.shape else writer.word("shape_noun")
+    noun = f"{writer.word(f'word.{colour}')} {noun}" if words.colour else noun
+    phrase = " ".join(word for word in (words.colour, words.shape or "object") if word)
+    clause = session.asked("exists", style, x=f"a {noun}", xs=plural(noun), x1=noun)
+    there = any(fits(o, words) for o in scene.objects)
+    answer = f"Yes, there is {article(phrase)}." if there else f"No, there is no {phrase}."
+    return answered(clause, "exists", answer, ("yes" if there else "no",), scene)
+
+
+def verify(session: Session, style: Style) -> Step | None:
+    """Asks whether an object, or the background, is what it may be."""
+    writer, scene, rng = session.writer, session.scene, session.writer.rng
+    if writer.chance(0.2):
+        asked = scene.background if writer.chance(0.5) else rng.choice(tuple(BACKGROUNDS))
+        yes = asked == scene.background
+        clause = session.direct(style, "ground.is", ground=writer.word(f"ground.{asked}"))
+        answer = f"{'Yes' if yes else 'No'}, the background is {scene.background}."
+        return answered(clause, "verify", answer, ("yes" if yes else "no",), scene)
+    found = _pointed(session)
+    if found is None:
+        return None
+    obj = scene.objects[found.index]
+    subject = found.phrase if found.words not in PRONOUNS else "it"
+    if writer.chance(0.65) and obj.colour not in subject:
+        asked = obj.colour if writer.chance(0.5) else rng.choice(tuple(COLOURS))
+        yes, fact = asked == obj.colour, obj.colour
+        clause = session.direct(style, "is.colour", x=found.words, colour=writer.word(f"word.{asked}"))
+    elif obj.shape not in subject:
+        asked = obj.shape if writer.chance(0.5) else rng.choice(SHAPES)
+        yes, fact = asked == obj.shape, article(obj.shape)
+        clause = session.direct(style, "is.shape", x=found.words, shape=writer.word(f"word.{asked}"))
+    else:
+        return None
+    return answered(
+        clause, "verify", f"{'Yes' if yes else 'No'}, {subject} is {fact}.", ("yes" if yes else "no",), scene
+    )
+
+
+def they_are(found: list[Obj], where: str) -> str:
+    """Which objects are somewhere: "The red circle is left of the star."."""
+    if not found:
+        return f"Nothing is {where}."
+    names = listed([f"the {name(o)}" for o in found])
+    return f"{capital(names)} {'is' if len(found) == 1 else 'are'} {where}."
+
+
+def must_of(found: list[Obj]) -> list[str]:
+    """The words that an answer naming these objects holds."""
+    return [word for o in found for word in (o.colour, o.shape)] or ["nothing"]
+
+
+def where(session: Session, style: Style) -> Step | None:
+    """Asks where an object is: the answer names the place and the box."""
+    scene = session.scene
+    found = _pointed(session)
+    if found is None:
+        return None
+    obj = scene.objects[found.index]
+    clause = _ordered(session, style, "where", "where.do", x=found.words)
+    answer = f"{capital(found.phrase)} is {placed(obj)}: {show_box(obj.box)}."
+    step = answered(clause, "where", answer, obj.place.split(), scene)
+    step.facts["box"] = obj.box
+    return step
+
+
+def ground_of(session: Session, style: Style) -> Step:
+    """Asks for the background's colour."""
+    clause = _ordered(session, style, "ground.of", "ground.of.do")
+    answer = f"The background is {session.scene.background}."
+    return answered(clause, "background", answer, (session.scene.background,), session.scene)
+
+
+def which_colour(session: Session, style: Style) -> Step:
+    """Asks which object has a colour."""
+    writer, scene = session.writer, session.scene
+    there = [o.colour for o in scene.objects]
+    colour = writer.rng.choice(there if there and writer.chance(0.8) else tuple(COLOURS))
+    found = [o for o in (scene.objects[i] for i in by_place(scene)) if o.colour == colour]
+    clause = session.direct(style, "which.colour", colour=writer.word(f"word.{colour}"))
+    names = listed([f"the {o.shape}" for o in found]) if found else "nothing"
+    answer = f"{capital(names)} {'is' if len(found) < 2 else 'are'} {colour}."
+    return answered(clause, "which colour", answer, [o.shape for o in found] or ["nothing"], scene)
+
+
+def colours(session: Session, style: Style) -> Step | None:
+    """Asks for the colours of the objects."""
+    scene = session.scene
+    if not scene.objects:
+        return None
+    seen = list(dict.fromkeys(scene.objects[i].colour for i in by_place(scene)))
+    clause = session.direct(style, "colours")
+    return answered(clause, "colours", f"The objects are {listed(seen)}.", seen, scene)
+
+
+def missing(session: Session, style: Style) -> Step:
+    """Asks about an object that is not there."""
+    writer, scene = session.writer, session.scene
+    shape = writer.rng.choice([s for s in SHAPES if s not in {o.shape for o in scene.objects}])
+    colour = writer.rng.choice(tuple(COLOURS)) if writer.chance(0.4) else None
+    noun = f"{writer.word(f'word.{colour}') if colour else ''} {writer.word(f'word.{shape}')}"
+    phrase = f"{colour} {shape}" if colour else shape
+    clause = session.direct(style, "missing.ask", x=f"the {noun}")
+    answer = f"I do not see {article(phrase)} in the picture."
+    return answered(clause, "missing", answer, ("not", shape), scene)
+
+
+def region_what(session: Session, style: Style) -> Step | None:
+    """Asks what a drawn region holds, or for its colour, shape or size."""
+    writer, scene = session.writer, session.scene
+    drawn = around(session)
+    if drawn is None:
+        return None
+    obj = scene.objects[drawn[0]]
+    session.focus = drawn[0]
+    token = mark(writer)
+    words = writer.say("region.np", mark=token)
+    draw = writer.rng.random()
+    if draw < 0.55:
+        clause = session.direct(
+            style, "region.what", region=words, rplace=writer.say("region.place", mark=token), mark=token
+        )
+        return answered(clause, "region", f"It is {article(obj.phrase)}.", (obj.colour, obj.shape), scene)
+    if draw < 0.72:
+        clause = session.asked("colour.of", style, x=words)
+        return answered(clause, "region colour", f"It is {obj.colour}.", (obj.colour,), scene)
+    if draw < 0.86:
+        clause = session.asked("shape.of", style, x=words)
+        return answered(clause, "region shape", f"It is {article(obj.shape)}.", (obj.shape,), scene)
+    if draw < 0.93 or not clear_size(obj):
+        clause = session.asked("where", style, x=words)
+        answer = f"It is {placed(obj)}: {show_box(obj.box)}."
+        return answered(clause, "region where", answer, obj.place.split(), scene)
+    clause = session.asked("size.of", style, x=words)
+    return answered(clause, "region size", f"It is {obj.size}.", (obj.size,), scene)

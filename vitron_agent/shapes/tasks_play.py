@@ -1,0 +1,255 @@
+"""How requests follow each other: one alone, several in one turn, dialogues, undo and going back.
+
+This file knows the order of things; what single requests say and do is made in the other tasks_ files.
+"""
+
+from collections.abc import Callable, Sequence
+
+from vitron_agent.shapes.scene import Scene, sample_scene
+from vitron_agent.shapes.tasks_act import Maker, TakesRegion, recolour, remove
+from vitron_agent.shapes.tasks_ask import region_what
+from vitron_agent.shapes.tasks_chat import chat, refuse_missing, refuse_strange
+from vitron_agent.shapes.tasks_compare import QUESTIONS
+from vitron_agent.shapes.tasks_draw import draw
+from vitron_agent.shapes.tasks_many import EDITS
+from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region, segment_some
+from vitron_agent.shapes.tasks_session import Session, Step, Style
+
+
+def attempt(session: Session, maker: Maker, style: Style) -> Step | None:
+    """Makes a step; a maker that gives up leaves the session as it was."""
+    saved = session.saved()
+    step = maker(session, style)
+    if step is None:
+        session.restore(saved)
+    elif session.current != saved.current and saved.current:
+        session.trail.append(saved.current)
+    return step
+
+
+def some(session: Session, makers: Sequence[tuple[Maker, float]], style: Style) -> Step | None:
+    """Makes a step by one of several makers, drawn by weight; None if six of them gave nothing.
+
+    Each maker gets four chances, so that those that often give up are not drowned by the others.
+    """
+    for _ in range(6):
+        maker = session.writer.rng.choices([m for m, _ in makers], [w for _, w in makers])[0]
+        for _ in range(4):
+            step = attempt(session, maker, style)
+            if step is not None:
+                return step
+    return None
+
+
+def is_question(step: Step) -> bool:
+    """Whether a step is worded as a question."""
+    return step.clause.endswith("?")
+
+
+def one(session: Session, makers: Sequence[tuple[Maker, float]], count: int | None = None) -> bool:
+    """One request about an uploaded picture."""
+    session.upload(a_scene(session, count))
+    step = some(session, makers, "full")
+    if step is None:
+        return False
+    session.play(step.clause, [step], is_question(step))
+    return True
+
+
+def a_scene(session: Session, count: int | None = None) -> Scene:
+    """Draws a picture to upload."""
+    return sample_scene(session.writer.rng, count)
+
+
+def begin(session: Session) -> bool:
+    """A request for a picture."""
+    step = attempt(session, draw, "full")
+    if step is None:
+        return False
+    session.play(step.clause, [step], is_question(step))
+    return True
+
+
+def with_region(maker: TakesRegion) -> Maker:
+    """The maker, told to point by a drawn region."""
+    return lambda session, style: maker(session, style, True)
+
+
+def two_pictures(session: Session) -> bool:
+    """Two uploaded pictures, and a request that names one."""
+    session.upload(a_scene(session))
+    session.upload(a_scene(session))
+    return _in_picture(session, session.writer.rng.randint(1, 2))
+
+
+def _in_picture(session: Session, number: int) -> bool:
+    """A request about an earlier picture by its number; the picture in hand stays unless it is an edit."""
+    writer, hand, focus = session.writer, session.current, session.focus
+    session.take(number)
+    before = len(session.pictures)
+    step = some(
+        session,
+        ((segment, 0.25), *((m, 0.4 * w) for m, w in EDITS[:7]), *((m, 0.35 * w) for m, w in QUESTIONS)),
+        "bare",
+    )
+    if step is None:
+        return False
+    if len(session.pictures) == before:
+        session.take(hand, focus)
+    where = writer.say("in.picture", n=str(number), nth=writer.word(f"nth.{number}"))
+    text = f"{step.clause} {where}"
+    text = writer.say("polite", do=text) if writer.chance(0.4) else text
+    session.play(f"{where}, {step.clause}" if writer.chance(0.4) else text, [step])
+    return True
+
+
+_CHAIN_NEXT: tuple[tuple[Maker, float], ...] = (
+    *((maker, 0.55 * weight) for maker, weight in EDITS[:8]),
+    (segment, 0.2),
+    *((maker, 0.2 * weight) for maker, weight in QUESTIONS),
+    (area_of, 0.03),
+)
+
+
+def _steps(session: Session, count: int, fresh: bool) -> list[Step]:
+    """Steps that follow each other, as bare imperatives; the first draws, if there is nothing yet."""
+    makers: Sequence[tuple[Maker, float]]
+    steps: list[Step] = []
+    for i in range(count):
+        makers = ((draw, 1.0),) if i == 0 and fresh else _CHAIN_NEXT
+        step = some(session, makers, "bare")
+        if step is None:
+            return []
+        steps.append(step)
+    return steps
+
+
+def chain(session: Session) -> bool:
+    """Two to four steps in one turn, from nothing or from an uploaded picture."""
+    writer = session.writer
+    fresh = writer.chance(0.7)
+    if not fresh:
+        session.upload(a_scene(session))
+    if writer.chance(0.08):
+        return _chain_with_undo(session, fresh)
+    count = writer.rng.choices((2, 3, 4), (0.45, 0.42, 0.13))[0]
+    steps = _steps(session, count, fresh)
+    return bool(steps) and _joined(session, steps)
+
+
+def _joined(session: Session, steps: list[Step]) -> bool:
+    writer = session.writer
+    if len(steps) == 1:
+        text = steps[0].clause
+    else:
+        clauses = (step.clause.rstrip(" .?!") for step in steps)
+        text = writer.say(f"chain.{len(steps)}", **dict(zip("abcd", clauses, strict=False)))
+    if text.startswith(steps[0].clause[:8]) and writer.chance(0.45):
+        text = writer.say("polite", do=text)
+    session.play(text, steps)
+    return True
+
+
+def _chain_with_undo(session: Session, fresh: bool) -> bool:
+    """Draw or edit, undo, and something else instead, in one turn."""
+    steps = _steps(session, 2, fresh)
+    if not steps or steps[-1].facts["kind"] != "edit" or not session.trail:
+        return False
+    session.undo()
+    step = some(session, EDITS[:7], "bare")
+    if step is None:
+        return False
+    undo = session.writer.say("undo")
+    last = Step(f"{undo} and {step.clause}", step.actions, step.answer, step.facts)
+    return _joined(session, [*steps, last])
+
+
+def _back_text(session: Session, number: int, undo: bool, full: bool) -> str:
+    writer = session.writer
+    if undo:
+        return writer.say("undo.full") if full and writer.chance(0.3) else writer.say("undo")
+    if number == 1 and writer.chance(0.75):
+        return writer.say("goto.first")
+    return writer.say("goto.n", n=str(number), nth=writer.word(f"nth.{number}"))
+
+
+def _go_back(session: Session) -> bool:
+    """Undo, or back to a picture by its number: alone, or together with a new request."""
+    writer = session.writer
+    undo = bool(session.trail) and writer.chance(0.6)
+    choices = [n for n in range(1, len(session.pictures) + 1) if n != session.current]
+    if not choices:
+        return False
+    number = session.trail[-1] if undo else writer.rng.choice(choices)
+    alone = writer.chance(0.3)
+    text = _back_text(session, number, undo, alone)
+    if undo:
+        session.undo()
+    else:
+        session.go_back(number)
+    if alone:
+        text = writer.say("polite", do=text) if writer.chance(0.3) else text
+        session.say(text, f"We are back at picture {number}.", {"kind": "back", "picture": number})
+        return True
+    step = some(session, (*EDITS[:7], (segment, 0.1), *((m, 0.2 * w) for m, w in QUESTIONS)), "bare")
+    if step is None:
+        return False
+    joint = writer.rng.choice((" and ", " and ", " and then ", ", then ", ". ", ", ", ". now ", " and instead "))
+    text = f"{text}{joint}{step.clause}"
+    session.play(writer.say("polite", do=text) if writer.chance(0.35) else text, [step])
+    return True
+
+
+_DIALOGUE: tuple[tuple[Maker, float], ...] = (
+    *((maker, 0.5 * weight) for maker, weight in EDITS),
+    (segment, 0.16),
+    (segment_some, 0.01),
+    (area_of, 0.02),
+    (draw, 0.06),
+    *((maker, 0.3 * weight) for maker, weight in QUESTIONS),
+    (segment_region, 0.04),
+    (with_region(recolour), 0.03),
+    (with_region(remove), 0.02),
+    (region_what, 0.03),
+)
+
+
+def dialogue(session: Session) -> bool:
+    """Two to five turns: the first draws or shows a picture, the others go on from there."""
+    writer = session.writer
+    if writer.chance(0.12):
+        chat(session, writer.rng.choice(("hello", "abilities", "who")))
+    begun = begin(session) if writer.chance(0.65) else one(session, _DIALOGUE)
+    if not begun:
+        return False
+    for _ in range(writer.rng.choices((1, 2, 3, 4), (0.35, 0.35, 0.2, 0.1))[0]):
+        if len(session.pictures) > 5:
+            break
+        if not _further(session):
+            return False
+    return True
+
+
+def _further(session: Session) -> bool:
+    """One more turn of a dialogue."""
+    writer = session.writer
+    kind = writer.rng.random()
+    if kind < 0.18 and len(session.pictures) > 1:
+        return _go_back(session)
+    if kind < 0.24 and len(session.pictures) > 1:
+        return _in_picture(session, writer.rng.randint(1, len(session.pictures)))
+    if kind < 0.29:
+        chat(session, writer.rng.choice(("thanks", "ok", "bye", "thanks", "offtopic")))
+        return True
+    if kind < 0.33:
+        play: Callable[[Session], None] = writer.rng.choice((refuse_strange, refuse_missing))
+        play(session)
+        return True
+    if kind < 0.42:
+        steps = _steps(session, 2, False)
+        return bool(steps) and _joined(session, steps)
+    step = some(session, _DIALOGUE, "full")
+    if step is None:
+        return False
+    session.play(step.clause, [step], is_question(step))
+    return True

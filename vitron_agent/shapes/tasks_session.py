@@ -1,0 +1,265 @@
+"""Plays a conversation in a simulated world: pictures so far, what "it" means, which turns were said.
+
+Calls are carried out exactly on scenes (tasks_refer.apply), so the truth after every step is known. This file knows how
+turns follow each other and how results read; what people ask for is made in the other tasks_ files.
+"""
+
+import math
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from vitron_agent.invocation import Invocation, Module
+from vitron_agent.media import Region
+from vitron_agent.shapes.language import REGION_MARK, Writer, roughen, tidy
+from vitron_agent.shapes.scene import Obj, Scene
+from vitron_agent.shapes.tasks_refer import apply, is_background, is_everything, phrase_for, target_of
+
+Facts = dict[str, Any]
+Style = Literal["full", "bare"]
+"""A request that stands alone in any form, or a bare imperative that can be joined with others."""
+
+RESULT_PICTURE = "Result: done."
+"""What a planner reads after a generation or an edit; the new picture itself comes with it."""
+LEADS = {Module.A: "I will draw it.", Module.B: "I will cut it out.", Module.C: "I will edit it."}
+NEXT = "Next."
+"""What the assistant says before its first call, and before further ones."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of a conversation.
+
+    Attributes:
+        role: "user", "result" (a tool's observation, on the user's side of the dialogue) or "assistant".
+        text: What is said, without calls; `<objs>` stands for a drawn region.
+        scenes: Pictures that appear in this turn, numbered on through the conversation from 1.
+        regions: What the user drew, one per `<objs>`, on the latest picture.
+        invocation: The assistant's call, if it makes one; it comes after the text.
+        facts: Ground truth for checkers (see tasks.py).
+    """
+
+    role: Literal["user", "result", "assistant"]
+    text: str
+    scenes: tuple[Scene, ...] = ()
+    regions: tuple[Region, ...] = ()
+    invocation: Invocation | None = None
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Action:
+    """One call with what comes back: the observation's text and the new picture, if any."""
+
+    invocation: Invocation
+    result: str
+    scene: Scene | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a user wants.
+
+    Attributes:
+        clause: The wording.
+        actions: The calls that do it, in order; none for a question.
+        answer: What the assistant says once it is done.
+        facts: Ground truth.
+        is_question: Whether the answer must be said even when more steps follow.
+    """
+
+    clause: str
+    actions: tuple[Action, ...]
+    answer: str
+    facts: Facts
+    is_question: bool = False
+
+
+@dataclass
+class Session:
+    """A conversation in the making.
+
+    Attributes:
+        writer: Words, randomness and the split.
+        pictures: All pictures so far; number n is at n - 1.
+        current: Number of the picture in hand, 0 if there is none.
+        trail: Numbers of the pictures that were in hand before each change (for undo), the last at the end.
+        focus: Index of the object that "it" means in the picture in hand, or None.
+        turns: What was said so far.
+    """
+
+    writer: Writer
+    pictures: list[Scene] = field(default_factory=list)
+    current: int = 0
+    focus: int | None = None
+    turns: list[Turn] = field(default_factory=list)
+    trail: list[int] = field(default_factory=list)
+    _new: list[Scene] = field(default_factory=list)
+    _drawn: list[Region] = field(default_factory=list)
+
+    @property
+    def scene(self) -> Scene:
+        """The picture in hand."""
+        return self.pictures[self.current - 1]
+
+    @property
+    def media(self) -> int | None:
+        """The number that a call must name: None where the picture in hand is the latest."""
+        return None if self.current == len(self.pictures) else self.current
+
+    def upload(self, scene: Scene) -> None:
+        """Gives a picture with the user's next turn."""
+        self._new.append(scene)
+        self._show(scene)
+
+    def draw(self, region: Region) -> None:
+        """Draws a region with the user's next turn; its wording says where the mark stands, or it is put at an end."""
+        self._drawn.append(region)
+
+    def _show(self, scene: Scene) -> None:
+        self.pictures.append(scene)
+        self.current, self.focus = len(self.pictures), None
+
+    def call(self, module: Module, command: str, **more: Any) -> Action:
+        """Makes a call on the picture in hand and carries it out; the new picture, if any, is then in hand.
+
+        Args:
+            module: A, B or C.
+            command: Its command.
+            **more: Further fields of the invocation (layout, region, uses_drawn_region).
+        """
+        needs_number = module is not Module.A
+        invocation = Invocation(module=module, command=command, media=self.media if needs_number else None, **more)
+        drawn = self._drawn[-1] if invocation.uses_drawn_region else None
+        before = self.scene if self.current else None
+        if module is Module.B:
+            return Action(invocation, mask_result(self.scene, command, self.current, drawn), None)
+        scene = apply(before, invocation, drawn)
+        self._show(scene)
+        return Action(invocation, RESULT_PICTURE, scene)
+
+    def take(self, number: int, focus: int | None = None) -> None:
+        """Takes a picture in hand."""
+        self.current, self.focus = number, focus
+
+    def go_back(self, number: int) -> None:
+        """Takes an earlier picture in hand, as the user asked; this can be undone."""
+        self.trail.append(self.current)
+        self.take(number)
+
+    def undo(self) -> None:
+        """Takes the picture in hand that was so before the last change."""
+        self.take(self.trail.pop())
+
+    def saved(self) -> "Session":
+        """A copy of the state, for `restore`; the writer is shared."""
+        lists = {name: list(value) for name, value in vars(self).items() if isinstance(value, list)}
+        other = copy(self)
+        vars(other).update(lists)
+        return other
+
+    def restore(self, saved: "Session") -> None:
+        """Goes back to a saved state."""
+        vars(self).update(vars(saved))
+
+    def worded(self, family: str, style: Style, **slots: str) -> str:
+        """Words a request from a family: alone with its frames and its `.full` forms, or as a bare imperative."""
+        if style == "full" and self.writer.chance(0.38):
+            return self.writer.say(f"{family}.full", **slots)
+        clause = self.writer.say(family, **slots)
+        return self.writer.say("polite", do=clause) if style == "full" else clause
+
+    def framed(self, style: Style, family: str, **slots: str) -> str:
+        """Words a family's bare imperative, in a polite frame where the style is full."""
+        clause = self.writer.say(family, **slots)
+        return self.writer.say("polite", do=clause) if style == "full" else clause
+
+    def direct(self, style: Style, family: str, **slots: str) -> str:
+        """Words a question that has no embedded form: as it is, or behind "tell me" in the bare style."""
+        question = self.writer.say(family, **slots)
+        return self.writer.say("question", q=question) + "?" if style == "full" else f"tell me, {question}"
+
+    def asked(self, family: str, style: Style, **slots: str) -> str:
+        """Words a question: direct, or embedded behind "tell me" (always so in the bare style)."""
+        say, chance = self.writer.say, self.writer.chance
+        if style == "full" and chance(0.7):
+            return say("question", q=say(family, **slots)) + "?"
+        return say("ask.lead" if style == "full" else "ask.do", ask=say(f"{family}.in", **slots))
+
+    def user(self, text: str, steps: Iterable[Step] = (), question: bool = False) -> None:
+        """Says a user's turn, typed as people type, with the new pictures and drawn regions."""
+        rng = self.writer.rng
+        missing = len(self._drawn) - text.count(REGION_MARK)
+        text = roughen(tidy(text), rng, question)
+        if missing > 0:
+            text = f"{REGION_MARK} {text}" if self.writer.chance(0.12) else f"{text} {REGION_MARK}"
+        facts = {"steps": tuple(step.facts for step in steps)}
+        self.turns.append(Turn("user", text, tuple(self._new), tuple(self._drawn), facts=facts))
+        self._new, self._drawn = [], []
+
+    def assistant(self, text: str, facts: Facts, invocation: Invocation | None = None) -> None:
+        """Says an assistant's turn."""
+        self.turns.append(Turn("assistant", text, invocation=invocation, facts=facts))
+
+    def play(self, text: str, steps: list[Step], question: bool = False) -> None:
+        """Plays a user's turn to its end: the calls one by one with their results, then what is said at last."""
+        self.user(text, steps, question)
+        said: list[str] = []
+        calls = 0
+        for number, step in enumerate(steps):
+            for action in step.actions:
+                lead = NEXT if calls else LEADS[action.invocation.module]
+                self.assistant(" ".join([*said, lead]), step.facts, action.invocation)
+                scenes = () if action.scene is None else (action.scene,)
+                self.turns.append(Turn("result", action.result, scenes))
+                said, calls = [], calls + 1
+            if step.answer and (step.is_question or number == len(steps) - 1):
+                said.append(step.answer)
+        self.assistant(" ".join(said), steps[-1].facts)
+
+    def say(self, text: str, reply: str, facts: Facts, question: bool = False) -> None:
+        """Plays a user's turn that is answered by words alone."""
+        self.play(text, [Step(text, (), reply, facts, is_question=True)], question)
+
+    def name_of(self, index: int) -> str | None:
+        """The command's phrase for an object of the picture in hand, or None where words do not tell it apart."""
+        return phrase_for(self.scene, index)
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+_AREA = {
+    "circle": math.pi,
+    "square": 4.0,
+    "triangle": 2.0,
+    "diamond": 2.0,
+    "cross": 8 * 0.38 - 4 * 0.38**2,
+    "star": 5 * 0.45 * math.sin(math.pi / 5),
+}
+
+
+def area(obj: Obj) -> float:
+    """Share of the picture that an object covers."""
+    return _AREA[obj.shape] * obj.r**2
+
+
+def show_box(box: tuple[float, float, float, float]) -> str:
+    """A box as it is written everywhere: (0.10, 0.20, 0.30, 0.40)."""
+    return f"({box[0]:.2f}, {box[1]:.2f}, {box[2]:.2f}, {box[3]:.2f})"
+
+
+def mask_result(scene: Scene, phrase: str, number: int, drawn: Region | None) -> str:
+    """What a planner reads after a segmentation: phrase, box and share of picture `number`."""
+    if is_everything(phrase):
+        labels = [f"{o.colour} {o.shape}" for o in scene.objects] + ["background"]
+        return f"Result: {len(labels)} segments of picture {number}: {', '.join(labels)}."
+    if is_background(phrase):
+        share, box = 1 - sum(area(o) for o in scene.objects), (0.0, 0.0, 1.0, 1.0)
+    else:
+        obj = scene.objects[target_of(scene, phrase, drawn)]
+        share, box = area(obj), obj.box
+    return f"Result: {phrase} at {show_box(box)}, {100 * share:.1f}% of picture {number}."
