@@ -1,0 +1,172 @@
+"""Repaints a part of a picture (module C) and leaves every other pixel exactly as it was."""
+
+from pathlib import Path
+from typing import Self
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+from torch.nn import functional
+
+from vitron_agent.errors import InputError, InvocationError, MissingInputError
+from vitron_agent.invocation import EditCommand, parse_edit
+from vitron_agent.media import MediaKind
+from vitron_agent.signals import SignalMapper
+from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
+from vitron_agent.specialists.gligen.generator import (
+    SamplingDefaults,
+    decode_picture,
+    empty_condition,
+    make_condition,
+)
+from vitron_agent.specialists.gligen.parts import GligenParts, load_parts
+from vitron_agent.specialists.gligen.sampling import sample_latents
+
+
+class GligenEditor:
+    """GLIGEN inpainting: picture, mask, command and perhaps a new object's box to a picture changed inside the mask.
+
+    The UNet sees the kept latents and the mask beside the noisy latents (9 channels in the published model). What it
+    makes is pasted into the picture at the picture's own size. Safe to share between threads.
+    """
+
+    name = "gligen_inpaint"
+
+    def __init__(self, parts: GligenParts, defaults: SamplingDefaults | None = None) -> None:
+        """Edit with `parts`, whose UNet is one of inpainting."""
+        self.parts = parts
+        self.defaults = defaults or SamplingDefaults()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: Path,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        mapper: SignalMapper | None = None,
+    ) -> Self:
+        """Load a profile's weights.
+
+        Args:
+            folder: holds `gligen/{vae,text_encoder,tokenizer,scheduler}`, `gligen_inpaint/unet`, and perhaps
+                `mappers/gligen_inpaint.safetensors`.
+            device: where to compute.
+            dtype: of the weights in memory.
+            mapper: used instead of the one in the folder.
+
+        Raises:
+            CheckpointError: something is missing, damaged or of another shape.
+        """
+        root = Path(folder)
+        signals = mapper or root / "mappers" / "gligen_inpaint.safetensors"
+        unet = root / "gligen_inpaint" / "unet"
+        return cls(load_parts(root / "gligen", unet, signals, "gligen-inpaint", device, dtype))
+
+    @property
+    def revision(self) -> str:
+        """Which weights."""
+        return self.parts.revision
+
+    @torch.no_grad()
+    def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
+        """Edit one picture.
+
+        Returns:
+            The picture, uint8 (3, H, W) of the input's size, equal to the input outside the mask; and the mask.
+
+        Raises:
+            MissingInputError: no picture, or nothing says where to edit.
+            InputError: the mask is of another size than the picture, or empty.
+            Cancelled: `progress` asked to stop.
+        """
+        image, mask = _checked(request)
+        unet, size = self.parts.unet, self.parts.picture_size
+        small = resized(image, size)
+        hole = functional.interpolate(mask[None, None].float(), size=(size, size), mode="area")[0] > 0
+        generator = torch.Generator().manual_seed(request.seed)
+        known = self.parts.vae.encode(small[None].to(unet.device, unet.dtype) * 2 - 1).latent_dist.mode()
+        extra = masked_latents(known * self.parts.vae.config.scaling_factor, hole[None].to(unet.device))
+        noise = randn_tensor(known.shape, generator=generator, device=unet.device, dtype=unet.dtype)
+        guidance = self.defaults.guidance if request.guidance is None else request.guidance
+        condition = make_condition(self.parts, canonical(request.command), request.layout, request.signals)
+        latents = sample_latents(
+            unet,
+            self.parts.schedule,
+            noise,
+            condition,
+            request.steps or self.defaults.steps,
+            guidance,
+            empty_condition(self.parts, condition) if guidance != 1.0 else None,
+            extra=extra,
+            progress=progress,
+        )
+        painted = decode_picture(self.parts, latents).float() / 255
+        height, width = image.shape[1:]
+        if (height, width) != (size, size):
+            painted = functional.interpolate(painted[None], size=(height, width), mode="bicubic", antialias=True)[0]
+        painted = (painted.clamp(0, 1) * 255).round().to(torch.uint8)
+        result = torch.where(mask, painted, image)
+        boxes, labels = tuple(item.box for item in request.layout), tuple(item.phrase for item in request.layout)
+        return SpecialistResult(MediaKind.IMAGE, image=result, mask=mask, boxes=boxes, labels=labels)
+
+
+def _checked(request: SpecialistRequest) -> tuple[Tensor, Tensor]:
+    """Return picture and mask (H, W) of a request, or say what is wrong with them."""
+    if request.image is None:
+        raise MissingInputError("there is no picture to edit: give one, or generate it first")
+    image, (height, width) = request.image.cpu(), request.image.shape[1:]
+    if request.mask is not None:
+        mask = request.mask.cpu()
+    elif request.region is not None:
+        mask = request.region.to_mask(height, width)
+    else:
+        raise MissingInputError("it is not said where to edit: name the object, or draw a region")
+    if mask.shape != (height, width):
+        raise InputError(f"the mask is {tuple(mask.shape)}, the picture {(height, width)}: give them the same size")
+    if not mask.any():
+        raise InputError("the mask is empty: mark where to edit")
+    return image, mask
+
+
+def resized(image: Tensor, size: int) -> Tensor:
+    """Return a picture, uint8 (3, H, W), as float (3, size, size) in [0, 1]; stretched, so boxes stay right."""
+    picture = image.float() / 255
+    if picture.shape[1:] == (size, size):
+        return picture
+    return functional.interpolate(picture[None], size=(size, size), mode="bilinear", antialias=True)[0]
+
+
+def masked_latents(latents: Tensor, hole: Tensor) -> Tensor:
+    """Return what the inpainting UNet sees beside the noise: kept latents and the keep mask.
+
+    Args:
+        latents: (B, c, h, w) of the whole picture.
+        hole: bool (B, 1, S, S), True where pixels may change; a cell is kept only if none of its pixels may.
+
+    Returns:
+        (B, c + 1, h, w): latents times mask, then the mask: 1 kept, 0 to be painted (GLIGEN's convention).
+    """
+    keep = 1 - functional.adaptive_max_pool2d(hole.float(), latents.shape[-2:])
+    keep = keep.to(latents.dtype)
+    return torch.cat([latents * keep, keep], 1)
+
+
+def canonical(command: str) -> str:
+    """Return an edit command in the form the editor was trained on; what is not understood stays as it is."""
+    try:
+        edit = parse_edit(command)
+    except InvocationError:
+        return command
+    return edit_words(edit)
+
+
+def edit_words(edit: EditCommand) -> str:
+    """Return the canonical words of an edit."""
+    article = "an" if (edit.new or "")[:1] in "aeiou" else "a"
+    if edit.operation == "background":
+        return f"change the background to {edit.new}"
+    if edit.operation == "remove":
+        return f"remove the {edit.target}"
+    if edit.operation == "add":
+        return f"add {article} {edit.new}"
+    return f"replace the {edit.target} with {article} {edit.new}"
