@@ -1,0 +1,104 @@
+"""The chat face: streaming, tool calls, signals and metadata."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from langchain_core.messages import AIMessageChunk, HumanMessage
+
+from vitron_agent.invocation import Invocation, Module
+from vitron_agent.media import MediaStore
+from vitron_agent.planner import PlannerOutput, VitronPlanner
+from vitron_agent.planner.chat import ChatVitron
+from vitron_agent.signals import SignalEmbeddings, SignalStore, arguments_digest
+from vitron_agent.tools.arguments import SegmentArguments
+from vitron_agent.tools.conversation import signal_handle
+
+CALL = Invocation(module=Module.B, command="the star")
+TOOLS = [
+    {
+        "type": "function",
+        "function": {"name": name, "description": "-", "parameters": {"type": "object", "properties": {}}},
+    }
+    for name in ("generate_image", "segment_image", "edit_image")
+]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MediaStore:
+    """An empty store."""
+    return MediaStore(tmp_path)
+
+
+@pytest.fixture
+def scripted(planner: VitronPlanner, monkeypatch: pytest.MonkeyPatch) -> tuple[VitronPlanner, list[object]]:
+    """A planner that always says the same, and what it was asked."""
+    asked: list[object] = []
+    signals = SignalEmbeddings(torch.randn(4, 256), torch.randn(4, 256))
+
+    def stream(turns, modules, settings):  # type: ignore[no-untyped-def]
+        asked.extend([turns, modules, settings])
+        yield "I will"
+        yield " cut it out."
+        return PlannerOutput("I will cut it out.", (CALL,), (signals,), 17, 23)
+
+    monkeypatch.setattr(planner, "stream", stream)
+    return planner, asked
+
+
+def test_a_call_comes_with_its_signals(scripted: tuple[VitronPlanner, list[object]], store: MediaStore) -> None:
+    chat = ChatVitron(planner=scripted[0], store=store)
+    message = chat.bind_tools(TOOLS).invoke("cut out the star")
+    assert message.text == "I will cut it out."
+    (call,) = message.tool_calls
+    assert (call["name"], call["args"]) == ("segment_image", {"command": "the star"})
+    assert message.usage_metadata == {"input_tokens": 17, "output_tokens": 23, "total_tokens": 40}
+    handle = signal_handle([message], call["id"], SegmentArguments.model_validate(call["args"]))
+    assert handle is not None
+    found = SignalStore(store).get(handle, arguments_digest(CALL))
+    assert found is not None
+    assert found.joined.shape == (8, 256)
+    edited = SegmentArguments(command="the circle")
+    assert signal_handle([message], call["id"], edited) is None
+    assert scripted[1][1] == {Module.A, Module.B, Module.C}
+
+
+def test_text_streams_and_calls_follow(scripted: tuple[VitronPlanner, list[object]], store: MediaStore) -> None:
+    chunks = list(ChatVitron(planner=scripted[0], store=store).bind_tools(TOOLS).stream("cut out the star"))
+    assert [chunk.content for chunk in chunks[:2]] == ["I will", " cut it out."]
+    assert chunks[2].tool_call_chunks[0]["index"] == 1  # 0 belongs to the text
+    whole = sum(chunks[1:], chunks[0])
+    assert isinstance(whole, AIMessageChunk)
+    assert whole.tool_calls[0]["args"] == {"command": "the star"}
+    assert list(whole.response_metadata["vitron"]["signals"]) == [whole.tool_calls[0]["id"]]
+
+
+def test_every_reply_has_its_own_call_ids(scripted: tuple[VitronPlanner, list[object]], store: MediaStore) -> None:
+    chat = ChatVitron(planner=scripted[0], store=store)
+    assert chat.invoke("x").tool_calls[0]["id"] != chat.invoke("x").tool_calls[0]["id"]
+
+
+@pytest.mark.parametrize("how", ["off", "no store"])
+def test_signals_can_be_left_out(scripted: tuple[VitronPlanner, list[object]], store: MediaStore, how: str) -> None:
+    fields = {"store": store, "use_signals": False} if how == "off" else {}
+    message = ChatVitron(planner=scripted[0], **fields).invoke("x")
+    assert message.response_metadata["vitron"] == {"signals": {}}
+    assert message.tool_calls
+
+
+def test_options_reach_the_decoding(scripted: tuple[VitronPlanner, list[object]]) -> None:
+    chat = ChatVitron(planner=scripted[0], temperature=0.5, max_tokens=9, stop=["x"], seed=4, model="other")
+    message = chat.invoke("hi")
+    settings = scripted[1][2]
+    assert (settings.temperature, settings.max_new_tokens, settings.stop, settings.seed) == (0.5, 9, ("x",), 4)  # type: ignore[attr-defined]
+    assert message.response_metadata["model_name"] == "other"
+
+
+def test_without_tools_no_module_may_be_called(planner: VitronPlanner) -> None:
+    message = ChatVitron(planner=planner, temperature=3.0, max_tokens=30).invoke([HumanMessage("draw")])
+    assert message.tool_calls == []
+
+
+def test_a_chat_without_a_planner_says_so() -> None:
+    with pytest.raises(TypeError, match="from_pretrained"):
+        ChatVitron().invoke("hi")

@@ -1,0 +1,209 @@
+"""The planner at work, with random weights: form, budget, signals and loading; what it says is nonsense."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import DynamicCache
+
+from vitron_agent.errors import Cancelled, CheckpointError
+from vitron_agent.invocation import Module, parse_reply, render_invocation
+from vitron_agent.media import Region
+from vitron_agent.planner import DrawnRegion, PlannerModel, Settings, UserTurn, VitronPlanner, Vocabulary
+from vitron_agent.planner.engine import MAX_CACHED_PICTURES
+from vitron_agent.planner.model import tiny_planner_config
+from vitron_agent.planner.processor import Turn
+
+PICTURE = (torch.arange(3 * 64 * 64) % 251).to(torch.uint8).view(3, 64, 64)
+ASK: list[Turn] = [UserTurn("what is it?", (PICTURE,), (DrawnRegion(Region.parse("click:0.5,0.5").to_mask(64, 64)),))]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_weights_write_nothing_but_text_and_sound_calls(planner: VitronPlanner, seed: int) -> None:
+    budget = (24, 60, 120)[seed % 3]
+    output = planner.reply(ASK, Module, Settings(budget, temperature=3.0, seed=seed, max_calls=2))
+    assert output.new_tokens <= budget
+    assert len(output.signals) == len(output.invocations)
+    assert parse_reply(output.text).invocations == ()
+    for call in output.invocations:
+        assert parse_reply(render_invocation(call)).invocations == (call,)
+
+
+def test_signals_of_one_forward_are_those_of_step_by_step(planner: VitronPlanner) -> None:
+    """GILL's forced run, all tokens at once, against feeding them one by one."""
+    prompt = planner.processor.serialise(ASK)
+    config = planner.model.llava.config.text_config
+    with torch.inference_mode():
+        at_once, one_by_one = DynamicCache(config=config), DynamicCache(config=config)
+        planner.model.hidden(planner.embed(prompt), at_once)
+        planner.model.hidden(planner.embed(prompt), one_by_one)
+        signals, _ = planner.signal_run(Module.B, at_once)
+        states = [
+            planner.model.hidden(planner.model.merge(torch.tensor([[token]])), one_by_one)[0, 0]
+            for token in planner.vocabulary.signals(Module.B)
+        ]
+    assert signals.task_specific.shape == (4, 256)
+    assert signals.task_invariant.shape == (4, 256)
+    assert torch.allclose(signals.joined, torch.stack(states), atol=1e-5)
+
+
+def called(planner: VitronPlanner, modules: set[Module]) -> tuple[int, object]:
+    """The first seed under which a call is made, and the reply."""
+    for seed in range(300):
+        output = planner.reply(ASK, modules, Settings(60, temperature=4.0, seed=seed))
+        if output.invocations:
+            return seed, output
+    raise AssertionError("no seed made a call")
+
+
+def test_signals_belong_to_the_call_and_its_context(planner: VitronPlanner) -> None:
+    """The signals that a reply carries are those of a full recomputation of everything before them."""
+    _, output = called(planner, {Module.B})
+    prompt = planner.processor.serialise(ASK)
+    call = render_invocation(output.invocations[0])  # type: ignore[attr-defined]
+    lead = f" {output.text} " if output.text else " "  # type: ignore[attr-defined]
+    ids = planner.vocabulary.encode(lead + call)
+    with torch.inference_mode():
+        cache = DynamicCache(config=planner.model.llava.config.text_config)
+        planner.model.hidden(planner.embed(prompt), cache)
+        planner.model.hidden(planner.model.merge(torch.tensor([ids])), cache)
+        signals, _ = planner.signal_run(Module.B, cache)
+    written = output.signals[0].joined  # type: ignore[attr-defined]
+    # free text of random weights may be cut into pieces in another way than the tokenizer would: then states differ
+    if len(ids) == output.new_tokens - 1:  # type: ignore[attr-defined]
+        assert torch.allclose(written, signals.joined, atol=1e-4)
+    assert written.shape == (8, 256)
+
+
+def test_only_allowed_modules_are_called(planner: VitronPlanner) -> None:
+    for seed in range(15):
+        output = planner.reply(ASK, {Module.A}, Settings(50, temperature=4.0, seed=seed))
+        assert {call.module for call in output.invocations} <= {Module.A}
+        without_picture: list[Turn] = [UserTurn("segment it")]
+        assert (
+            planner.reply(without_picture, {Module.B, Module.C}, Settings(50, temperature=4.0, seed=seed)).invocations
+            == ()
+        )
+
+
+def test_the_same_seed_writes_the_same(planner: VitronPlanner) -> None:
+    first, second, other = (planner.reply(ASK, Module, Settings(40, temperature=2.0, seed=s)) for s in (1, 1, 2))
+    assert (first.text, first.invocations) == (second.text, second.invocations)
+    assert (first.text, first.invocations) != (other.text, other.invocations)
+
+
+def test_streamed_pieces_make_the_text(planner: VitronPlanner) -> None:
+    for seed in range(6):
+        pieces: list[str] = []
+        output = planner.reply(ASK, (), Settings(40, temperature=2.0, seed=seed), pieces.append)
+        assert output.text.startswith("".join(pieces).rstrip("\ufffd"))
+        assert len(output.text.rstrip("\ufffd")) - len("".join(pieces)) <= 1
+        assert output.finish in ("stop", "length")
+
+
+def test_a_stop_text_ends_the_reply_and_is_cut_off(planner: VitronPlanner) -> None:
+    whole = planner.reply(ASK, (), Settings(40, temperature=2.0, seed=3)).text
+    stop = whole[len(whole) // 2 :][:3]
+    pieces: list[str] = []
+    output = planner.reply(ASK, (), Settings(40, (stop,), 2.0, 3), pieces.append)
+    assert output.text == whole[: whole.index(stop)].rstrip()
+    assert stop not in "".join(pieces)
+    assert output.finish == "stop"
+
+
+def test_pictures_are_encoded_once_and_forgotten_in_time(
+    planner: VitronPlanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    encode = planner.model.encode_pictures
+    monkeypatch.setattr(planner.model, "encode_pictures", lambda images: seen.append(1) or encode(images))
+    with torch.inference_mode():
+        for shade in [*range(MAX_CACHED_PICTURES + 1), MAX_CACHED_PICTURES, 0]:
+            planner.encode(torch.full((3, 9, 9), shade, dtype=torch.uint8))
+    assert len(seen) == MAX_CACHED_PICTURES + 2  # the last one was kept, the first one had to leave
+    assert len(planner._pictures) == MAX_CACHED_PICTURES
+
+
+def test_a_picture_and_a_region_change_what_is_read(planner: VitronPlanner) -> None:
+    box = DrawnRegion(Region.from_box(0.1, 0.1, 0.2, 0.2).to_mask(64, 64))
+    other: list[Turn] = [UserTurn("what is it?", (PICTURE.flip(0),), (ASK[0].regions[0],))]  # type: ignore[union-attr]
+    moved: list[Turn] = [UserTurn("what is it?", (PICTURE,), (box,))]
+    with torch.inference_mode():
+        states = [
+            planner.model.hidden(planner.embed(planner.processor.serialise(t)))[0, -1] for t in (ASK, other, moved)
+        ]
+    assert not torch.allclose(states[0], states[1], atol=1e-3)
+    assert not torch.allclose(states[0], states[2], atol=1e-4)
+
+
+def test_cancelling_stops_at_once(planner: VitronPlanner) -> None:
+    with pytest.raises(Cancelled):
+        planner.reply(ASK, Module, Settings(50, cancelled=lambda: True))
+
+
+def test_settings_and_conversations_that_cannot_be(planner: VitronPlanner) -> None:
+    with pytest.raises(ValueError, match="max_new_tokens is 0"):
+        Settings(0)
+    with pytest.raises(ValueError, match="temperature is -1"):
+        Settings(temperature=-1)
+    with pytest.raises(ValueError, match="must end with"):
+        planner.reply([])
+
+
+@pytest.fixture(scope="module")
+def folder(model: PlannerModel, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The planner on disk, in half precision."""
+    path = tmp_path_factory.mktemp("planner")
+    half = PlannerModel.new(model.llava.config)
+    half.load_state_dict(model.state_dict())
+    half.half().save(path)
+    vocabulary.tokenizer.save_pretrained(path)
+    return path
+
+
+def test_a_saved_planner_loads_as_it_was(planner: VitronPlanner, folder: Path) -> None:
+    again = VitronPlanner.from_pretrained(folder)
+    wanted = planner.model.state_dict()
+    for name, value in again.model.state_dict().items():
+        assert value.dtype is torch.float32
+        assert torch.equal(value, wanted[name].half().float()), name
+    assert again.vocabulary.tags == planner.vocabulary.tags
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "extra.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_a_damaged_folder_is_named(folder: Path, tmp_path: Path, name: str, damage: str) -> None:
+    broken = tmp_path / "planner"
+    shutil.copytree(folder, broken)
+    if damage == "missing":
+        (broken / name).unlink()
+    else:
+        data = (broken / name).read_bytes()
+        (broken / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(CheckpointError, match=re.escape(str(broken / name)) + ".*(restore|train)"):
+        VitronPlanner.from_pretrained(broken)
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"), [("text_config", "hidden_size", 128), ("vision_config", "num_hidden_layers", 5)]
+)
+def test_weights_of_another_shape_are_named(folder: Path, tmp_path: Path, part: str, field: str, value: int) -> None:
+    broken = tmp_path / "planner"
+    shutil.copytree(folder, broken)
+    config = json.loads((broken / "config.json").read_text())
+    config[part][field] = value
+    (broken / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="model.safetensors"):
+        VitronPlanner.from_pretrained(broken)
+
+
+def test_a_foreign_tokenizer_is_named(folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "planner"
+    shutil.copytree(folder, broken)
+    other = PlannerModel.new(tiny_planner_config(700, 10, 11))
+    other.save(broken)
+    with pytest.raises(CheckpointError, match="tokenizer.json has .* tokens, the weights 700"):
+        VitronPlanner.from_pretrained(broken)

@@ -1,0 +1,155 @@
+"""LangChain messages to turns, calls to arguments and back."""
+
+import base64
+from pathlib import Path
+
+import pytest
+import torch
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+
+from vitron_agent.errors import InputError, StorageError
+from vitron_agent.invocation import GroundedPhrase, Invocation, Module
+from vitron_agent.media import MediaStore, Region
+from vitron_agent.planner.messages import invocation_of, read_turns, tool_arguments, tool_modules
+from vitron_agent.planner.processor import AssistantTurn, UserTurn
+from vitron_agent.signals import arguments_digest
+from vitron_agent.tools.arguments import EditArguments, GenerateArguments, SegmentArguments, ToolArguments
+
+RED = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None].expand(3, 8, 8).clone()
+BLUE = RED.flip(0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MediaStore:
+    """An empty store."""
+    return MediaStore(tmp_path)
+
+
+def image(handle: str) -> dict[str, str]:
+    return {"type": "image", "file_id": handle, "mime_type": "image/png"}
+
+
+def test_a_conversation_with_a_call_becomes_turns(store: MediaStore) -> None:
+    red, blue = store.put_image(RED).uri, store.put_image(BLUE).uri
+    region = Region.parse("click:0.5,0.5").model_dump(mode="json")
+    call = {"name": "edit_image", "args": {"command": "remove the star", "region": "drawn"}, "id": "c1"}
+    turns = read_turns(
+        [
+            SystemMessage("be nice"),
+            HumanMessage(
+                [image(red), {"type": "text", "text": "remove this"}], additional_kwargs={"vitron": {"region": region}}
+            ),
+            AIMessage("I will edit it.", tool_calls=[call]),
+            ToolMessage("Result: done.", tool_call_id="c1", artifact={"kind": "image", "uri": blue}),
+        ],
+        store,
+    )
+    assert len(turns) == 3
+    first, said, result = turns
+    assert isinstance(first, UserTurn)
+    assert isinstance(result, UserTurn)
+    assert (first.text, result.text) == ("remove this", "Result: done.")
+    assert torch.equal(first.pictures[0], RED)
+    assert torch.equal(result.pictures[0], BLUE)
+    assert first.regions[0].picture == 1
+    assert first.regions[0].mask[32, 32]
+    assert said == AssistantTurn(
+        "I will edit it.", (Invocation(module=Module.C, command="remove the star", uses_drawn_region=True),)
+    )
+
+
+def test_turns_of_one_side_that_follow_each_other_become_one(store: MediaStore) -> None:
+    handles = [store.put_image(RED).uri, store.put_image(BLUE).uri]
+    turns = read_turns(
+        [HumanMessage([image(handles[0])]), HumanMessage([image(handles[1]), {"type": "text", "text": "hi"}])], store
+    )
+    assert len(turns) == 1
+    assert isinstance(turns[0], UserTurn)
+    assert len(turns[0].pictures) == 2
+    assert turns[0].text.strip() == "hi"
+
+
+def test_results_that_failed_add_no_picture_and_are_marked(store: MediaStore) -> None:
+    uri = store.put_image(RED).uri
+    message = ToolMessage("not done: no star", tool_call_id="c", status="error", artifact={"kind": "image", "uri": uri})
+    turn = read_turns([message], store)[0]
+    assert turn == UserTurn("Result: not done: no star")
+
+
+def test_pictures_come_as_base64_and_data_addresses_too() -> None:
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(buffer, "PNG")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    blocks = [
+        {"type": "image", "base64": data, "mime_type": "image/png"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+        {"type": "text", "text": "hi"},
+    ]
+    turn = read_turns([HumanMessage(blocks)], None)[0]
+    assert isinstance(turn, UserTurn)
+    assert all(torch.equal(picture, RED) for picture in turn.pictures)
+    assert len(turn.pictures) == 2
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ({"type": "audio", "base64": "AA=="}, "audio"),
+        ({"type": "image", "url": "https://example.com/a.png"}, "https://example.com/a.png"),
+        ({"type": "image", "url": "/etc/passwd"}, "/etc/passwd"),
+        ({"type": "image", "base64": "no base64!"}, "base64"),
+        ({"type": "image", "base64": base64.b64encode(b"no picture").decode()}, "picture"),
+    ],
+)
+def test_what_cannot_be_read_is_named(block: dict[str, str], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        read_turns([HumanMessage([block])], None)
+
+
+def test_unknown_handles_and_bad_regions_are_errors(store: MediaStore) -> None:
+    with pytest.raises(StorageError):
+        read_turns([HumanMessage([image("sha256:" + "0" * 64)])], store)
+    bad = {"vitron": {"region": {"kind": "box", "points": [[0.5, 0.5]]}}}
+    with pytest.raises(InputError, match="region"):
+        read_turns([HumanMessage("what is it", additional_kwargs=bad)], store)
+
+
+CALLS: list[tuple[Invocation, type[ToolArguments]]] = [
+    (
+        Invocation(
+            module=Module.A,
+            command="a red circle",
+            layout=(GroundedPhrase(phrase="red circle", box=(0.1, 0.2, 0.3, 0.4)),),
+        ),
+        GenerateArguments,
+    ),
+    (Invocation(module=Module.B, command="everything", media=2), SegmentArguments),
+    (Invocation(module=Module.B, command="the object", uses_drawn_region=True), SegmentArguments),
+    (Invocation(module=Module.C, command="add a star", region=Region.from_box(0.1, 0.2, 0.3, 0.4)), EditArguments),
+]
+
+
+@pytest.mark.parametrize(("invocation", "schema"), CALLS)
+def test_arguments_stand_for_the_very_same_call(invocation: Invocation, schema: type[ToolArguments]) -> None:
+    """The tool must find the digest that the planner left, or its signals are thrown away."""
+    arguments = tool_arguments(invocation)
+    assert arguments_digest(schema.model_validate(arguments).invocation()) == arguments_digest(invocation)
+    assert invocation_of(invocation.module.tool_name, arguments) == invocation
+
+
+def test_calls_name_pictures_by_handle_too_and_foreign_calls_are_none() -> None:
+    known = ["sha256:a", "sha256:b"]
+    call = invocation_of("segment_image", {"command": "it", "picture": "sha256:b"}, known)
+    assert call is not None
+    assert call.media == 2
+    assert invocation_of("search_web", {"command": "x"}) is None
+    assert invocation_of("edit_image", {"text": "x"}) is None
+
+
+def test_bound_tools_are_modules_by_name() -> None:
+    tools = [{"type": "function", "function": {"name": name}} for name in ("edit_image", "search_web")]
+    assert tool_modules([*tools, {"name": "generate_image"}]) == {Module.A, Module.C}

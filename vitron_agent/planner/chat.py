@@ -1,0 +1,180 @@
+"""`ChatVitron`: the planner as a LangChain chat model.
+
+Messages with text, pictures and drawn regions in; text and tool calls out, streamed. The signals of each call are put
+into the media store; the message carries their handles in `response_metadata["vitron"]`. This file does not know how
+messages become turns (messages.py) nor how replies are written (engine.py).
+"""
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import LangSmithParams
+from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import ConfigDict, Field
+
+from vitron_agent.media import MediaStore
+from vitron_agent.planner.engine import PlannerOutput, Settings, VitronPlanner
+from vitron_agent.planner.messages import read_turns, tool_arguments, tool_modules
+from vitron_agent.signals import SignalStore, arguments_digest
+
+MAX_NEW_TOKENS = 256
+
+
+class ChatVitron(BaseChatModel):
+    """VITRON as a chat model.
+
+    Attributes:
+        planner: The network with its words.
+        store: Where pictures are looked up and signals are kept; without it there are no signals.
+        model_name: Name in metadata.
+        temperature: 0 or None for the most likely reply, above 0 to sample.
+        max_tokens: Ids to write at most; None for 256.
+        stop: Texts that end a reply.
+        seed: Of the sampling.
+        use_signals: Whether signals are kept for the tools; False leaves them to work by words alone.
+    """
+
+    model_config = ConfigDict(populate_by_name=True, extra="ignore")
+
+    planner: Any = Field(default=None, exclude=True)
+    store: Any = Field(default=None, exclude=True)
+    model_name: str = Field(default="vitron-tiny", alias="model")
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    seed: int = 0
+    use_signals: bool = True
+    streaming: bool = False
+    cache: bool | None = False  # a cached reply would repeat its tool call ids
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        store: MediaStore | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        **fields: Any,
+    ) -> "ChatVitron":
+        """Loads a planner folder.
+
+        Args:
+            folder: See `VitronPlanner.from_pretrained`.
+            store: Where pictures are looked up and signals are kept.
+            device: Where the weights go.
+            dtype: What they become.
+            **fields: Further attributes of this class.
+
+        Raises:
+            CheckpointError: A file is missing, damaged or of another shape.
+        """
+        return cls(planner=VitronPlanner.from_pretrained(folder, device, dtype), store=store, **fields)
+
+    @property
+    def _llm_type(self) -> str:
+        return "vitron-chat"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {
+            "model": self.model_name,
+            "seed": self.seed,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+        }
+
+    def _resolve_model_profile(self) -> Any:
+        return {"max_input_tokens": self._engine.processor.max_tokens, "image_inputs": True, "tool_calling": True}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = "vitron"
+        params["ls_model_name"] = kwargs.get("model") or self.model_name
+        return params
+
+    @property
+    def _engine(self) -> VitronPlanner:
+        if not isinstance(self.planner, VitronPlanner):
+            raise TypeError("ChatVitron has no planner: pass planner=VitronPlanner.from_pretrained(folder)")
+        return self.planner
+
+    def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Runnable[Any, AIMessage]:
+        """Says which tools may be called; only VITRON's own modules are, by their names."""
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        *,
+        tools: Sequence[dict[str, Any]] = (),
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        for message in self._chunks(messages, tuple(stop or self.stop or ()), tools, kwargs):
+            chunk = ChatGenerationChunk(message=message)
+            if run_manager:
+                run_manager.on_llm_new_token(str(message.text), chunk=chunk)
+            yield chunk
+
+    def _chunks(
+        self,
+        messages: list[BaseMessage],
+        stop: tuple[str, ...],
+        tools: Sequence[dict[str, Any]],
+        options: dict[str, Any],
+    ) -> Iterator[AIMessageChunk]:
+        """The reply in pieces: text as it is written, then the calls, then the metadata."""
+        budget = options.get("max_tokens") or self.max_tokens or MAX_NEW_TOKENS
+        temperature = options.get("temperature", self.temperature) or 0.0
+        settings = Settings(budget, stop, temperature, options.get("seed", self.seed))
+        pieces = self._engine.stream(read_turns(messages, self.store), tool_modules(tools), settings)
+        while True:
+            try:
+                yield AIMessageChunk(content=next(pieces))
+            except StopIteration as end:
+                output: PlannerOutput = end.value
+                break
+        signals: dict[str, dict[str, str]] = {}
+        for index, invocation in enumerate(output.invocations):
+            call_id = f"call_{uuid.uuid4().hex[:24]}"
+            arguments = json.dumps(tool_arguments(invocation))
+            piece = tool_call_chunk(name=invocation.module.tool_name, args=arguments, id=call_id, index=1 + index)
+            yield AIMessageChunk(content="", tool_call_chunks=[piece])
+            if self.use_signals and isinstance(self.store, MediaStore):
+                digest = arguments_digest(invocation)
+                handle = SignalStore(self.store).put(output.signals[index], digest)
+                signals[call_id] = {"handle": handle, "args_digest": digest}
+        usage = UsageMetadata(
+            input_tokens=output.prompt_tokens,
+            output_tokens=output.new_tokens,
+            total_tokens=output.prompt_tokens + output.new_tokens,
+        )
+        metadata = {
+            "model_name": options.get("model") or self.model_name,
+            "model_provider": "vitron",
+            "finish_reason": output.finish,
+            "vitron": {"signals": signals},
+        }
+        yield AIMessageChunk(content="", usage_metadata=usage, response_metadata=metadata, chunk_position="last")

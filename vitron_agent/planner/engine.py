@@ -1,0 +1,300 @@
+"""`VitronPlanner`: reads a conversation, writes a reply with calls, and takes their signals.
+
+One own decoding loop: the grammar masks the logits, tags and task words that must follow are fed without asking, and
+when a call is closed its whole run of signal tokens goes through in one forward pass (GILL's forced run); their
+last-layer states are the signals. Nothing here knows messages, tools or stores.
+"""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, LlamaTokenizer
+
+from vitron_agent.errors import Cancelled, CheckpointError
+from vitron_agent.invocation import Invocation, Module
+from vitron_agent.planner.decoding import Grammar, State, rules_for
+from vitron_agent.planner.model import EncodedPictures, PlannerModel
+from vitron_agent.planner.pieces import TokenTable
+from vitron_agent.planner.processor import Processor, Serialised, Turn, UserTurn
+from vitron_agent.planner.tokenizer import Vocabulary
+from vitron_agent.signals import SignalEmbeddings
+
+MAX_CACHED_PICTURES = 64
+_REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
+
+
+@dataclass(frozen=True)
+class PlannerOutput:
+    """One reply.
+
+    Attributes:
+        text: What the user reads.
+        invocations: Calls in order.
+        signals: The embeddings of each call.
+        prompt_tokens: Ids read, pictures included.
+        new_tokens: Ids written, forced ones included, signal runs not.
+        finish: "stop" at the end of the reply or at a stop text, "length" when the budget ran out.
+    """
+
+    text: str
+    invocations: tuple[Invocation, ...] = ()
+    signals: tuple[SignalEmbeddings, ...] = ()
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    finish: str = "stop"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to decode.
+
+    Attributes:
+        max_new_tokens: Ids to write at most; a call that was begun is closed within it.
+        stop: Texts that end the reply when free text contains them; they are cut off.
+        temperature: 0 takes the most likely id, above 0 samples.
+        seed: Of the sampling.
+        max_calls: Calls in one reply.
+        cancelled: Asked before every step; True stops with `Cancelled`.
+    """
+
+    max_new_tokens: int = 256
+    stop: tuple[str, ...] = ()
+    temperature: float = 0.0
+    seed: int = 0
+    max_calls: int = 1
+    cancelled: Callable[[], bool] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be done."""
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}: give at least 1")
+        if not self.temperature >= 0:
+            raise ValueError(f"temperature is {self.temperature}: give 0 (most likely) or more")
+
+
+DEFAULT_SETTINGS = Settings()
+
+
+@dataclass
+class _Reply:
+    """A reply being written."""
+
+    prompt: Serialised
+    cache: DynamicCache
+    grammar: Grammar
+    text_ids: list[int] = field(default_factory=list)
+    signals: list[SignalEmbeddings] = field(default_factory=list)
+    new_tokens: int = 0
+    shown: int = 0  # characters of the text that were already yielded
+    text: str = ""
+    is_cut: bool = False
+
+    def complete(self, max_calls: int) -> bool:
+        """Whether nothing more can come: the end, a stop text, no budget, or all calls made."""
+        grammar = self.grammar
+        return self.is_cut or grammar.state is State.DONE or grammar.budget <= 0 or len(grammar.calls) >= max_calls
+
+    def ready(self, vocabulary: Vocabulary, stop: Sequence[str]) -> str:
+        """The text so far, up to a stop text, without what may still turn out to be one, or half a character."""
+        self.text = vocabulary.decode(self.text_ids).lstrip()
+        ends = [self.text.index(s) for s in stop if s and s in self.text]
+        if ends:
+            self.text, self.is_cut = self.text[: min(ends)], True
+            return self.text
+        held = max((n for s in stop for n in range(1, len(s)) if self.text.endswith(s[:n])), default=0)
+        return self.text[: len(self.text) - held].rstrip().rstrip("\ufffd")
+
+    def output(self, vocabulary: Vocabulary) -> PlannerOutput:
+        """The finished reply."""
+        text = self.text.strip() if self.is_cut else vocabulary.decode(self.text_ids).strip()
+        ended = self.is_cut or self.grammar.state is State.DONE or bool(self.grammar.calls)
+        calls = tuple(self.grammar.calls)
+        return PlannerOutput(
+            text, calls, tuple(self.signals), len(self.prompt.ids), self.new_tokens, "stop" if ended else "length"
+        )
+
+
+class VitronPlanner:
+    """The planner ready for use. Safe to share between conversations: it keeps no state but the cache of pictures."""
+
+    def __init__(self, model: PlannerModel, vocabulary: Vocabulary) -> None:
+        """Puts model and words together."""
+        self.model = model.eval()
+        self.vocabulary = vocabulary
+        self.processor = Processor(vocabulary, model.image_tokens)
+        self.table = TokenTable(vocabulary)
+        self._pictures: OrderedDict[str, EncodedPictures] = OrderedDict()
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> "VitronPlanner":
+        """Loads a planner folder (LLaVA layout, `extra.safetensors`, tokenizer).
+
+        Args:
+            folder: Where it lies.
+            device: Where the weights go.
+            dtype: What they become; half precision on disk.
+
+        Raises:
+            CheckpointError: A file is missing, damaged or of another shape; the message names it.
+        """
+        folder = Path(folder)
+        model = PlannerModel.load(folder, device, dtype)
+        path = folder / "tokenizer.json"
+        if not path.is_file():
+            raise CheckpointError(f"planner weights: {path} is missing; {_REMEDY}")
+        try:
+            tokenizer = LlamaTokenizer.from_pretrained(folder, local_files_only=True)
+            json.loads(path.read_text())
+        except Exception as error:  # the tokenizers library raises bare Exception
+            raise CheckpointError(f"planner weights: {path} is damaged ({error}); {_REMEDY}") from error
+        own, shared = model.settings.get("signals_per_module", 4), model.settings.get("shared_signals", 4)
+        vocabulary = Vocabulary(tokenizer, own, shared)
+        if len(tokenizer) != model.llava.config.text_config.vocab_size:
+            rows = model.llava.config.text_config.vocab_size
+            raise CheckpointError(f"planner weights: {path} has {len(tokenizer)} tokens, the weights {rows}; {_REMEDY}")
+        try:
+            _ = vocabulary.tags, vocabulary.signals(Module.A)
+        except KeyError as error:
+            raise CheckpointError(f"planner weights: {path}: {error.args[0]}; {_REMEDY}") from error
+        return cls(model, vocabulary)
+
+    def reply(
+        self,
+        conversation: Sequence[Turn],
+        allowed_modules: Collection[Module] = (),
+        settings: Settings = DEFAULT_SETTINGS,
+        on_token: Callable[[str], None] | None = None,
+    ) -> PlannerOutput:
+        """Writes the next reply; the same as `stream`, with pieces of text handed to `on_token`.
+
+        Args:
+            conversation: Turns so far; the last one is the user's (or a tool's result).
+            allowed_modules: What may be called; modules whose picture is missing are left out by themselves.
+            settings: How to decode.
+            on_token: Is given the free text piece by piece.
+
+        Raises:
+            InputError: The conversation is too long, or speaks of a picture that is not there.
+            Cancelled: `settings.cancelled` said so.
+            ValueError: The last turn is not the user's.
+        """
+        pieces = self.stream(conversation, allowed_modules, settings)
+        while True:
+            try:
+                piece = next(pieces)
+            except StopIteration as end:
+                output: PlannerOutput = end.value
+                return output
+            if on_token is not None:
+                on_token(piece)
+
+    @torch.inference_mode()
+    def stream(
+        self,
+        conversation: Sequence[Turn],
+        allowed_modules: Collection[Module] = (),
+        settings: Settings = DEFAULT_SETTINGS,
+    ) -> Generator[str, None, PlannerOutput]:
+        """Writes the next reply, yielding its free text piece by piece and returning the whole.
+
+        Arguments and errors are those of `reply`.
+        """
+        if not conversation or not isinstance(conversation[-1], UserTurn):
+            raise ValueError("the conversation must end with a user's turn or a result")
+        prompt = self.processor.fit(conversation)
+        rules = rules_for(allowed_modules, len(prompt.pictures), bool(prompt.regions), settings.max_calls)
+        out = _Reply(
+            prompt,
+            DynamicCache(config=self.model.llava.config.text_config),
+            Grammar(self.table, rules, settings.max_new_tokens),
+        )
+        generator = torch.Generator(self.model.device).manual_seed(settings.seed)
+        state = self.model.hidden(self.embed(prompt), out.cache)[0, -1]
+        while not out.complete(settings.max_calls):
+            if settings.cancelled is not None and settings.cancelled():
+                raise Cancelled("the planner was asked to stop")
+            token = self._choose(out.grammar, state, settings.temperature, generator)
+            state = self._take(out, token)
+            ready = out.ready(self.vocabulary, settings.stop)
+            if len(ready) > out.shown:
+                piece, out.shown = ready[out.shown :], len(ready)
+                yield piece
+        return out.output(self.vocabulary)
+
+    def embed(self, prompt: Serialised) -> Tensor:
+        """Embeddings (1, T, d_llm) of a written-down conversation, features merged in."""
+        ids = torch.tensor([prompt.ids], device=self.model.device)
+        encoded = [self.encode(picture) for picture in prompt.pictures]
+        tokens = torch.cat([e.tokens for e in encoded]) if encoded else None
+        regions = None
+        if prompt.regions:
+            parts = [self.model.encode_regions(encoded[i].patches, mask[None]) for i, mask in prompt.regions]
+            regions = torch.cat(parts)
+        places = (ids == self.vocabulary.tags["<objs>"]) & ~torch.tensor([prompt.learn], device=ids.device)
+        return self.model.merge(ids, tokens, regions, places)
+
+    def encode(self, picture: Tensor) -> EncodedPictures:
+        """Features of one picture, uint8 (3, H, W); kept by content, the least recently used of 64 leaves first."""
+        key = hashlib.sha256(picture.contiguous().numpy().tobytes() + repr(tuple(picture.shape)).encode()).hexdigest()
+        found = self._pictures.pop(key, None)
+        if found is None:
+            found = self.model.encode_pictures(picture[None])
+        self._pictures[key] = found
+        while len(self._pictures) > MAX_CACHED_PICTURES:
+            self._pictures.popitem(last=False)
+        return found
+
+    def signal_run(self, module: Module, cache: DynamicCache) -> tuple[SignalEmbeddings, Tensor]:
+        """Feeds a module's whole run of signal tokens behind a closed call (GILL's forced run).
+
+        Args:
+            module: Whose run.
+            cache: Holds everything up to the call's last closing tag; grows by the run.
+
+        Returns:
+            The signals, and the state (d_llm,) of the last token.
+        """
+        states = self._states(self.vocabulary.signals(module), cache)
+        own = self.vocabulary.per_module
+        return SignalEmbeddings(states[:own].float().cpu().clone(), states[own:].float().cpu().clone()), states[-1]
+
+    def _states(self, ids: Sequence[int], cache: DynamicCache) -> Tensor:
+        """Last-layer states (k, d_llm) of k new ids."""
+        new = torch.tensor([list(ids)], device=self.model.device)
+        return self.model.hidden(self.model.merge(new), cache)[0]
+
+    def _choose(self, grammar: Grammar, state: Tensor, temperature: float, generator: torch.Generator) -> int:
+        """The next id: the most likely allowed one, or a sample."""
+        logits = self.model.logits(state).float()
+        logits = logits.masked_fill(~grammar.allowed().to(logits.device), float("-inf"))
+        if temperature <= 0:
+            return int(logits.argmax())
+        return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
+
+    def _take(self, out: _Reply, token: int) -> Tensor:
+        """Writes an id and all that must follow it; returns the state (d_llm,) that predicts the next."""
+        grammar = out.grammar
+        calls = len(grammar.calls)
+        if grammar.state is State.TEXT:
+            out.text_ids.append(token)
+        grammar.feed(token)
+        written = [token]
+        while (forced := grammar.forced()) and grammar.budget > 0:
+            grammar.feed(forced[0])
+            written.append(forced[0])
+        out.new_tokens += len(written)
+        if len(grammar.calls) > calls:  # the id was the first of the signal run: the rest goes with it
+            signals, state = self.signal_run(grammar.calls[-1].module, out.cache)
+            out.signals.append(signals)
+            return state
+        if grammar.state is State.DONE:
+            return torch.empty(0)
+        return self._states(written, out.cache)[-1]

@@ -1,0 +1,272 @@
+"""The planner's network: LLaVA's layout (CLIP tower, projector, Llama) plus the region encoder and the signal tokens.
+
+Weights live in `LlavaForConditionalGeneration`, so folders are laid out like published ones; the region encoder, which
+LLaVA does not have, lies beside it in `extra.safetensors`. This file merges features and runs forward passes; it does
+not know words, templates or how the next token is chosen.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import Cache, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, PreTrainedModel
+
+from vitron_agent.errors import CheckpointError
+from vitron_agent.planner.regions import RegionEncoder
+from vitron_agent.planner.vision import (
+    FeatureAdapter,
+    patch_features,
+    pool_patches,
+    tiny_vision_config,
+    to_pixel_values,
+)
+
+EXTRA_FILE = "extra.safetensors"
+
+
+@dataclass(frozen=True)
+class EncodedPictures:
+    """What the tower made of B pictures.
+
+    Attributes:
+        tokens: (B, n, d_llm) projected tokens that stand where `<image>` stands.
+        patches: (B, P, d_vision) features that regions are pooled from.
+    """
+
+    tokens: Tensor
+    patches: Tensor
+
+
+def tiny_planner_config(vocab_size: int, image_token_id: int, pad_token_id: int) -> LlavaConfig:
+    """The tiny planner: Llama of 6 layers, width 256, over the tiny tower; 16 tokens a picture.
+
+    Args:
+        vocab_size: Size of the tokenizer, specials included.
+        image_token_id: Id of `<image>`.
+        pad_token_id: Id of `<pad>`.
+    """
+    text = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=256,
+        intermediate_size=512,
+        num_hidden_layers=6,
+        num_attention_heads=8,
+        num_key_value_heads=8,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=pad_token_id,
+    )
+    config = LlavaConfig(
+        vision_config=tiny_vision_config(),
+        text_config=text,
+        image_token_index=image_token_id,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        image_seq_length=16,
+        tie_word_embeddings=True,
+    )
+    config.vitron = {"pool": 2, "signals_per_module": 4, "shared_signals": 4, "adapter": 1}
+    return config
+
+
+class PlannerModel(nn.Module):
+    """Tower, projector, region encoder and language model, with separate steps for each."""
+
+    def __init__(self, llava: LlavaForConditionalGeneration) -> None:
+        """Wraps a LLaVA model; its config's `vitron` entry (pooling, signal counts) may be absent."""
+        super().__init__()
+        config = llava.config
+        self.llava = llava
+        self.regions = RegionEncoder(config.vision_config.hidden_size, config.text_config.hidden_size)
+        self.settings: dict[str, int] = dict(getattr(config, "vitron", None) or {})
+        self.pool = self.settings.get("pool", 1)
+        has_adapter = bool(self.settings.get("adapter", 0))
+        self.adapter = FeatureAdapter(self.image_tokens, self.d_llm) if has_adapter else None
+
+    @classmethod
+    def new(cls, config: LlavaConfig) -> "PlannerModel":
+        """A model with fresh weights."""
+        return cls(LlavaForConditionalGeneration(config))
+
+    @property
+    def tower(self) -> PreTrainedModel:
+        """The CLIP vision tower."""
+        return self.llava.model.vision_tower
+
+    @property
+    def language_model(self) -> PreTrainedModel:
+        """The Llama without its head."""
+        return self.llava.model.language_model
+
+    @property
+    def d_llm(self) -> int:
+        """Width of the language model."""
+        return int(self.llava.config.text_config.hidden_size)
+
+    @property
+    def image_tokens(self) -> int:
+        """Tokens per picture."""
+        vision = self.llava.config.vision_config
+        return int((vision.image_size // vision.patch_size // self.pool) ** 2)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def encode_pictures(self, images: Tensor) -> EncodedPictures:
+        """Encodes pictures.
+
+        Args:
+            images: (B, 3, H, W) RGB, uint8 in [0, 255] or float in [0, 1].
+        """
+        config = self.llava.config
+        pixels = to_pixel_values(images.to(self.device), config.vision_config.image_size)
+        dtype = next(self.tower.parameters()).dtype
+        patches = patch_features(self.tower, pixels.to(dtype), config.vision_feature_layer)
+        tokens = self.llava.model.multi_modal_projector(pool_patches(patches, self.pool))
+        return EncodedPictures(tokens if self.adapter is None else self.adapter.pictures(tokens), patches)
+
+    def encode_regions(self, patches: Tensor, masks: Tensor) -> Tensor:
+        """One token per region.
+
+        Args:
+            patches: (N, P, d_vision) of the pictures that were drawn on.
+            masks: (N, H, W) bool.
+
+        Returns:
+            (N, d_llm).
+        """
+        tokens: Tensor = self.regions(patches, masks.to(patches.device))
+        return tokens if self.adapter is None else self.adapter.regions(tokens)
+
+    def merge(
+        self,
+        ids: Tensor,
+        pictures: Tensor | None = None,
+        regions: Tensor | None = None,
+        region_places: Tensor | None = None,
+    ) -> Tensor:
+        """Embeds ids and puts features where `<image>` stands and where the user drew.
+
+        Args:
+            ids: (B, T) int64.
+            pictures: (M, n, d_llm) in order of appearance (row by row), M * n = number of `<image>` ids; or None.
+            regions: (R, d_llm) likewise for the places of regions; or None.
+            region_places: (B, T) bool: the `<objs>` ids of user turns. In a call of the planner's own, `<objs>` keeps
+                its plain embedding.
+
+        Returns:
+            (B, T, d_llm).
+
+        Raises:
+            ValueError: The features do not match the number of placeholders.
+        """
+        embeds = self.language_model.get_input_embeddings()(ids)
+        if region_places is None:
+            region_places = torch.zeros_like(ids, dtype=torch.bool)
+        pairs = ((ids == self.llava.config.image_token_index, pictures), (region_places, regions))
+        for places, features in pairs:
+            wanted = int(places.sum())
+            flat = embeds.new_zeros(0, self.d_llm) if features is None else features.reshape(-1, self.d_llm)
+            if wanted != len(flat):
+                raise ValueError(f"{wanted} placeholders, but {len(flat)} features")
+            if wanted:
+                embeds = embeds.masked_scatter(places[..., None], flat.to(embeds.dtype))
+        return embeds
+
+    def hidden(self, embeds: Tensor, cache: Cache | None = None) -> Tensor:
+        """Last-layer states (B, T, d_llm) of embeddings (B, T, d_llm); new keys and values go into `cache`.
+
+        Rows of different length are padded on the right: causal attention never looks there, so no mask is needed.
+        """
+        output = self.language_model(inputs_embeds=embeds, past_key_values=cache, use_cache=cache is not None)
+        return output.last_hidden_state
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Next-token logits (..., V) of states (..., d_llm)."""
+        return self.llava.lm_head(states)
+
+    def save(self, folder: Path) -> None:
+        """Writes config.json, model.safetensors and extra.safetensors, in the weights' own dtype."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.llava.save_pretrained(folder)
+        save_file(self.extra_state(), folder / EXTRA_FILE, metadata={"format": "pt"})
+
+    def extra_state(self) -> dict[str, Tensor]:
+        """The weights that LLaVA's layout has no place for: region encoder and feature adapter."""
+        return {key: value.contiguous() for key, value in self.state_dict().items() if not key.startswith("llava.")}
+
+    @classmethod
+    def load(
+        cls, folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> "PlannerModel":
+        """Reads a folder written by `save`, or a published LLaVA folder with a region encoder beside it.
+
+        Args:
+            folder: Holds config.json, model.safetensors and extra.safetensors.
+            device: Where the weights go.
+            dtype: What they become.
+
+        Raises:
+            CheckpointError: A file is missing, damaged, or of another shape.
+        """
+        for name in ("config.json", "model.safetensors", EXTRA_FILE):
+            if not (folder / name).is_file():
+                raise CheckpointError(f"planner weights: {folder / name} is missing; {_REMEDY}")
+        model = cls(_load_llava(folder))
+        extra = _read(folder / EXTRA_FILE)
+        wanted = {key: value.shape for key, value in model.extra_state().items()}
+        found = {key: value.shape for key, value in extra.items()}
+        if wanted != found:
+            bad = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+            raise CheckpointError(f"planner weights: {folder / EXTRA_FILE} does not fit ({_few(bad)}); {_REMEDY}")
+        model.load_state_dict(extra, strict=False)
+        return model.to(device=device, dtype=dtype).eval()
+
+
+_REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
+
+
+def _few(names: Sequence[str]) -> str:
+    """Up to three names and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file, with a `CheckpointError` where it is damaged."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"planner weights: {path} is damaged ({error}); {_REMEDY}") from error
+
+
+def _load_llava(folder: Path) -> LlavaForConditionalGeneration:
+    """Loads the LLaVA part and insists that every weight was there and fitted."""
+    path = folder / "model.safetensors"
+    _read(path)
+    try:
+        config = LlavaConfig.from_pretrained(folder)
+    except (json.JSONDecodeError, OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"planner weights: {folder / 'config.json'} is damaged ({error}); {_REMEDY}") from error
+    try:
+        info: dict[str, Any]
+        llava, info = LlavaForConditionalGeneration.from_pretrained(
+            folder, config=config, output_loading_info=True, local_files_only=True, dtype=torch.float32
+        )
+    except (RuntimeError, ValueError, OSError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"planner weights: {path} does not fit its config.json ({reason}); {_REMEDY}") from error
+    bad = sorted({*info["missing_keys"], *info["unexpected_keys"], *(str(k[0]) for k in info["mismatched_keys"])})
+    if bad:
+        raise CheckpointError(f"planner weights: {path} does not fit its config.json ({_few(bad)}); {_REMEDY}")
+    return llava

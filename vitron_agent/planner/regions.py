@@ -1,0 +1,77 @@
+"""The planner's region encoder: one token for whatever the user drew.
+
+Osprey's way (osprey/model/layer.py): the patch features under the mask are averaged and projected, and a geometry term
+made of the mask itself is added. Click, box, polygon and scribble are all masks, so one encoder serves them all. This
+file does not know how a region was drawn, nor which words stand around it.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+GEOMETRY_SIDE = 16
+"""The mask is seen by the geometry term at 16x16; Osprey uses 112x112 at 512 pixels."""
+
+
+class RegionEncoder(nn.Module):
+    """Turns masks into tokens of the language model's width."""
+
+    def __init__(self, d_vision: int, d_llm: int, hidden: int = 256) -> None:
+        """Builds the two branches.
+
+        Args:
+            d_vision: Width of the tower's patch features.
+            d_llm: Width of the language model.
+            hidden: Width of both branches' hidden layer.
+        """
+        super().__init__()
+        self.feature = nn.Sequential(nn.Linear(d_vision, hidden), nn.GELU(), nn.Linear(hidden, d_llm))
+        self.geometry = nn.Sequential(
+            nn.Linear(GEOMETRY_SIDE**2 + 6, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, d_llm),
+        )
+
+    def forward(self, patches: Tensor, masks: Tensor) -> Tensor:
+        """Encodes one region per picture.
+
+        Args:
+            patches: (N, P, d_vision) patch features of the pictures, row-major, P a square number.
+            masks: (N, H, W) bool or float in [0, 1]: where the regions are.
+
+        Returns:
+            (N, d_llm). An empty mask counts as the whole picture.
+        """
+        masks = masks.to(patches.dtype)
+        masks = torch.where(masks.flatten(1).any(1)[:, None, None], masks, torch.ones_like(masks))
+        side = round(patches.shape[1] ** 0.5)
+        weights = F.adaptive_avg_pool2d(masks[:, None], side).flatten(1)
+        pooled = torch.einsum("np,npd->nd", weights, patches) / weights.sum(1, keepdim=True)
+        coarse = F.adaptive_avg_pool2d(masks[:, None], GEOMETRY_SIDE).flatten(1)
+        return self.feature(pooled) + self.geometry(torch.cat([coarse, mask_moments(masks)], 1))
+
+
+def mask_moments(masks: Tensor) -> Tensor:
+    """Where a mask lies and how large it is.
+
+    Args:
+        masks: (N, H, W) float in [0, 1], none empty.
+
+    Returns:
+        (N, 6): x and y of the centre of mass, then left, top, right, bottom edge, as shares of the sides (x right, y
+        down).
+    """
+    _, height, width = masks.shape
+    x = (torch.arange(width, device=masks.device, dtype=masks.dtype) + 0.5) / width
+    y = (torch.arange(height, device=masks.device, dtype=masks.dtype) + 0.5) / height
+    columns, rows = masks.sum(1), masks.sum(2)
+    total = masks.sum((1, 2))
+    centre = torch.stack([(columns * x).sum(1) / total, (rows * y).sum(1) / total], 1)
+    edges = []
+    for line, places in ((columns, x), (rows, y)):
+        inside = line > 0
+        edges.append((torch.where(inside, places, 2.0).amin(1), torch.where(inside, places, -1.0).amax(1)))
+    (left, right), (top, bottom) = edges
+    return torch.cat([centre, torch.stack([left, top, right, bottom], 1)], 1)
