@@ -1,0 +1,65 @@
+"""Which calls of a reply can run now. Calls run side by side, except where one needs the picture that another makes.
+
+A planner may write "draw a circle" and "make it blue" as two calls of one reply. The second works on the latest
+picture, so it waits for the first. This file knows the modules' inputs and outputs, not the tools.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+
+from vitron_agent.invocation import Module
+from vitron_agent.media import MediaKind
+from vitron_agent.tools.conversation import pictures
+
+_MAKES = {module.tool_name for module in Module if module.output is MediaKind.IMAGE}
+_NEEDS = {module.tool_name for module in Module if MediaKind.IMAGE in module.inputs}
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The unanswered calls of the last reply.
+
+    Attributes:
+        ready: can run now, side by side.
+        lost: cannot run any more, since the call that was to make their picture failed.
+        unread: calls that could not be read; `error` says why.
+    """
+
+    ready: list[Any]
+    lost: list[Any]
+    unread: list[Any]
+
+
+def pending(messages: Sequence[AnyMessage]) -> Pending:
+    """Sort the unanswered calls of the last reply; all empty where there are none."""
+    last = max((i for i, message in enumerate(messages) if isinstance(message, AIMessage)), default=None)
+    if last is None:
+        return Pending([], [], [])
+    reply = messages[last]
+    assert isinstance(reply, AIMessage)
+    status = {m.tool_call_id: m.status for m in messages[last + 1 :] if isinstance(m, ToolMessage)}
+    known = len(pictures(messages))
+    ready: list[Any] = []
+    lost: list[Any] = []
+    waiting = failed = False
+    for call in reply.tool_calls:
+        name, done = call["name"], status.get(str(call["id"]))
+        if done is None and _uses_newest(call, known):
+            if failed:
+                lost.append(call)
+            elif not waiting:
+                ready.append(call)
+        elif done is None:
+            ready.append(call)
+        if name in _MAKES:
+            waiting, failed = waiting or done is None, done == "error"
+    return Pending(ready, lost, [call for call in reply.invalid_tool_calls if call["id"] not in status])
+
+
+def _uses_newest(call: Any, known: int) -> bool:
+    """Whether a call works on the latest picture, or on one that is not there yet."""
+    wanted = call["args"].get("picture")
+    return call["name"] in _NEEDS and (wanted is None or (isinstance(wanted, int) and wanted > known))

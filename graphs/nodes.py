@@ -1,0 +1,190 @@
+"""The agent's nodes: functions from state to partial update, each testable alone.
+
+The parts they need (planner, store) are keyword arguments, bound when the graph is wired. No node knows the wiring.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, RemoveMessage, ToolMessage
+from langchain_core.runnables import Runnable
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
+from langgraph.prebuilt.tool_node import ToolCallRequest, ToolInvocationError
+from langgraph.types import Command
+
+from vitron_agent.errors import FinalError
+from vitron_agent.graphs.state import AgentState, MediaEntry
+from vitron_agent.graphs.turn import by_reference
+from vitron_agent.graphs.view import View
+from vitron_agent.invocation import Module
+from vitron_agent.media import MediaKind, MediaStore
+from vitron_agent.tools.base import not_done
+from vitron_agent.tools.conversation import picture_handles
+
+_VIDEO_TOOLS = {module.tool_name for module in Module if MediaKind.VIDEO in (*module.inputs, module.output)}
+
+Planner = Runnable[LanguageModelInput, BaseMessage]
+Done = ToolMessage | Command[Any]
+
+
+def ingest(state: AgentState, *, store: MediaStore) -> dict[str, Any]:
+    """Take in the user's new messages: pictures become handles, and what cannot be used is answered at once.
+
+    An unusable message is replaced by a note, so that it cannot spoil the turns after it.
+    """
+    messages = state["messages"]
+    fresh = [m for m in messages[_last_answer(messages) + 1 :] if isinstance(m, HumanMessage)]
+    update: list[AnyMessage] = []
+    try:
+        update += [by_reference(message, store) for message in fresh]
+    except FinalError as error:
+        update = [HumanMessage("(This message could not be read.)", id=message.id) for message in fresh]
+        update.append(failed(error))
+    kept = {message.id: message for message in update}
+    return {"messages": update, "media": media_table([kept.get(m.id, m) for m in messages]), "rounds": 0}
+
+
+def repair(state: AgentState) -> dict[str, Any]:
+    """Answer, in place, calls of an earlier turn that was cut off: an unanswered call would spoil the conversation."""
+    messages = state["messages"]
+    done = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    if not any(_unanswered(message, done) for message in messages):
+        return {}
+    fixed: list[AnyMessage] = []
+    for message in messages:
+        lost = _unanswered(message, done)
+        fixed += [message, *(refusal(call, "it was interrupted") for call in lost)]
+    return {"messages": [RemoveMessage(id=REMOVE_ALL_MESSAGES), *fixed]}
+
+
+def plan(state: AgentState, *, planner: Planner, view: View) -> dict[str, Any]:
+    """Ask the planner for the next step: text, or calls.
+
+    Args:
+        state: The conversation.
+        planner: A chat model with the tools bound.
+        view: Shapes the messages for a planner that cannot read handles.
+    """
+    try:
+        reply = planner.invoke(view(state["messages"]))
+    except FinalError as error:
+        reply = failed(error)
+    return {"messages": [reply], "rounds": state.get("rounds", 0) + 1}
+
+
+def reject(state: AgentState) -> dict[str, Any]:
+    """Take in the answers to calls that cannot run; they were sent here instead of to a tool (see `refusal`)."""
+    return {"messages": state["messages"]}
+
+
+def unknown_tool(name: str) -> str:
+    """Return why a call of no tool of ours is not done; videos are known, and not there yet."""
+    if name in _VIDEO_TOOLS:
+        return "videos cannot be made or changed yet, only pictures"
+    return f"there is no tool {name[:60]!r}"
+
+
+def observe(state: AgentState) -> dict[str, Any]:
+    """Take the tools' results in: the table of pictures, and a last word where a call failed for good."""
+    update: dict[str, Any] = {"media": media_table(state["messages"])}
+    last = _last_answer(state["messages"])
+    answers = [message for message in state["messages"][last + 1 :] if isinstance(message, ToolMessage)]
+    errors = [message.artifact["error"] for message in answers if message.artifact and message.artifact.get("error")]
+    if errors:
+        open_calls = _unanswered(state["messages"][last], {message.tool_call_id for message in answers})
+        rest = [refusal(call, "the turn has ended") for call in open_calls]
+        update["messages"] = [*rest, _closing(errors[0]["type"], errors[0]["message"])]
+    return update
+
+
+def give_up(state: AgentState) -> dict[str, Any]:
+    """Close a turn that used up its rounds: answer the open calls and say so."""
+    last = state["messages"][-1]
+    rounds = state.get("rounds", 0)
+    reason = f"the turn has used its {rounds} rounds"
+    answers = [refusal(call, reason) for call in _unanswered(last, set())]
+    text = f"I stop here: this took more than {rounds} steps. Please ask for fewer things at once."
+    notes = {"vitron": {"error": _error("RoundsError", reason)}}
+    return {"messages": [*answers, AIMessage(text, response_metadata=notes)]}
+
+
+def bad_arguments(error: Exception) -> str:
+    """Return what the planner reads when arguments do not fit the schema.
+
+    Raises:
+        Exception: `error` itself, if it is any other: a fault of ours must not pass for a result.
+    """
+    if not isinstance(error, ToolInvocationError):
+        raise error
+    source = error.filtered_errors or error.source.errors()
+    where = ".".join(str(part) for part in source[0]["loc"]) if source else "arguments"
+    what = str(source[0]["msg"]).removeprefix("Value error, ") if source else "they do not fit"
+    return not_done(ValueError(f"{where}: {what}"))
+
+
+def keep_final(request: ToolCallRequest, execute: Callable[[ToolCallRequest], Done]) -> Done:
+    """Run a call; a final error becomes an answered call with a note for `observe`, which ends the turn with it."""
+    try:
+        return execute(request)
+    except FinalError as error:
+        return _failed_call(request, error)
+
+
+async def akeep_final(request: ToolCallRequest, execute: Callable[[ToolCallRequest], Awaitable[Done]]) -> Done:
+    """Do as `keep_final`, awaited."""
+    try:
+        return await execute(request)
+    except FinalError as error:
+        return _failed_call(request, error)
+
+
+def _failed_call(request: ToolCallRequest, error: FinalError) -> ToolMessage:
+    call, note = request.tool_call, {"error": _error(type(error).__name__, str(error))}
+    return ToolMessage(not_done(error), tool_call_id=call["id"], name=call["name"], status="error", artifact=note)
+
+
+def media_table(messages: Sequence[AnyMessage]) -> list[MediaEntry]:
+    """Return the pictures of a conversation with their numbers and where each came from."""
+    table: list[MediaEntry] = []
+    for message in messages:
+        origin = str(message.name) if isinstance(message, ToolMessage) else "user"
+        for handle in picture_handles(message):
+            table.append({"number": len(table) + 1, "uri": handle, "origin": origin})
+    return table
+
+
+def failed(error: FinalError) -> AIMessage:
+    """Return the assistant's last word of a turn that failed for good."""
+    return _closing(type(error).__name__, str(error))
+
+
+def error_of(message: AnyMessage) -> dict[str, str] | None:
+    """Return type and message of the error that closed a turn, or None if it ended well."""
+    found = message.response_metadata.get("vitron", {}).get("error") if isinstance(message, AIMessage) else None
+    return found if isinstance(found, dict) else None
+
+
+def _closing(kind: str, text: str) -> AIMessage:
+    return AIMessage(f"I could not do that: {text}", response_metadata={"vitron": {"error": _error(kind, text)}})
+
+
+def _error(kind: str, text: str) -> dict[str, str]:
+    return {"type": kind, "message": text}
+
+
+def refusal(call: Any, reason: str) -> ToolMessage:
+    """Return the answer to a call that was not done."""
+    return ToolMessage(not_done(ValueError(reason)), tool_call_id=call["id"], name=call["name"], status="error")
+
+
+def _unanswered(message: AnyMessage, done: set[str]) -> list[Any]:
+    """Return the calls of one message, readable or not, that have no answer yet."""
+    if not isinstance(message, AIMessage):
+        return []
+    return [call for call in [*message.tool_calls, *message.invalid_tool_calls] if call["id"] not in done]
+
+
+def _last_answer(messages: Sequence[AnyMessage]) -> int:
+    """Return the index of the last assistant message, or -1."""
+    return max((index for index, message in enumerate(messages) if isinstance(message, AIMessage)), default=-1)

@@ -1,0 +1,55 @@
+"""What the agent's graph keeps: messages, the table of pictures, and the rounds of this turn. Handles, never pixels.
+
+Everything here is text, numbers, lists and dicts, so that any checkpointer can store it with strict serialisation.
+"""
+
+from typing import Annotated, Any, TypedDict
+
+from langchain_core.messages import AnyMessage
+from langgraph.graph.message import add_messages
+
+MAX_TEXT = 65_536  # characters in one string of the state: a longer one is a payload that belongs in the store
+
+
+class MediaEntry(TypedDict):
+    """One picture of the conversation."""
+
+    number: int  # from 1, in order of appearance
+    uri: str  # its handle
+    origin: str  # "user", or the name of the tool that made it
+
+
+class AgentState(TypedDict, total=False):
+    """The state of one conversation."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    media: list[MediaEntry]  # written by `ingest` and `observe` only, from the messages
+    rounds: int  # planner rounds of this turn
+
+
+def payload_path(value: Any, path: str = "state") -> str | None:
+    """Find what must not be in a state: anything but plain data, or a text that is really a payload.
+
+    Args:
+        value: A state, or a part of one.
+        path: What the part is called.
+
+    Returns:
+        The path of the first offender, such as `state.messages[2].artifact.image`, or None.
+    """
+    if isinstance(value, str):
+        return path if len(value) > MAX_TEXT else None
+    if value is None or isinstance(value, (bool, int, float)):
+        return None
+    if isinstance(value, dict):
+        return _first_of({f"{path}.{key}": inner for key, inner in value.items()})
+    if isinstance(value, (list, tuple)):
+        return _first_of({f"{path}[{index}]": inner for index, inner in enumerate(value)})
+    if hasattr(value, "model_dump") and hasattr(value, "type"):  # a message
+        return _first_of({f"{path}.{name}": getattr(value, name) for name in type(value).model_fields})
+    return f"{path} ({type(value).__name__})"
+
+
+def _first_of(parts: dict[str, Any]) -> str | None:
+    """Return the first offender among named parts."""
+    return next((found for name, inner in parts.items() if (found := payload_path(inner, name))), None)

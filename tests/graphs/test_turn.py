@@ -1,0 +1,89 @@
+import base64
+from typing import Any
+
+import pytest
+import torch
+from langchain_core.messages import HumanMessage
+
+from vitron_agent.errors import InputError, StorageError
+from vitron_agent.graphs.turn import MAX_REQUEST, by_reference, check_request, user_turn
+from vitron_agent.media import MediaStore, Region, encode_png
+from vitron_agent.testing import paint
+
+PNG = base64.b64encode(encode_png(paint("a picture"))).decode()
+TEXT = {"type": "text", "text": "what is this?"}
+
+
+def test_a_turn_holds_handles_and_the_region(picture: str) -> None:
+    region = Region.parse("click:0.3,0.4")
+    turn = user_turn("  what is this? ", [picture], region)
+    assert turn.content == [{"type": "image", "file_id": picture, "mime_type": "image/png"}, TEXT]
+    assert Region.model_validate(turn.additional_kwargs["vitron"]["region"]) == region
+
+
+@pytest.mark.parametrize("text", ["", " \n\t ", "x" * (MAX_REQUEST + 1), "x" * 100_000])
+def test_empty_and_endless_requests_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="request"):
+        check_request(text)
+
+
+def test_the_longest_request_passes() -> None:
+    assert len(check_request("x" * MAX_REQUEST)) == MAX_REQUEST
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "base64": PNG, "mime_type": "image/png"},
+        {"type": "image", "url": f"data:image/png;base64,{PNG}"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}},
+        {"type": "image_url", "image_url": f"data:image/png;base64,{PNG}"},
+    ],
+)
+def test_pictures_in_any_form_become_handles(store: MediaStore, block: dict[str, Any]) -> None:
+    kept = by_reference(HumanMessage([block, TEXT], id="1"), store)
+    assert kept.id == "1"
+    assert torch.equal(store.get_image(kept.content[0]["file_id"]), paint("a picture"))
+    assert kept.content[1] == TEXT
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ({"type": "image", "url": "http://169.254.169.254/latest"}, "is not opened"),
+        ({"type": "image", "url": "file:///etc/passwd"}, "is not opened"),
+        ({"type": "image_url", "image_url": {"url": "/etc/passwd"}}, "is not opened"),
+        ({"type": "image"}, "is not opened"),
+        ({"type": "image", "file_id": "/etc/passwd"}, "is not opened"),
+        ({"type": "image", "base64": "%%%"}, "no valid base64"),
+        ({"type": "image", "base64": base64.b64encode(b"no picture").decode()}, "picture"),
+        ({"type": "video", "base64": PNG}, "content of type 'video'"),
+        ({"type": "file", "base64": PNG}, "content of type 'file'"),
+    ],
+)
+def test_everything_else_is_refused(store: MediaStore, block: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        by_reference(HumanMessage([block, TEXT]), store)
+
+
+def test_what_comes_with_a_picture_is_kept(store: MediaStore) -> None:
+    extras = {"region": Region.parse("click:0.3,0.4").model_dump(mode="json")}
+    kept = by_reference(HumanMessage([{"type": "image", "base64": PNG, "extras": extras}, TEXT]), store)
+    assert kept.content[0]["extras"] == extras
+
+
+def test_a_handle_of_another_store_is_refused(store: MediaStore) -> None:
+    with pytest.raises(StorageError):
+        by_reference(user_turn("x", ["sha256:" + "0" * 64]), store)
+
+
+def test_a_mask_is_no_picture(store: MediaStore) -> None:
+    mask = store.put_mask(torch.ones(4, 4, dtype=torch.bool))
+    with pytest.raises(InputError, match="is no picture"):
+        by_reference(user_turn("x", [mask]), store)
+
+
+def test_a_broken_region_is_refused(store: MediaStore) -> None:
+    region = {"kind": "box", "points": [[0.5, 0.5], [0.1, 0.1]]}
+    with pytest.raises(InputError, match="the drawn region cannot be used: its left edge"):
+        by_reference(HumanMessage("x", additional_kwargs={"vitron": {"region": region}}), store)

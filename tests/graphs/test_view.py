@@ -1,0 +1,51 @@
+import base64
+from typing import Any
+
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+
+from vitron_agent.graphs import user_turn
+from vitron_agent.graphs.view import view_for, with_pixels
+from vitron_agent.media import MediaStore
+from vitron_agent.testing import ScriptedPlanner, paint
+
+
+def blocks(message: AnyMessage) -> str:
+    parts: Any = message.content
+    return " ".join(part.get("text") or f"<{part['type']}>" for part in parts)
+
+
+def talk(store: MediaStore) -> tuple[list[AnyMessage], list[str]]:
+    mine, made, more = (store.put_image(paint(name)).uri for name in ("mine", "made", "more"))
+    calls = [{"name": "edit_image", "args": {}, "id": str(i)} for i in range(2)]
+    answers = [
+        ToolMessage("Result: done.", tool_call_id=str(i), artifact={"kind": "image", "uri": uri})
+        for i, uri in enumerate((made, more))
+    ]
+    return [user_turn("edit it twice", [mine]), AIMessage("", tool_calls=calls), *answers], [mine, made, more]
+
+
+def test_our_planner_reads_handles_itself(store: MediaStore) -> None:
+    messages, _ = talk(store)
+    assert view_for(ScriptedPlanner(), store)(messages) == messages
+
+
+def test_another_planner_sees_numbered_pictures_behind_all_results(store: MediaStore) -> None:
+    messages, handles = talk(store)
+    shown = view_for(FakeListChatModel(responses=["x"]), store)(messages)
+    assert [type(m) for m in shown] == [SystemMessage, HumanMessage, AIMessage, ToolMessage, ToolMessage, HumanMessage]
+    assert blocks(shown[1]) == "Picture 1: <image> edit it twice"
+    assert blocks(shown[5]) == "Picture 2: <image> Picture 3: <image>"
+    assert base64.b64decode(shown[5].content[3]["base64"]) == store.get_bytes(handles[2])
+
+
+def test_pictures_come_before_the_next_turn(store: MediaStore) -> None:
+    messages, _ = talk(store)
+    shown = with_pixels([*messages, AIMessage("done"), user_turn("thanks")], store=store)
+    assert [m.type for m in shown] == ["system", "human", "ai", "tool", "tool", "human", "ai", "human"]
+
+
+def test_the_conversation_itself_is_not_changed(store: MediaStore) -> None:
+    messages, handles = talk(store)
+    with_pixels(messages, store=store)
+    assert messages[0].content[0]["file_id"] == handles[0]

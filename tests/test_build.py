@@ -1,0 +1,97 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vitron_agent import build
+from vitron_agent.errors import CheckpointError, InputError
+from vitron_agent.graphs import user_turn
+from vitron_agent.media import MediaStore
+from vitron_agent.profiles import PROFILES, Part, Profile
+from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MediaStore:
+    return MediaStore(tmp_path / "media")
+
+
+def test_importing_build_is_cheap() -> None:
+    code = "import sys, vitron_agent.build; print([m for m in ('torch', 'langgraph', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_tools_of_a_profile_load_nothing(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "build_specialist", lambda name, profile: pytest.fail("loaded too early"))
+    names = [tool.name for tool in build.vitron_tools("tiny", store)]
+    assert names == ["generate_image", "segment_image", "edit_image"]
+
+
+def test_an_agent_with_another_planner(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    echo = EchoSpecialist()
+    built = []
+    monkeypatch.setattr(build, "build_specialist", lambda name, profile: built.append(name) or echo)
+    planner = ScriptedPlanner(replies=[[call("generate_image", command="a star")], "Done."])
+    agent = build.build_agent("tiny", store=store, planner=planner)
+    out = agent.invoke({"messages": [user_turn("draw a star")]})
+    assert out["messages"][-1].content == "Done."
+    assert built == ["gligen"]
+
+
+@pytest.mark.parametrize("make", [build.build_planner, build.vitron_tools, build.build_agent])
+def test_the_full_size_profile_says_what_is_missing(make) -> None:
+    with pytest.raises(CheckpointError, match="cannot be loaded by this version.*lmsys/vicuna-7b-v1.5"):
+        make("vitron-7b")
+
+
+@pytest.mark.parametrize("make", [build.build_planner, build.vitron_tools, build.build_agent])
+def test_unknown_profiles_are_refused(make) -> None:
+    with pytest.raises(InputError, match="choose one of tiny, vitron-7b"):
+        make("nonsense")
+
+
+def test_unknown_specialists_are_refused() -> None:
+    with pytest.raises(InputError, match="'zeroscope' is unknown: choose one of gligen, gligen_inpaint, seem"):
+        build.build_specialist("zeroscope")
+
+
+@pytest.fixture
+def hollow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A profile `tiny` whose folder is empty."""
+    parts = tuple(Part(p.name, p.role, p.files, p.source, p.size, p.licence) for p in PROFILES["tiny"].parts)
+    monkeypatch.setitem(PROFILES, "tiny", Profile("tiny", "hollow", tmp_path / "weights", parts, 64))
+    return tmp_path / "weights"
+
+
+def test_missing_weights_are_named(hollow: Path) -> None:
+    with pytest.raises(CheckpointError, match="weights of seem are incomplete: .*config.json is missing; install"):
+        build.build_specialist("seem")
+    with pytest.raises(CheckpointError, match="weights of planner are incomplete"):
+        build.build_planner()
+
+
+@pytest.mark.parametrize("name", list(build.SPECIALISTS))
+def test_truncated_weights_are_a_checkpoint_error(hollow: Path, name: str) -> None:
+    for part in PROFILES["tiny"].parts:
+        for file in part.files:
+            path = hollow / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"{}" if path.suffix == ".json" else b"\x08\0\0\0")
+    with pytest.raises(CheckpointError):
+        build.build_specialist(name)
+
+
+def test_the_users_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VITRON_HOME", str(tmp_path / "mine"))
+    assert build.user_folder() == tmp_path / "mine"
+    monkeypatch.delenv("VITRON_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert build.user_folder() == tmp_path / "vitron-agent"
+
+
+def test_the_registries_are_the_profiles_parts() -> None:
+    for name in build.SPECIALISTS:
+        assert PROFILES["tiny"].part(name).files
+    assert set(build.PLANNERS) <= set(PROFILES)

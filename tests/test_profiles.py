@@ -1,0 +1,43 @@
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from vitron_agent.errors import InputError
+from vitron_agent.profiles import PROFILES, TINY, VITRON_7B, Part, Profile, find_profile
+
+
+def test_profiles_are_found_by_name() -> None:
+    assert find_profile("tiny") is TINY
+    assert set(PROFILES) == {"tiny", "vitron-7b"}
+
+
+def test_an_unknown_profile_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match="'huge' is unknown: choose one of tiny, vitron-7b"):
+        find_profile("huge")
+
+
+def test_profiles_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        TINY.name = "other"  # type: ignore[misc]
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    part = Part("seem", "finds", ("seem/config.json", "seem/model.safetensors"), "ours", 1, "Apache-2.0")
+    profile = Profile("x", "x", tmp_path, (part,), 64)
+    (tmp_path / "seem").mkdir()
+    (tmp_path / "seem" / "config.json").touch()
+    assert profile.missing(part) == ["seem/model.safetensors"]
+
+
+def test_a_described_profile_misses_everything() -> None:
+    assert VITRON_7B.missing(VITRON_7B.part("planner")) == ["lmsys/vicuna-7b-v1.5"]
+
+
+def test_every_part_says_size_and_licence() -> None:
+    for profile in PROFILES.values():
+        for part in profile.parts:
+            assert part.size > 0
+            assert part.licence
+            assert part.source
+    assert sum(part.size for part in TINY.parts) <= 60

@@ -1,0 +1,25 @@
+import torch
+
+from vitron_agent.tools.overlay import TINT, outline, overlay
+
+
+def test_the_outline_is_the_masks_border() -> None:
+    mask = torch.zeros(8, 8, dtype=torch.bool)
+    mask[2:6, 2:6] = True
+    line = outline(mask)
+    assert int(line.sum()) == 12
+    assert not line[3:5, 3:5].any()
+
+
+def test_a_mask_at_the_edge_has_an_outline_there() -> None:
+    assert outline(torch.ones(4, 4, dtype=torch.bool))[0].all()
+
+
+def test_the_overlay_tints_the_mask_and_nothing_else() -> None:
+    image = torch.full((3, 8, 8), 100, dtype=torch.uint8)
+    mask = torch.zeros(8, 8, dtype=torch.bool)
+    mask[2:6, 2:6] = True
+    shown = overlay(image, mask)
+    assert torch.equal(shown[:, ~mask], image[:, ~mask])
+    assert tuple(shown[:, 2, 2].tolist()) == TINT
+    assert shown[:, 3, 3].tolist() == [round(100 * 0.55 + value * 0.45) for value in TINT]

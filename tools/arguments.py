@@ -1,0 +1,124 @@
+"""What a model may write into a tool call: one small schema per tool, and the `Invocation` each stands for.
+
+Pictures are numbers or handles, never pixels. Everything a run needs besides these (signals, seed, the conversation) is
+hidden from the model and comes in through the tool's runtime. This file knows neither tools nor specialists.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vitron_agent.invocation import MAX_COMMAND, GroundedPhrase, Invocation, Module
+from vitron_agent.media import Region
+
+DRAWN = "drawn"  # what a call writes for "the region the user drew"
+
+
+def _sound_box(box: list[float]) -> list[float]:
+    """Let `Region` judge a box, so that there is one set of rules for boxes."""
+    _region(box)
+    return box
+
+
+def _region(box: list[float]) -> Region:
+    return Region.from_box(box[0], box[1], box[2], box[3])
+
+
+# a list and not a tuple: several providers refuse the JSON schema of tuples
+BoxArgument = Annotated[list[float], Field(min_length=4, max_length=4), AfterValidator(_sound_box)]
+
+COMMAND = "What to do, in plain words, such as: {example}"
+PICTURE = "Number of the picture, counted from 1 in the order of the conversation; leave out for the latest."
+REGION = "Where: left, top, right, bottom as shares of the picture in [0, 1], or 'drawn' for what the user drew."
+
+
+class PlacedPhrase(BaseModel):
+    """One object and the box it shall fill."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    phrase: str = Field(min_length=1, max_length=200, description="The object, such as: small red circle")
+    box: BoxArgument = Field(description="Left, top, right, bottom as shares of the picture in [0, 1].")
+
+
+class ToolArguments(BaseModel):
+    """What all three calls have in common."""
+
+    model_config = ConfigDict(extra="ignore")  # the injected runtime passes through validation, and is not ours
+
+    def invocation(self) -> Invocation:
+        """Return the call these arguments stand for, the value that `arguments_digest` is taken of."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _makes_a_call(self) -> Self:
+        """Refuse at once what no invocation can hold, such as a tag inside a command."""
+        try:
+            self.invocation()
+        except ValidationError as error:
+            raise ValueError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from None
+        return self
+
+
+class GenerateArguments(ToolArguments):
+    """Draw a new picture from words, optionally with a box for each object."""
+
+    command: str = Field(
+        min_length=1,
+        max_length=MAX_COMMAND,
+        description=COMMAND.format(example="a red circle left of a small blue square on a gray background"),
+    )
+    layout: tuple[PlacedPhrase, ...] = Field(default=(), max_length=30, description="Where each object shall be.")
+
+    def invocation(self) -> Invocation:
+        """Module A with its layout."""
+        layout = tuple(GroundedPhrase.model_validate(item.model_dump()) for item in self.layout)
+        return Invocation(module=Module.A, command=self.command, layout=layout)
+
+
+class PictureArguments(ToolArguments):
+    """A call that works on a picture of the conversation."""
+
+    region: BoxArgument | Literal["drawn"] | None = Field(default=None, description=REGION)
+    picture: int | str | None = Field(default=None, description=PICTURE)
+
+    def _call(self, module: Module, command: str) -> Invocation:
+        box = self.region if isinstance(self.region, list) else None
+        return Invocation(
+            module=module,
+            command=command,
+            region=_region(box) if box else None,
+            uses_drawn_region=self.region == DRAWN,
+            media=self.picture if isinstance(self.picture, int) else None,
+        )
+
+
+class SegmentArguments(PictureArguments):
+    """Find something in a picture and return its mask."""
+
+    command: str = Field(
+        min_length=1,
+        max_length=MAX_COMMAND,
+        description="What to find, such as: the red circle; or: everything; or: the background",
+    )
+
+    def invocation(self) -> Invocation:
+        """Module B."""
+        return self._call(Module.B, self.command)
+
+
+class EditArguments(PictureArguments):
+    """Change something in a picture and return the new picture."""
+
+    command: str = Field(
+        min_length=1,
+        max_length=MAX_COMMAND,
+        description=(
+            "What to change, one of: replace the OLD with a NEW; remove the OLD; add a NEW; "
+            "change the background to COLOUR"
+        ),
+    )
+
+    def invocation(self) -> Invocation:
+        """Module C."""
+        return self._call(Module.C, self.command)

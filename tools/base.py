@@ -1,0 +1,186 @@
+"""What the tools share: their parts, the hidden inputs of one call, and the one way a tool is made.
+
+A tool is a LangChain `StructuredTool` whose schema shows a model only words, boxes and numbers. Signals, seed, the
+conversation and the progress writer come in through `ToolRuntime`, which the schema does not show. Outside a graph
+there is no runtime: then pictures are handles of the store or files of the caller's. No specialist is named here.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from langchain_core.messages import AnyMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import StructuredTool, ToolException
+from langgraph.prebuilt import ToolRuntime
+from torch import Tensor
+
+from vitron_agent.errors import MissingInputError, RetryableError
+from vitron_agent.media import MediaStore, Region, RegionKind, load_image
+from vitron_agent.signals import SignalEmbeddings, SignalStore, arguments_digest
+from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
+from vitron_agent.tools.arguments import DRAWN, PictureArguments, ToolArguments
+from vitron_agent.tools.conversation import HANDLE, choose_picture, drawn_region, pictures, signal_handle
+from vitron_agent.tools.residency import Residents
+
+Artifact = dict[str, Any]
+Arguments = TypeVar("Arguments", bound=ToolArguments)
+PROGRESS = "vitron.progress"  # type of the custom stream events
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """The parts every tool works with."""
+
+    store: MediaStore
+    residents: Residents
+    use_signals: bool = True  # False: specialists get the command alone
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An input picture: handle, number in the conversation (None outside one) and pixels, uint8 (3, H, W) RGB."""
+
+    uri: str
+    number: int | None
+    pixels: Tensor
+
+    @property
+    def name(self) -> str:
+        """What result texts call it."""
+        return f"picture {self.number}" if self.number else "the picture"
+
+
+@dataclass
+class Call:
+    """One call: its arguments and what it finds around it."""
+
+    toolbox: Toolbox
+    name: str
+    arguments: ToolArguments
+    runtime: ToolRuntime | None
+    config: RunnableConfig
+    signals_used: str | None = field(default=None, init=False)
+
+    @property
+    def messages(self) -> Sequence[AnyMessage]:
+        """The conversation so far; empty outside a graph."""
+        state = self.runtime.state if self.runtime else None
+        found = state.get("messages", []) if isinstance(state, dict) else state
+        return found if isinstance(found, list) else []
+
+    @property
+    def seed(self) -> int:
+        """The run's seed, moved on by each picture, so that asking twice does not draw the same picture twice."""
+        return int(self.config.get("configurable", {}).get("seed", 0)) + len(pictures(self.messages))
+
+    def signals(self) -> SignalEmbeddings | None:
+        """Return the planner's embeddings for exactly this call, or None."""
+        if not self.toolbox.use_signals or self.runtime is None:
+            return None
+        handle = signal_handle(self.messages, self.runtime.tool_call_id, self.arguments)
+        if handle is None:
+            return None
+        found = SignalStore(self.toolbox.store).get(handle, arguments_digest(self.arguments.invocation()))
+        self.signals_used = handle if found else None
+        return found
+
+    def picture(self) -> Picture:
+        """Return the picture the call means.
+
+        Raises:
+            MissingInputError: There is none, or not that one.
+            InputError: Outside a graph, the caller's file is no usable picture.
+            StorageError: The store lost it.
+        """
+        assert isinstance(self.arguments, PictureArguments)
+        wanted, store = self.arguments.picture, self.toolbox.store
+        if self.runtime is not None:
+            uri, number = choose_picture(self.messages, wanted)
+            return Picture(uri, number, store.get_image(uri))
+        if not isinstance(wanted, str):
+            raise MissingInputError("outside a conversation, give the picture as a handle or the path of a file")
+        if wanted.startswith(HANDLE):
+            return Picture(wanted, None, store.get_image(wanted))
+        pixels = load_image(wanted)
+        return Picture(store.put_image(pixels).uri, None, pixels)
+
+    def region(self) -> Region | None:
+        """Return where the call points, or None.
+
+        Raises:
+            MissingInputError: It says "drawn" and nothing was drawn.
+        """
+        assert isinstance(self.arguments, PictureArguments)
+        if self.arguments.region != DRAWN:
+            return self.arguments.invocation().region
+        region = drawn_region(self.messages)
+        if region is None:
+            raise MissingInputError("no region was drawn: say in words what is meant, or give a box")
+        return region
+
+    def region_mask(self, region: Region, picture: Picture) -> Tensor:
+        """Return the pixels of a region, bool (H, W) of the picture's size."""
+        if region.kind is RegionKind.MASK and region.mask:
+            return self.toolbox.store.get_mask(region.mask)
+        return region.to_mask(picture.pixels.shape[1], picture.pixels.shape[2])
+
+    def run(self, specialist: str, request: SpecialistRequest) -> SpecialistResult:
+        """Run a specialist with progress events to whoever streams the graph."""
+        return self.toolbox.residents.run(specialist, request, self._progress)
+
+    def _progress(self, step: int, total: int) -> None:
+        if self.runtime is not None:
+            event = {"type": PROGRESS, "tool": self.name, "tool_call_id": self.runtime.tool_call_id}
+            self.runtime.stream_writer({**event, "step": step, "total": total})
+
+
+Work = Callable[[Call, Arguments], tuple[str, Artifact]]
+
+
+def not_done(error: Exception) -> str:
+    """Return what the planner reads when a call could not be done."""
+    return f"Result: not done: {error}"
+
+
+def make_tool(name: str, schema: type[Arguments], work: Work[Arguments], toolbox: Toolbox) -> StructuredTool:
+    """Make one tool.
+
+    Args:
+        name: Its name for the model.
+        schema: Its arguments; the class docstring is the description.
+        work: Does one call and returns the text for the planner and the artifact, a plain dict of handles and numbers.
+        toolbox: The parts.
+
+    Returns:
+        A tool with `content_and_artifact` results. In a graph a `RetryableError` becomes a tool message of status
+        "error"; called from Python it is raised. Final errors are always raised.
+    """
+
+    def _run(runtime: ToolRuntime = None, *, config: RunnableConfig, **values: Any) -> tuple[str, Artifact]:  # type: ignore[assignment]  # exactly this annotation is injected
+        arguments = schema.model_validate(values)
+        call = Call(toolbox, name, arguments, runtime, config)
+        start = time.perf_counter()
+        try:
+            text, artifact = work(call, arguments)
+        except RetryableError as error:
+            if runtime is None:
+                raise
+            raise ToolException(str(error)) from error
+        took = {"seconds": round(time.perf_counter() - start, 3), "signals": call.signals_used}
+        return text, {**artifact, **took}
+
+    async def _arun(runtime: ToolRuntime = None, *, config: RunnableConfig, **values: Any) -> tuple[str, Artifact]:  # type: ignore[assignment]
+        return await asyncio.to_thread(_run, runtime, config=config, **values)
+
+    return StructuredTool.from_function(
+        func=_run,
+        coroutine=_arun,
+        name=name,
+        description=schema.__doc__ or name,
+        args_schema=schema,
+        response_format="content_and_artifact",
+        handle_tool_error=not_done,
+    )

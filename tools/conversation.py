@@ -1,0 +1,103 @@
+"""What a conversation holds, read off its messages: the pictures in order, the drawn region, the signals of a call.
+
+Works on plain LangChain messages, so that a tool finds its inputs in our graph, in `create_agent` and in a bare
+`ToolNode` alike. This file reads messages only; it touches no store and no pixels.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from pydantic import ValidationError
+
+from vitron_agent.errors import MissingInputError
+from vitron_agent.media import MediaKind, Region
+from vitron_agent.signals import arguments_digest
+from vitron_agent.tools.arguments import ToolArguments
+
+HANDLE = "sha256:"
+
+
+def picture_handles(message: AnyMessage) -> list[str]:
+    """Return the handles of the pictures that one message adds: images of the user, or the new picture of a tool."""
+    if isinstance(message, ToolMessage):
+        artifact = message.artifact if message.status == "success" else None
+        made = isinstance(artifact, dict) and artifact.get("kind") == MediaKind.IMAGE.value
+        return [artifact["uri"]] if made and artifact else []
+    if not isinstance(message, HumanMessage) or isinstance(message.content, str):
+        return []
+    blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == "image"]
+    return [block["file_id"] for block in blocks if str(block.get("file_id", "")).startswith(HANDLE)]
+
+
+def pictures(messages: Sequence[AnyMessage]) -> list[str]:
+    """Return the handles of all pictures of the conversation, in order of appearance: picture 1 comes first."""
+    return [handle for message in messages for handle in picture_handles(message)]
+
+
+def choose_picture(messages: Sequence[AnyMessage], wanted: int | str | None) -> tuple[str, int]:
+    """Find the picture a call means.
+
+    Args:
+        messages: The conversation.
+        wanted: Its number from 1, its handle, or None for the latest.
+
+    Returns:
+        The handle and the number.
+
+    Raises:
+        MissingInputError: There is no such picture in this conversation. A file path is never one: what a model wrote
+            must not open files.
+    """
+    known = pictures(messages)
+    if not known:
+        raise MissingInputError("there is no picture in this conversation yet: draw one, or ask the user for one")
+    if wanted is None:
+        return known[-1], len(known)
+    if isinstance(wanted, str) and wanted in known:
+        return wanted, len(known) - known[::-1].index(wanted)
+    number = int(wanted) if isinstance(wanted, int) or wanted.isdecimal() else 0
+    if not 1 <= number <= len(known):
+        have = "only picture 1" if len(known) == 1 else f"pictures 1 to {len(known)}"
+        raise MissingInputError(f"there is no picture {str(wanted)[:40]!r}: the conversation has {have}")
+    return known[number - 1], number
+
+
+def drawn_region(messages: Sequence[AnyMessage]) -> Region | None:
+    """Return the region the user drew last, or None.
+
+    Raises:
+        MissingInputError: A message carries a region that is none.
+    """
+    for message in reversed(messages):
+        drawn = region_note(message) if isinstance(message, HumanMessage) else None
+        if drawn:
+            try:
+                return Region.model_validate(drawn)
+            except ValidationError as error:
+                raise MissingInputError("the drawn region cannot be read: ask the user to draw it again") from error
+    return None
+
+
+def region_note(message: HumanMessage) -> Any:
+    """Return the region that came with a message, unchecked: its own note, or the `extras` of its last picture."""
+    notes = message.additional_kwargs.get("vitron") or {}
+    blocks = [] if isinstance(message.content, str) else message.content
+    extras = [block.get("extras") for block in blocks if isinstance(block, dict)]
+    found = [extra["region"] for extra in extras if isinstance(extra, dict) and extra.get("region")]
+    return notes.get("region") or (found[-1] if found else None)
+
+
+def signal_handle(messages: Sequence[AnyMessage], call_id: str | None, arguments: ToolArguments) -> str | None:
+    """Return the handle of the signals that the planner left for a call, or None.
+
+    None also when the call was edited after the planner wrote it: its digest differs, and an embedding of other words
+    would steer the specialist wrong.
+    """
+    for message in reversed(messages):
+        if isinstance(message, AIMessage):
+            entry = message.response_metadata.get("vitron", {}).get("signals", {}).get(call_id)
+            if entry:
+                fresh = entry["args_digest"] == arguments_digest(arguments.invocation())
+                return str(entry["handle"]) if fresh else None
+    return None

@@ -1,0 +1,38 @@
+"""Specialists stay loaded: built once, on first use, and run one call at a time.
+
+This file knows builders, not models: which specialist is made from what stands in `vitron_agent/build.py`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+
+from vitron_agent.specialists.base import Progress, Specialist, SpecialistRequest, SpecialistResult, ignore_progress
+
+
+class Residents:
+    """Specialists by name, each with its own lock, so that no two calls load or run it at once."""
+
+    def __init__(self, builders: Mapping[str, Callable[[], Specialist]]) -> None:
+        """Keep the builders; nothing is built yet."""
+        self._builders = dict(builders)
+        self._locks = {name: threading.Lock() for name in builders}
+        self._loaded: dict[str, Specialist] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that `run` knows."""
+        return tuple(self._builders)
+
+    def run(self, name: str, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
+        """Run one request, loading the specialist first if need be.
+
+        Raises:
+            KeyError: No specialist has this name (a mistake of the caller's).
+            CheckpointError: Its weights are missing or broken; the next call tries again.
+            RetryableError: Whatever the specialist says about the request.
+            Cancelled: The progress callback asked to stop.
+        """
+        with self._locks[name]:
+            if name not in self._loaded:
+                self._loaded[name] = self._builders[name]()
+            return self._loaded[name].run(request, progress)

@@ -1,0 +1,192 @@
+"""Visible construction: from a profile's name to its planner, its specialists, its tools and the agent.
+
+Registries are literal: name -> builder. Nothing is read from disk before it is asked for; specialists are loaded at
+their first call and then kept. Heavy libraries are imported inside the builders, so that importing this file is cheap.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitron_agent.errors import CheckpointError, InputError
+from vitron_agent.profiles import DEFAULT_PROFILE, Profile, find_profile
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.tools import StructuredTool
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+    from vitron_agent.graphs.agent import Agent
+    from vitron_agent.media import MediaStore
+    from vitron_agent.specialists.base import Specialist
+
+HOME_VARIABLE = "VITRON_HOME"
+
+
+def user_folder() -> Path:
+    """Return where conversations and media lie: $VITRON_HOME, else a folder of this user's."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "vitron-agent"
+
+
+def default_store() -> "MediaStore":
+    """Return the user's media store."""
+    from vitron_agent.media import MediaStore
+
+    return MediaStore(user_folder() / "media")
+
+
+def loadable(name: str) -> Profile:
+    """Return a profile that this version can load.
+
+    Raises:
+        InputError: unknown profile.
+        CheckpointError: the profile is only described; the message says what it lacks.
+    """
+    profile = find_profile(name)
+    if profile.folder is None:
+        needed = ", ".join(part.source for part in profile.parts)
+        raise CheckpointError(
+            f"profile {name!r} cannot be loaded by this version (it would need {needed}): "
+            f"use profile {DEFAULT_PROFILE!r}, and see `vitron-agent models`"
+        )
+    return profile
+
+
+def require(profile: Profile, part: str) -> Path:
+    """Return the folder of a profile whose part is complete.
+
+    Raises:
+        CheckpointError: files of the part are missing.
+    """
+    assert profile.folder is not None  # `loadable` made sure
+    if missing := profile.missing(profile.part(part)):
+        raise CheckpointError(
+            f"weights of {part} are incomplete: {profile.folder / missing[0]} is missing; install the package again, "
+            "or make them with `vitron-agent train`"
+        )
+    return profile.folder
+
+
+def build_planner(
+    profile: str = DEFAULT_PROFILE, store: "MediaStore | None" = None, use_signals: bool = True
+) -> "BaseChatModel":
+    """Load the planner of a profile as a chat model.
+
+    Args:
+        profile: its name.
+        store: where the pictures of its conversations lie; the user's store by default.
+        use_signals: whether it leaves embeddings for the specialists.
+
+    Raises:
+        InputError: unknown profile.
+        CheckpointError: weights are missing or broken.
+    """
+    folder = require(loadable(profile), "planner")
+    return PLANNERS[profile](folder, store or default_store(), use_signals)
+
+
+def build_specialist(name: str, profile: str = DEFAULT_PROFILE) -> "Specialist":
+    """Load one specialist of a profile.
+
+    Args:
+        name: gligen, gligen_inpaint or seem.
+        profile: its name.
+
+    Raises:
+        InputError: unknown profile or specialist.
+        CheckpointError: weights are missing or broken.
+    """
+    found = loadable(profile)
+    if name not in SPECIALISTS:
+        raise InputError(f"specialist {name[:60]!r} is unknown: choose one of {', '.join(SPECIALISTS)}")
+    return SPECIALISTS[name](require(found, name))
+
+
+def vitron_tools(
+    profile: str = DEFAULT_PROFILE, store: "MediaStore | None" = None, use_signals: bool = True
+) -> "list[StructuredTool]":
+    """Make the tools of a profile; its specialists are loaded at their first call.
+
+    Raises:
+        InputError: unknown profile.
+        CheckpointError: the profile cannot be loaded by this version.
+    """
+    from vitron_agent.tools import Residents, Toolbox, make_tools
+
+    loadable(profile)
+    residents = Residents({name: partial(build_specialist, name, profile) for name in SPECIALISTS})
+    return make_tools(Toolbox(store or default_store(), residents, use_signals))
+
+
+def build_agent(
+    profile: str = DEFAULT_PROFILE,
+    checkpointer: "BaseCheckpointSaver[Any] | None" = None,
+    use_signals: bool = True,
+    *,
+    store: "MediaStore | None" = None,
+    planner: "BaseChatModel | None" = None,
+) -> "Agent":
+    """Build the agent: planner, tools and the graph around them.
+
+    Conversations run side by side, but one conversation takes one turn at a time: of two turns at once on a thread id,
+    LangGraph keeps only one.
+
+    Args:
+        profile: its name.
+        checkpointer: keeps conversations by thread id; None keeps nothing.
+        use_signals: whether the planner's embeddings reach the specialists, besides the words.
+        store: where pictures lie; the user's store by default.
+        planner: another chat model to plan with; it works by words alone.
+
+    Returns:
+        The compiled graph. `agent.invoke({"messages": [user_turn("draw a red circle")]})` runs one turn.
+
+    Raises:
+        InputError: unknown profile.
+        CheckpointError: the planner's weights are missing or broken.
+    """
+    from vitron_agent.graphs import make_agent
+
+    store = store or default_store()
+    chosen = planner or build_planner(profile, store, use_signals)
+    return make_agent(chosen, vitron_tools(profile, store, use_signals), store, checkpointer)
+
+
+def _chat_vitron(folder: Path, store: "MediaStore", use_signals: bool) -> "BaseChatModel":
+    from vitron_agent.planner.chat import ChatVitron
+
+    return ChatVitron.from_pretrained(folder / "planner", store=store, use_signals=use_signals)
+
+
+def _gligen(folder: Path) -> "Specialist":
+    from vitron_agent.specialists.gligen import GligenGenerator
+
+    return GligenGenerator.from_pretrained(folder)
+
+
+def _gligen_inpaint(folder: Path) -> "Specialist":
+    from vitron_agent.specialists.gligen import GligenEditor
+
+    return GligenEditor.from_pretrained(folder)
+
+
+def _seem(folder: Path) -> "Specialist":
+    from vitron_agent.specialists.gligen.parts import load_mapper
+    from vitron_agent.specialists.seem import SeemSegmenter
+
+    mapper = folder / "mappers" / "seem.safetensors"
+    return SeemSegmenter.from_pretrained(folder / "seem", mapper=load_mapper(mapper) if mapper.is_file() else None)
+
+
+PLANNERS: dict[str, Callable[[Path, "MediaStore", bool], "BaseChatModel"]] = {"tiny": _chat_vitron}
+SPECIALISTS: dict[str, Callable[[Path], "Specialist"]] = {
+    "gligen": _gligen,
+    "gligen_inpaint": _gligen_inpaint,
+    "seem": _seem,
+}

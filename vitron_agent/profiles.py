@@ -1,0 +1,154 @@
+"""Profiles: which weights every part is built from. Data only; nothing is read or checked here but names of files.
+
+`tiny` is packaged with the library. `vitron-7b` is described, so that everybody can see what it will need; loading it
+comes later. How a part is made of its folder stands in build.py.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from vitron_agent.errors import InputError
+
+DEFAULT_PROFILE = "tiny"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One set of weights.
+
+    Attributes:
+        name: what build.py calls it: planner, gligen, gligen_inpaint, seem, mappers.
+        role: what it does, in a few words.
+        files: paths below the profile's folder that must be there; for parts that are only described, empty.
+        source: public name of the weights.
+        size: in half precision, MiB.
+        licence: under which they may be used.
+    """
+
+    name: str
+    role: str
+    files: tuple[str, ...]
+    source: str
+    size: float
+    licence: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A whole system.
+
+    Attributes:
+        name: what users call it.
+        summary: one line for people.
+        folder: where the weights lie; None where this version cannot load the profile.
+        parts: what it is made of.
+        picture_size: side of the pictures it draws, in pixels.
+    """
+
+    name: str
+    summary: str
+    folder: Path | None
+    parts: tuple[Part, ...]
+    picture_size: int
+
+    def part(self, name: str) -> Part:
+        """Return the part of this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {part.name: part for part in self.parts}[name]
+
+    def missing(self, part: Part) -> list[str]:
+        """Return the files of a part that are not there; a described part misses its weights as a whole."""
+        if self.folder is None:
+            return [part.source]
+        return [name for name in part.files if not (self.folder / name).is_file()]
+
+
+_RAIL = "CreativeML Open RAIL-M"
+_OURS = "trained by this project's recipes"
+
+TINY = Profile(
+    name="tiny",
+    summary="VITRON in miniature: 64x64 pictures of coloured shapes; packaged, no download",
+    folder=Path(str(files("vitron_agent"))) / "weights" / "tiny",
+    parts=(
+        Part(
+            "planner",
+            "understands the conversation and writes the calls (CLIP tower, projector, Llama)",
+            ("planner/config.json", "planner/model.safetensors", "planner/extra.safetensors"),
+            _OURS,
+            11,
+            "Apache-2.0",
+        ),
+        Part(
+            "gligen",
+            "draws from words and boxes (latent diffusion with gated boxes)",
+            tuple(
+                f"gligen/{name}"
+                for name in (
+                    "vae/diffusion_pytorch_model.safetensors",
+                    "text_encoder/model.safetensors",
+                    "unet/diffusion_pytorch_model.safetensors",
+                )
+            ),
+            _OURS,
+            13,
+            "Apache-2.0",
+        ),
+        Part(
+            "gligen_inpaint",
+            "edits inside a mask",
+            ("gligen_inpaint/unet/diffusion_pytorch_model.safetensors",),
+            _OURS,
+            11,
+            "Apache-2.0",
+        ),
+        Part(
+            "seem",
+            "finds what words or strokes point at",
+            ("seem/config.json", "seem/model.safetensors"),
+            _OURS,
+            4,
+            "Apache-2.0",
+        ),
+        Part(
+            "mappers",
+            "carry the planner's signals into the specialists",
+            tuple(f"mappers/{name}.safetensors" for name in ("gligen", "gligen_inpaint", "seem")),
+            _OURS,
+            4,
+            "Apache-2.0",
+        ),
+    ),
+    picture_size=64,
+)
+
+VITRON_7B = Profile(
+    name="vitron-7b",
+    summary="full size: CLIP ViT-L/14@336, Vicuna-7B v1.5, GLIGEN, SEEM focal-L; not loadable in this version",
+    folder=None,
+    parts=(
+        Part("planner", "language model", (), "lmsys/vicuna-7b-v1.5", 12_852, "Llama 2 Community License"),
+        Part("vision", "vision tower", (), "openai/clip-vit-large-patch14-336", 580, "MIT"),
+        Part("gligen", "draws", (), "masterful/gligen-1-4-generation-text-box", 2_253, _RAIL),
+        Part("gligen_inpaint", "edits", (), "masterful/gligen-1-4-inpainting-text-box", 2_253, _RAIL),
+        Part("seem", "finds", (), "SEEM focal-L (seem_focall_v1)", 651, "Apache-2.0"),
+    ),
+    picture_size=512,
+)
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (TINY, VITRON_7B)}
+
+
+def find_profile(name: str) -> Profile:
+    """Return the profile of this name.
+
+    Raises:
+        InputError: there is none; the message lists those there are.
+    """
+    if name not in PROFILES:
+        raise InputError(f"profile {name[:60]!r} is unknown: choose one of {', '.join(PROFILES)}")
+    return PROFILES[name]
