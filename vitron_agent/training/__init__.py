@@ -15,6 +15,10 @@ RECIPES: dict[str, str] = {
     "gligen-autoencoder": "vitron_agent.training.gligen_autoencoder",
     "gligen": "vitron_agent.training.gligen",
     "gligen-inpaint": "vitron_agent.training.gligen_inpaint",
+    "seem": "vitron_agent.training.seem",
+    "planner-vision": "vitron_agent.training.planner_vision",
+    "planner": "vitron_agent.training.planner",
+    "signals": "vitron_agent.training.signals",
 }
 
 

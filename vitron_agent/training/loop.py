@@ -1,7 +1,7 @@
 """What every training recipe shares: settings, clock, moving average, checkpoint, log line.
 
-A recipe draws its randomness from `step_generator(seed, step)`, so a resumed run sees the same data as one that was never
-stopped. This file does not know what is trained, on which data, or where the finished weights go.
+A recipe draws its randomness from `step_generator(seed, step)`, so a resumed run sees the same data as one that was
+never stopped. This file does not know what is trained, on which data, or where the finished weights go.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class TrainingConfig:
 
 
 def config_from_arguments(name: str, out: Path, arguments: list[str] | None = None) -> TrainingConfig:
-    """Read a recipe's command line; ``name`` gives the run folder ``runs/<name>``, ``out`` the default export folder."""
+    """Read a recipe's command line; ``name`` gives the folder ``runs/<name>``, ``out`` the default export folder."""
     parser = argparse.ArgumentParser(prog=f"python -m vitron_agent.training.{name}")
     parser.add_argument("--out", type=Path, default=out)
     parser.add_argument("--run", type=Path, default=Path("runs") / name)
@@ -66,7 +66,7 @@ def step_generator(seed: int, step: int) -> torch.Generator:
 
 
 def warm_cosine(fraction: float, warm: float = 0.03, floor: float = 0.02) -> float:
-    """Return the learning-rate factor at ``fraction`` in [0, 1] of the run: linear warm-up, then cosine to ``floor``."""
+    """Return the learning-rate factor at ``fraction`` (0 to 1) of the run: linear warm-up, then cosine to ``floor``."""
     if fraction < warm:
         return max(fraction / warm, 0.01)
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min((fraction - warm) / (1 - warm), 1.0)))
@@ -104,8 +104,13 @@ class Ema:
 class Run:
     """Clock, checkpoint and log of one training run."""
 
-    def __init__(self, config: TrainingConfig, models: dict[str, nn.Module], optimiser: torch.optim.Optimizer,
-                 emas: dict[str, Ema]) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        models: dict[str, nn.Module],
+        optimiser: torch.optim.Optimizer,
+        emas: dict[str, Ema],
+    ) -> None:
         """Remember the parts and, with ``config.resume``, load the last checkpoint into them."""
         torch.set_num_threads(config.threads)
         self.config, self.models, self.optimiser, self.emas = config, models, optimiser, emas
@@ -138,8 +143,14 @@ class Run:
         """Whether the planned length is reached."""
         return self.fraction >= 1.0
 
-    def advance(self, loss: Tensor, samples: int, parts: Mapping[str, float] | None = None, clip: float = 1.0,
-                factor: float | None = None) -> None:
+    def advance(
+        self,
+        loss: Tensor,
+        samples: int,
+        parts: Mapping[str, float] | None = None,
+        clip: float = 1.0,
+        factor: float | None = None,
+    ) -> None:
         """Back-propagate ``loss``, take one optimiser step, update the averages, count ``samples``."""
         factor = warm_cosine(self.fraction) if factor is None else factor
         for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
@@ -165,8 +176,10 @@ class Run:
         eta = self.elapsed * (1 - self.fraction) / max(self.fraction, 1e-6)
         means = " ".join(f"{k} {sum(v) / len(v):.5f}" for k, v in self._losses.items())
         self._losses.clear()
-        self.write(f"step {self.step} {means} lr {self.optimiser.param_groups[0]['lr']:.2e} {rate:.1f} samples/s "
-                   f"elapsed {self.elapsed / 60:.1f} min ETA {eta / 60:.1f} min {note}".rstrip())
+        self.write(
+            f"step {self.step} {means} lr {self.optimiser.param_groups[0]['lr']:.2e} {rate:.1f} samples/s "
+            f"elapsed {self.elapsed / 60:.1f} min ETA {eta / 60:.1f} min {note}".rstrip()
+        )
 
     def write(self, line: str) -> None:
         """Print one line to stderr and append it to log.txt."""
@@ -191,8 +204,12 @@ class Run:
             tensors |= {f"ema/{name}/{k}": v for k, v in ema.shadow.items()}
         for index, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{index}/{k}": torch.as_tensor(v) for k, v in state.items()}
-        counters = {"step": self.step, "samples": self.samples, "elapsed": self.elapsed,
-                    "updates": {name: ema.updates for name, ema in self.emas.items()}}
+        counters = {
+            "step": self.step,
+            "samples": self.samples,
+            "elapsed": self.elapsed,
+            "updates": {name: ema.updates for name, ema in self.emas.items()},
+        }
         # clone: tied weights share memory, which safetensors refuses
         tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
@@ -202,7 +219,7 @@ class Run:
     def _load(self) -> None:
         with safe_open(self.path, framework="pt") as file:
             counters = json.loads(file.metadata()["counters"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # safe_open is no mapping
         for name, model in self.models.items():
             model.load_state_dict(_below(tensors, f"model/{name}/"))
         for name, ema in self.emas.items():
@@ -219,13 +236,15 @@ class Run:
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the entries under ``prefix`` with the prefix taken off."""
-    return {key[len(prefix):]: value for key, value in tensors.items() if key.startswith(prefix)}
+    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def half_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return copies of ``tensors`` in fp16 (floating ones) for shipping."""
-    return {k: (v.detach().cpu().half() if v.is_floating_point() else v.detach().cpu()).contiguous().clone()
-            for k, v in tensors.items()}
+    return {
+        k: (v.detach().cpu().half() if v.is_floating_point() else v.detach().cpu()).contiguous().clone()
+        for k, v in tensors.items()
+    }
 
 
 def replace_folder_files(folder: Path, write: Callable[[Path], None]) -> None:
@@ -240,6 +259,7 @@ def replace_folder_files(folder: Path, write: Callable[[Path], None]) -> None:
     for path in _files(scratch):
         target = folder / path.relative_to(scratch)
         target.parent.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o644)  # safetensors writes files that only their owner may read
         os.replace(path, target)
     for path in sorted(scratch.rglob("*"), reverse=True):
         path.rmdir()

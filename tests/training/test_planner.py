@@ -1,0 +1,108 @@
+"""The planner's recipe: what is learned, and a short run from nothing to a folder that loads."""
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from vitron_agent.planner import AssistantTurn, PlannerModel, Processor, UserTurn, VitronPlanner, Vocabulary
+from vitron_agent.planner.model import tiny_planner_config
+from vitron_agent.shapes import tasks
+from vitron_agent.training.loop import TrainingConfig
+from vitron_agent.training.planner import batch_loss, rate_factor, train
+from vitron_agent.training.planner_data import FAILED, SHARES, Batches, collate, failing, make_tokenizer, turns_of
+
+
+@pytest.fixture(scope="module")
+def processor() -> Processor:
+    """A tokenizer learned from a few conversations."""
+    return Processor(Vocabulary(make_tokenizer(0, 60, 600), 4, 4), image_tokens=16)
+
+
+@pytest.fixture(scope="module")
+def model(processor: Processor) -> PlannerModel:
+    """Random weights."""
+    torch.manual_seed(0)
+    tags = processor.vocabulary.tags
+    size = len(processor.vocabulary.tokenizer)
+    return PlannerModel.new(tiny_planner_config(size, tags["<image>"], tags["<pad>"]))
+
+
+def test_shares_name_every_task() -> None:
+    assert set(SHARES) == set(tasks.TASKS)
+
+
+def test_a_conversation_keeps_its_pictures_regions_and_calls(processor: Processor) -> None:
+    conversation = tasks.sample_conversation(random.Random(3), "train", "segment_region")
+    example = processor.serialise(turns_of(conversation))
+    batch = collate([example], processor, None)
+    assert len(batch.pictures) == 1
+    assert len(batch.region_masks) == int(batch.region_places.sum()) == 1
+    assert batch.region_pictures.tolist() == [0]
+    learned = processor.vocabulary.tokenizer.decode(batch.ids[0][batch.weights[0] > 0])
+    assert "<module>B</module> <instruction>segmentation:" in learned
+    assert "USER" not in learned
+    assert "Result" not in learned
+
+
+def test_batches_are_of_like_length_and_repeatable(processor: Processor) -> None:
+    first, second = (Batches(processor, random.Random(1), 1500) for _ in range(2))
+    for _ in range(3):
+        batch, again = first.next(), second.next()
+        assert torch.equal(batch.ids, again.ids)
+        assert torch.equal(batch.pictures, again.pictures)
+        assert batch.ids.numel() <= 1500 or len(batch.ids) == 1
+
+
+def test_padding_changes_no_loss(processor: Processor, model: PlannerModel) -> None:
+    rng = random.Random(5)
+    examples = [
+        processor.serialise(turns_of(tasks.sample_conversation(rng, "train", task))) for task in ("chat", "edit_region")
+    ]
+    with torch.inference_mode():
+        alone = [batch_loss(model, collate([example], processor, None)) for example in examples]
+        together, logits = batch_loss(model, collate(examples, processor, None))
+    counts = [len(part[1]) for part in alone]
+    mean = sum(float(part[0]) * count for part, count in zip(alone, counts, strict=True)) / sum(counts)
+    assert float(together) == pytest.approx(mean, rel=1e-4)
+    assert torch.allclose(logits[: counts[0]], alone[0][1], atol=1e-4)
+
+
+def test_a_failed_call_is_answered_with_regret() -> None:
+    turns = turns_of(tasks.sample_conversation(random.Random(0), "train", "chain"))
+    cut = failing(turns, random.Random(0))
+    call = next(i for i, turn in enumerate(turns) if isinstance(turn, AssistantTurn) and turn.invocations)
+    assert cut[: call + 1] == turns[: call + 1]
+    assert isinstance(cut[-2], UserTurn)
+    assert cut[-2].text.startswith("Result: not done: ")
+    assert cut[-1] == AssistantTurn(FAILED)
+
+
+def test_the_rate_warms_up_and_runs_out() -> None:
+    assert rate_factor(0.1, 0, 0.3) < 0.05
+    assert rate_factor(0.5, 1000, 0.3) == 1
+    assert rate_factor(0.85, 1000, 0.3) == pytest.approx(0.505)
+    assert rate_factor(1.0, 1000, 0.3) < 0.01
+
+
+def test_a_short_run_can_be_resumed_and_its_export_loads(tmp_path: Path) -> None:
+    options = {"corpus": "40", "compile": "0", "tokens": "500", "probe_count": "1"}
+    config = TrainingConfig(out=tmp_path / "out", run=tmp_path / "planner", steps=2, options=options)
+    train(config)
+    planner = VitronPlanner.from_pretrained(tmp_path / "out")
+    assert planner.reply([UserTurn("hello")]).prompt_tokens > 3
+    log = (tmp_path / "planner" / "log.txt").read_text()
+    assert "held out: words" in log
+    resumed = TrainingConfig(
+        out=tmp_path / "out2",
+        run=tmp_path / "planner",
+        steps=3,
+        options={**options, "lr": "0", "muon_lr": "0"},
+        resume=True,
+    )
+    train(resumed)  # a third step that changes nothing
+    again = VitronPlanner.from_pretrained(tmp_path / "out2")
+    wanted = planner.model.state_dict()
+    tower = "llava.model.vision_tower.embeddings.class_embedding"
+    assert torch.equal(again.model.state_dict()[tower], wanted[tower])

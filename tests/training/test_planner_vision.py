@@ -1,0 +1,74 @@
+"""Dense supervision of the tower: targets, losses and one short run."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from vitron_agent.planner.vision import new_tower
+from vitron_agent.shapes.render import render
+from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene
+from vitron_agent.training.loop import TrainingConfig
+from vitron_agent.training.planner_vision import accuracy, dense_loss, disturb, make_targets, train
+
+SCENE = Scene(
+    "navy",
+    (
+        Obj("star", "red", "large", 0.30, 0.60, 0.2, COLOURS["red"]),
+        Obj("circle", "white", "small", 0.80, 0.10, 0.1, COLOURS["white"]),
+    ),
+)
+
+
+def test_targets_stand_in_the_cell_of_each_centre() -> None:
+    targets = make_targets([SCENE], render([SCENE]).masks)
+    present = targets.slots[0, :, 0, 0].nonzero()[:, 0].tolist()
+    assert present == [3, 9]  # the circle in row 0, column 3; the star in row 2, column 1
+    star = targets.slots[0, 9, 0]
+    assert star[:4].tolist() == [1, SHAPES.index("star"), 0, 1]
+    assert torch.allclose(star[4:], torch.tensor([0.30 * 4 - 1.5, 0.60 * 4 - 2.5, 0.8]), atol=1e-5)
+    patches = targets.patch_shape.view(8, 8)
+    assert patches[4, 2] == SHAPES.index("star")  # x 0.31, y 0.56
+    assert patches[7, 7] == len(SHAPES)  # nothing
+
+
+def perfect(targets: "object") -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What heads that know everything would say."""
+    from torch.nn.functional import one_hot
+
+    truth = targets.slots  # type: ignore[attr-defined]
+    words = [one_hot(truth[..., k].long(), n).float() * 20 for k, n in ((1, 6), (2, 8), (3, 2))]
+    slots = torch.cat([truth[..., :1] * 40 - 20, *words, truth[..., 4:]], -1)
+    ground = one_hot(targets.background, 6).float()[:, None].expand(-1, 16, -1) * 20  # type: ignore[attr-defined]
+    patches = [
+        one_hot(targets.patch_shape, 7).float() * 20,  # type: ignore[attr-defined]
+        one_hot(targets.patch_colour, 9).float() * 20,  # type: ignore[attr-defined]
+    ]
+    return slots, ground, torch.cat(patches, -1)
+
+
+def test_knowing_everything_costs_nothing_and_scores_fully() -> None:
+    targets = make_targets([SCENE], render([SCENE]).masks)
+    outputs = perfect(targets)
+    assert dense_loss(outputs, targets) < 1e-3
+    scores = accuracy(outputs, targets)
+    assert scores.pop("place_px") < 1e-4
+    assert set(scores.values()) == {1.0}
+    wrong = (outputs[0].roll(1, 1), *outputs[1:])
+    assert dense_loss(wrong, targets) > 1
+
+
+def test_disturbed_pictures_stay_pictures_and_recognisable() -> None:
+    images = render([SCENE] * 32).images
+    changed = disturb(images, torch.Generator().manual_seed(0))
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    assert 0 < (changed - images).abs().mean() < 0.05
+
+
+def test_a_short_run_leaves_a_tower(tmp_path: Path) -> None:
+    train(TrainingConfig(out=tmp_path / "out", run=tmp_path / "run", steps=2, options={"held_out": "64"}))
+    tower = new_tower()
+    before = tower.embeddings.patch_embedding.weight.clone()
+    tower.load_state_dict(load_file(tmp_path / "run" / "tower.safetensors"))
+    assert not torch.equal(before, tower.embeddings.patch_embedding.weight)

@@ -1,0 +1,50 @@
+"""Scenes as training examples for drawing: prompts with layout, loss weights, a pool of latents.
+
+Knows scenes and latents; knows nothing about noise, edits or optimisation.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from vitron_agent.shapes.captions import caption, phrase_of
+from vitron_agent.shapes.render import render
+from vitron_agent.shapes.scene import Obj, Scene, sample_scene
+from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_pictures, planned_box, weights_digest
+
+
+def make_prompt(scene: Scene, rng: random.Random) -> Prompt:
+    """Return a scene's prompt with parts dropped at random: caption 5 %, layout 6 %."""
+    layout = tuple((phrase_of(obj, rng), planned_box(obj, rng)) for obj in scene.objects)
+    text = caption(scene, rng)
+    if rng.random() < 0.05:
+        text = ""
+        layout = layout if rng.random() < 0.4 else ()
+    elif rng.random() < 0.04:
+        layout = ()
+    return Prompt(text, layout)
+
+
+def object_weight(scenes: Sequence[Sequence[Obj]], size: int, inside: float = 6.0) -> Tensor:
+    """Return per-cell loss weights (B, 1, size, size): ``inside`` around objects, mean 1 per batch."""
+    weight = torch.ones(len(scenes), 1, size, size)
+    for i, objects in enumerate(scenes):
+        for obj in objects:
+            x1, y1, x2, y2 = (round(c * size) for c in obj.box)
+            weight[i, :, max(y1 - 1, 0) : y2 + 1, max(x1 - 1, 0) : x2 + 1] = inside
+    return weight / weight.mean()
+
+
+def scene_pool(folder: Path, seed: int, vae: AutoencoderKL) -> ShardedPool[Scene]:
+    """Return the pool of training scenes with their latents (key "latents")."""
+
+    def encode(scenes: Sequence[Scene]) -> dict[str, Tensor]:
+        return {"latents": encode_pictures(vae, render(scenes).images).half()}
+
+    return ShardedPool(folder, f"scenes-{seed}-{weights_digest(vae.encoder)}", sample_scene, encode)

@@ -1,0 +1,268 @@
+"""Recipe `planner`: trains the whole planner on conversations of the small world (stages 1.2 and 2 in miniature).
+
+The tower comes trained from recipe `planner_vision`; everything learns together here, the tower slowly. Matrices of the
+language model's blocks use Muon, the rest AdamW; warm-up, then constant, then linear to zero. Knows batches and
+optimisers; what is said is `planner_data`'s business.
+"""
+
+import copy
+import json
+import os
+import random
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import LlamaTokenizer
+
+from vitron_agent.planner.model import PlannerModel, tiny_planner_config
+from vitron_agent.planner.processor import Processor
+from vitron_agent.planner.tokenizer import Vocabulary
+from vitron_agent.training.attention import use_plain_attention
+from vitron_agent.training.loop import Ema, TrainingConfig, config_from_arguments, replace_folder_files
+from vitron_agent.training.planner_data import Batch, Batches, make_tokenizer
+from vitron_agent.training.planner_probe import probe
+
+DEFAULTS = {
+    "muon_lr": 3e-3,  # of the blocks' matrices, RMS-matched to AdamW
+    "lr": 2e-3,  # of embeddings, projector, region encoder, norms
+    "tower_lr": 0.0,  # of the vision tower, which comes trained; 0 freezes it
+    "tokens": 3000,  # ids per batch, padding included
+    "decay": 0.35,  # share of the run in which the rate goes to zero
+    "corpus": 4000,  # conversations that the tokenizer is learned from
+    "compile": 1,  # torch.compile of the Llama layers (needs a C++ compiler); 0 does without, a fifth slower
+    "probe_count": 10,  # held-out conversations per task in such a measurement
+    "probe_minutes": 10,  # between two measurements on held-out conversations
+}
+"""The recipe's own settings (`--set NAME=NUMBER`)."""
+
+
+def make_optimizers(model: PlannerModel, config: TrainingConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the Llama blocks' matrices, AdamW for the rest in two rates."""
+    rate = {name: config.option(name, DEFAULTS[name]) for name in ("muon_lr", "lr", "tower_lr")}
+    matrices, tower, rest = [], [], []
+    for name, parameter in model.named_parameters():
+        if "language_model.layers" in name and parameter.ndim == 2:
+            matrices.append(parameter)
+        elif "vision_tower" in name:
+            tower.append(parameter)
+        else:
+            rest.append(parameter)
+    groups = [{"params": rest, "lr": rate["lr"]}]
+    if rate["tower_lr"] > 0:
+        groups.append({"params": tower, "lr": rate["tower_lr"]})
+    adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
+    muon = torch.optim.Muon(matrices, lr=rate["muon_lr"], weight_decay=0.02, ns_steps=4, adjust_lr_fn="match_rms_adamw")
+    return [adam, muon]
+
+
+def batch_loss(model: PlannerModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy of the learned ids.
+
+    Args:
+        model: The planner.
+        batch: Ids with features' sources.
+
+    Returns:
+        The loss, and the logits (N, V) at the N learned places.
+    """
+    encoded = model.encode_pictures(batch.pictures) if len(batch.pictures) else None
+    regions = None
+    if encoded is not None and len(batch.region_pictures):
+        regions = model.encode_regions(encoded.patches[batch.region_pictures], batch.region_masks)
+    embeds = model.merge(batch.ids, encoded.tokens if encoded else None, regions, batch.region_places)
+    states = model.hidden(embeds)
+    places = batch.weights[:, 1:] > 0
+    logits = model.logits(states[:, :-1][places]).float()
+    losses = F.cross_entropy(logits, batch.ids[:, 1:][places], reduction="none")
+    weights = batch.weights[:, 1:][places]
+    return (losses * weights).sum() / weights.sum(), logits
+
+
+def rate_factor(done: float, step: int, decay: float) -> float:
+    """Warm-up over 50 steps, constant, then linear to zero over the last `decay` of the run."""
+    return min(1.0, (step + 1) / 50) * min(1.0, max(1 - done, 0.0) / decay + 0.005)
+
+
+def start(config: TrainingConfig) -> tuple[PlannerModel, Vocabulary]:
+    """The model and vocabulary that training begins with: new ones (with the trained tower), or the run's."""
+    folder = config.run / "tokenizer"
+    if not (folder / "tokenizer.json").is_file():
+        make_tokenizer(config.seed, int(config.option("corpus", DEFAULTS["corpus"]))).save_pretrained(folder)
+    vocabulary = Vocabulary(LlamaTokenizer.from_pretrained(folder), per_module=4, shared=4)
+    torch.manual_seed(config.seed)
+    llava = tiny_planner_config(len(vocabulary.tokenizer), vocabulary.tags["<image>"], vocabulary.tags["<pad>"])
+    model = PlannerModel.new(llava)
+    tower = config.run.parent / "planner_vision" / "tower.safetensors"
+    if tower.is_file():
+        model.tower.load_state_dict(load_file(tower))
+    return model, vocabulary
+
+
+def averaged(model: PlannerModel, ema: Ema) -> PlannerModel:
+    """A copy with the averaged weights, in evaluation mode (and without the training's attention and compilation)."""
+    config = copy.deepcopy(model.llava.config)
+    config._attn_implementation = "sdpa"
+    other = PlannerModel.new(config)
+    other.load_state_dict({**model.state_dict(), **ema.shadow})
+    return other.eval()
+
+
+def export(model: PlannerModel, vocabulary: Vocabulary, folder: Path) -> None:
+    """Writes the planner's folder in half precision (LLaVA layout, extra, tokenizer); the model becomes half too."""
+
+    def write(scratch: Path) -> None:
+        model.half().save(scratch)
+        vocabulary.tokenizer.save_pretrained(scratch)
+
+    replace_folder_files(folder, write)
+
+
+def save_checkpoint(path: Path, model: PlannerModel, ema: Ema, counters: dict[str, float]) -> None:
+    """Writes weights, averages and counters atomically. Momenta are not kept: a resumed run warms up again."""
+    tensors = {f"model/{k}": v for k, v in model.state_dict().items()} | {f"ema/{k}": v for k, v in ema.shadow.items()}
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    save_file(
+        {k: v.detach().clone().contiguous() for k, v in tensors.items()}, temporary, {"counters": json.dumps(counters)}
+    )
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path: Path, model: PlannerModel, ema: Ema) -> dict[str, float]:
+    """Reads what `save_checkpoint` wrote and returns the counters."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+        counters: dict[str, float] = json.loads(file.metadata()["counters"])
+    model.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
+    for key in ema.shadow:
+        ema.shadow[key].copy_(tensors[f"ema/{key}"])
+    ema.updates = int(counters["updates"])
+    return counters
+
+
+class Trainer:
+    """One run: model, optimisers, clock and files."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        """Builds everything, and goes on from the checkpoint where `config.resume` asks for it."""
+        torch.set_num_threads(config.threads)
+        self.config = config
+        config.run.mkdir(parents=True, exist_ok=True)
+        self.model, self.vocabulary = start(config)
+        self.model.to(config.device)
+        use_plain_attention(self.model.language_model)
+        if config.option("compile", DEFAULTS["compile"]):
+            for layer in self.model.language_model.layers:
+                layer.compile(dynamic=True)
+        self.model.tower.set_attn_implementation("eager")
+        self.model.tower.requires_grad_(config.option("tower_lr", DEFAULTS["tower_lr"]) > 0)
+        self.ema = Ema(self.model, 0.998)
+        self.optimizers = make_optimizers(self.model, config)
+        self.base = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.counters: dict[str, float] = {"step": 0, "conversations": 0, "tokens": 0, "seconds": 0, "updates": 0}
+        self.path = config.run / "checkpoint.safetensors"
+        if config.resume and self.path.is_file():
+            self.counters = load_checkpoint(self.path, self.model, self.ema)
+        self.first_step = self.counters["step"]
+        self.processor = Processor(self.vocabulary, self.model.image_tokens)
+        seed = config.seed * 1_000_003 + int(self.counters["step"])
+        self.batches = Batches(self.processor, random.Random(seed), int(config.option("tokens", DEFAULTS["tokens"])))
+        self.begin = time.monotonic() - self.counters["seconds"]
+        self.loss: float | None = None
+        self.mark = {"seconds": time.monotonic(), **{key: self.counters[key] for key in ("conversations", "tokens")}}
+
+    @property
+    def done(self) -> float:
+        """Share of the planned run, 0 to 1."""
+        if self.config.steps is not None:
+            return self.counters["step"] / self.config.steps
+        return (time.monotonic() - self.begin) / (self.config.minutes * 60)
+
+    def step(self) -> None:
+        """One batch."""
+        decay = self.config.option("decay", DEFAULTS["decay"])
+        factor = rate_factor(self.done, int(self.counters["step"] - self.first_step), decay)
+        for optimizer, rates in zip(self.optimizers, self.base, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+        batch = self.batches.next().to(self.config.device)
+        with torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16):
+            loss, _ = batch_loss(self.model, batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.ema.update()
+        value = float(loss.detach())
+        self.loss = value if self.loss is None else self.loss * 0.97 + value * 0.03
+        self.counters["step"] += 1
+        self.counters["conversations"] += len(batch.ids)
+        self.counters["tokens"] += batch.ids.numel()
+        self.counters["seconds"] = time.monotonic() - self.begin
+        self.counters["updates"] = self.ema.updates
+
+    def log(self, line: str) -> None:
+        """Prints a line and appends it to the run's log."""
+        stamped = f"{time.strftime('%H:%M:%S')} {line}"
+        print(stamped, flush=True)
+        with (self.config.run / "log.txt").open("a") as file:
+            file.write(stamped + "\n")
+
+    def report(self) -> None:
+        """Measures the averaged weights on held-out conversations, exports and saves them."""
+        model = averaged(self.model, self.ema)
+        self.log(probe(model, self.processor, int(self.config.option("probe_count", DEFAULTS["probe_count"]))))
+        export(model, self.vocabulary, self.config.out)
+        save_checkpoint(self.path, self.model, self.ema, self.counters)
+
+    def run(self) -> None:
+        """Trains to the end of the planned time."""
+        probe_seconds = self.config.option("probe_minutes", DEFAULTS["probe_minutes"]) * 60
+        decay = self.config.option("decay", DEFAULTS["decay"])
+        stable = self.path.with_name("stable.safetensors")
+        probed = saved = time.monotonic()
+        while self.done < 1:
+            self.step()
+            now = time.monotonic()
+            if self.counters["step"] % 100 == 0:
+                self.log_pace()
+            if now > saved + self.config.export_minutes * 60:
+                save_checkpoint(self.path, self.model, self.ema, self.counters)
+                saved = now
+            if self.done > 1 - decay and not stable.exists():
+                save_checkpoint(stable, self.model, self.ema, self.counters)  # a longer run can go on from here
+            if now > probed + probe_seconds:
+                self.report()
+                probed = time.monotonic()
+        self.report()
+
+    def log_pace(self) -> None:
+        """Logs loss, speed since the last time, and how long it will take."""
+        now = {"seconds": time.monotonic(), **{key: self.counters[key] for key in ("conversations", "tokens")}}
+        passed = {key: value - self.mark[key] for key, value in now.items()}
+        self.mark = now
+        left = self.counters["seconds"] * (1 - self.done) / max(self.done, 1e-6)
+        self.log(
+            f"{self.done:4.0%} step {self.counters['step']:.0f} loss {self.loss:.4f} "
+            f"{passed['conversations'] / passed['seconds']:.1f} conversations/s "
+            f"{passed['tokens'] / passed['seconds']:.0f} tokens/s ETA {left / 60:.0f} min"
+        )
+
+
+def train(config: TrainingConfig) -> None:
+    """Runs the recipe; the trained planner is exported to `config.out`."""
+    Trainer(config).run()
+
+
+def main() -> None:
+    """Runs the recipe from the command line."""
+    train(config_from_arguments("planner", Path("vitron_agent/weights/tiny/planner")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""Batches for recipe `planner`: conversations of the small world, written down, drawn and padded.
+
+Knows the task generators and the processor; it does not know the network.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from transformers import LlamaTokenizer
+
+from vitron_agent.invocation import render_invocation
+from vitron_agent.planner.processor import RESULT, AssistantTurn, DrawnRegion, Processor, Serialised, Turn, UserTurn
+from vitron_agent.planner.tokenizer import TAGS, train_tokenizer
+from vitron_agent.shapes import tasks
+from vitron_agent.shapes.language import Writer
+from vitron_agent.shapes.render import render
+from vitron_agent.shapes.scene import Scene
+from vitron_agent.shapes.tasks_act import Maker
+from vitron_agent.shapes.tasks_ask import region_what
+from vitron_agent.shapes.tasks_compare import QUESTIONS
+from vitron_agent.shapes.tasks_play import a_scene, is_question, some
+from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region
+from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.training.planner_vision import disturb
+
+SIDE = 64
+SHARES = {
+    "draw": 0.20,
+    "segment": 0.04,
+    "segment_region": 0.02,
+    "edit": 0.19,
+    "edit_region": 0.05,
+    "ask": 0.06,
+    "ask_region": 0.02,
+    "chat": 0.05,
+    "refuse": 0.10,
+    "chain": 0.08,
+    "dialogue": 0.06,
+}
+"""How often each task is drawn; the rest (SEVERAL) are many requests about one picture, which cost fewer ids apiece."""
+SEVERAL = 0.15
+MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
+    (QUESTIONS, 0.5),
+    (((region_what, 1.0),), 0.2),
+    (((segment, 0.9), (area_of, 0.1)), 0.2),
+    (((segment_region, 1.0),), 0.1),
+)
+"""What is asked of one picture in such a conversation, and how often."""
+CUT = 0.6
+"""How often a conversation with one call ends with it: what follows is long and soon learned."""
+FAILURES = (
+    "nothing in the picture fits the words",
+    "there is no such object",
+    "the region is empty",
+    "the picture cannot be read",
+    "there is no picture in this conversation yet: draw one, or ask the user for one",
+)
+FAILED = "Sorry, that did not work."
+"""What the planner says when a call came back with an error."""
+POOL = 24
+"""Batches' worth of conversations that are sorted by length together."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded conversations with what their placeholders stand for.
+
+    Attributes:
+        ids: (B, T) int64, padded on the right.
+        weights: (B, T) float, 0 where nothing is learned.
+        pictures: (M, 3, 64, 64) float in [0, 1], in order of appearance row by row.
+        region_pictures: (R,) int64: which picture each region was drawn on.
+        region_masks: (R, 64, 64) bool.
+        region_places: (B, T) bool: where the regions' `<objs>` stand.
+    """
+
+    ids: Tensor
+    weights: Tensor
+    pictures: Tensor
+    region_pictures: Tensor
+    region_masks: Tensor
+    region_places: Tensor
+
+    def to(self, device: str) -> "Batch":
+        """The batch on a device."""
+        return Batch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+def turns_of(conversation: tasks.Conversation) -> list[Turn]:
+    """The planner's turns of a generated conversation; pictures are still scenes."""
+    turns: list[Turn] = []
+    for turn in conversation.turns:
+        if turn.role == "assistant":
+            turns.append(AssistantTurn(turn.text, (turn.invocation,) if turn.invocation else ()))
+        else:
+            regions = tuple(DrawnRegion(region.to_mask(SIDE, SIDE)) for region in turn.regions)
+            turns.append(UserTurn(turn.text, tuple(turn.scenes), regions))
+    return turns
+
+
+def several(rng: random.Random) -> tasks.Conversation:
+    """Two to five requests about one picture that leave it as it is."""
+    session = Session(Writer(rng, "train"))
+    session.upload(a_scene(session))
+    for _ in range(rng.randint(2, 5)):
+        step = some(session, rng.choices([m for m, _ in MANY], [w for _, w in MANY])[0], "full")
+        if step is not None:
+            session.play(step.clause, [step], is_question(step))
+    return tasks.Conversation(tuple(session.turns), "several", tuple(session.writer.used))
+
+
+def failing(turns: Sequence[Turn], rng: random.Random) -> list[Turn]:
+    """A conversation cut at its first call, whose result is an error; as it was if nothing is called."""
+    for place, turn in enumerate(turns):
+        if isinstance(turn, AssistantTurn) and turn.invocations:
+            words = turn.invocations[0].command.removeprefix("the ")
+            reason = rng.choice((*FAILURES, f"{words!r} is not in the picture", f"nothing found for {words}"))
+            return [*turns[: place + 1], UserTurn(f"{RESULT}not done: {reason}"), AssistantTurn(FAILED)]
+    return list(turns)
+
+
+def collate(examples: Sequence[Serialised], processor: Processor, generator: torch.Generator | None) -> Batch:
+    """Pads conversations and draws their pictures.
+
+    Args:
+        examples: Conversations whose pictures are scenes.
+        processor: Knows the special ids.
+        generator: Disturbs the pictures (see planner_vision.disturb); None leaves them clean.
+    """
+    tags = processor.vocabulary.tags
+    length = max(len(example.ids) for example in examples)
+    ids = torch.full((len(examples), length), tags["<pad>"])
+    weights = torch.zeros(len(examples), length)
+    scenes, owners, masks = list[Scene](), list[int](), list[Tensor]()
+    for row, example in enumerate(examples):
+        ids[row, : len(example.ids)] = torch.tensor(example.ids)
+        weights[row, : len(example.ids)] = torch.tensor(example.learn, dtype=torch.float)
+        for picture, mask in example.regions:
+            owners.append(len(scenes) + picture)
+            masks.append(mask)
+        scenes += example.pictures
+    pictures = torch.cat(
+        [render(scenes[i : i + 64]).images for i in range(0, len(scenes), 64)] or [torch.zeros(0, 3, SIDE, SIDE)]
+    )
+    if generator is not None and len(scenes):
+        pictures = disturb(pictures, generator)
+    return Batch(
+        ids,
+        weights,
+        pictures,
+        torch.tensor(owners, dtype=torch.int64),
+        torch.stack(masks) if masks else torch.zeros(0, SIDE, SIDE, dtype=torch.bool),
+        (ids == tags["<objs>"]) & (weights == 0),
+    )
+
+
+class Batches:
+    """An endless stream of batches of about the same number of ids."""
+
+    def __init__(self, processor: Processor, rng: random.Random, tokens: int) -> None:
+        """Begins a stream.
+
+        Args:
+            processor: Writes conversations down.
+            rng: Source of all randomness.
+            tokens: Ids per batch, padding included.
+        """
+        self.processor, self.rng, self.tokens = processor, rng, tokens
+        self.generator = torch.Generator().manual_seed(rng.getrandbits(60))
+        self._ready: list[list[Serialised]] = []
+
+    def example(self) -> Serialised:
+        """One conversation, written down."""
+        if self.rng.random() < SEVERAL:
+            return self.processor.serialise(turns_of(several(self.rng)))
+        task = self.rng.choices(list(SHARES), list(SHARES.values()))[0]
+        turns = turns_of(tasks.sample_conversation(self.rng, "train", task))
+        calls = [place for place, turn in enumerate(turns) if isinstance(turn, AssistantTurn) and turn.invocations]
+        if self.rng.random() < 0.02:
+            turns = failing(turns, self.rng)
+        elif len(calls) == 1 and self.rng.random() < CUT:
+            turns = turns[: calls[0] + 1]
+        return self.processor.serialise(turns)
+
+    def next(self) -> Batch:
+        """The next batch."""
+        if not self._ready:
+            self._ready = list(self._fill())
+            self.rng.shuffle(self._ready)
+        return collate(self._ready.pop(), self.processor, self.generator)
+
+    def _fill(self) -> Iterator[list[Serialised]]:
+        """Groups of conversations of like length."""
+        pool: list[Serialised] = []
+        total = 0
+        while total < self.tokens * POOL:
+            pool.append(self.example())
+            total += len(pool[-1].ids)
+        pool.sort(key=lambda example: len(example.ids))
+        group: list[Serialised] = []
+        for example in pool:
+            if group and len(example.ids) * (len(group) + 1) > self.tokens:
+                yield group
+                group = []
+            group.append(example)
+        yield group
+
+
+def corpus(seed: int, count: int) -> Iterator[str]:
+    """Text of generated conversations, cut at every tag as the tokenizer will see it."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        for turn in tasks.sample_conversation(rng, "train").turns:
+            lead = "ASSISTANT:" if turn.role == "assistant" else "USER: Picture 1:"
+            call = render_invocation(turn.invocation) if turn.invocation else ""
+            text = f"{lead} {turn.text} {call}"
+            for tag in TAGS:
+                text = text.replace(tag, "\0")
+            yield from (part for part in text.split("\0") if part)
+
+
+def make_tokenizer(seed: int, conversations: int, size: int = 1536) -> LlamaTokenizer:
+    """Learns the tokenizer from generated conversations."""
+    return train_tokenizer(corpus(seed, conversations), size)

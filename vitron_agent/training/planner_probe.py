@@ -1,0 +1,87 @@
+"""A quick look at how well a planner in training does: held-out conversations, judged turn by turn.
+
+Every assistant turn is scored, given the true turns before it, by whether the most likely id is the right one at all of
+its places, digits apart. With greedy decoding that is what the turn would say. It costs one forward pass per batch; the
+evaluation suite decodes for real.
+"""
+
+import random
+from collections import defaultdict
+
+import torch
+
+from vitron_agent.planner.model import PlannerModel
+from vitron_agent.planner.processor import Processor
+from vitron_agent.shapes import tasks
+from vitron_agent.shapes.language import Split
+from vitron_agent.training.planner_data import collate, turns_of
+
+Scores = dict[str, tuple[int, float, float]]
+"""Task -> (turns, share with all words right, share of digits right)."""
+
+
+@torch.inference_mode()
+def measure(
+    model: PlannerModel, processor: Processor, count: int = 10, seed: int = 77_001, split: Split = "heldout"
+) -> Scores:
+    """Scores of every task.
+
+    Args:
+        model: The planner, in evaluation mode.
+        processor: Writes conversations down.
+        count: Conversations per task.
+        seed: Of the conversations.
+        split: Which phrasings.
+    """
+    rng = random.Random(seed)
+    vocabulary = processor.vocabulary
+    digit_ids = torch.tensor([i for i, piece in enumerate(vocabulary.pieces) if piece.isdigit()])
+    scores: Scores = {}
+    for task in tasks.TASKS:
+        examples = [processor.serialise(turns_of(tasks.sample_conversation(rng, split, task))) for _ in range(count)]
+        examples.sort(key=lambda example: len(example.ids))
+        words: list[bool] = []
+        digits: list[bool] = []
+        for begin in range(0, count, 8):
+            batch = collate(examples[begin : begin + 8], processor, None)
+            encoded = model.encode_pictures(batch.pictures) if len(batch.pictures) else None
+            regions = None
+            if encoded is not None and len(batch.region_pictures):
+                regions = model.encode_regions(encoded.patches[batch.region_pictures], batch.region_masks)
+            embeds = model.merge(batch.ids, encoded.tokens if encoded else None, regions, batch.region_places)
+            best = model.logits(model.hidden(embeds)[:, :-1]).argmax(-1)
+            target, asked = batch.ids[:, 1:], batch.weights[:, 1:] > 0
+            right, number = best == target, torch.isin(target, digit_ids)
+            digits += right[asked & number].tolist()
+            for row in range(len(target)):
+                words += _turns(right[row] | number[row], asked[row], target[row] == vocabulary.eos)
+        scores[task] = (
+            len(words),
+            sum(words) / max(len(words), 1),
+            sum(digits) / max(len(digits), 1) if digits else 1.0,
+        )
+    return scores
+
+
+def _turns(right: torch.Tensor, asked: torch.Tensor, end: torch.Tensor) -> list[bool]:
+    """Per assistant turn (it ends with `</s>`), whether all asked places are right."""
+    out, good = [], True
+    for is_right, is_asked, is_end in zip(right.tolist(), asked.tolist(), end.tolist(), strict=True):
+        if is_asked:
+            good = good and is_right
+            if is_end:
+                out.append(good)
+                good = True
+    return out
+
+
+def probe(model: PlannerModel, processor: Processor, count: int = 10) -> str:
+    """`measure` as one line: the mean over tasks, then each task's words (and digits)."""
+    scores = measure(model, processor, count)
+    groups: dict[str, list[float]] = defaultdict(list)
+    for _, words, digits in scores.values():
+        groups["words"].append(words)
+        groups["digits"].append(digits)
+    mean = {key: sum(values) / len(values) for key, values in groups.items()}
+    each = " ".join(f"{task} {words:.2f}/{digits:.2f}" for task, (_, words, digits) in scores.items())
+    return f"held out: words {mean['words']:.3f} digits {mean['digits']:.3f} | {each}"

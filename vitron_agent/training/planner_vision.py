@@ -1,0 +1,289 @@
+"""Recipe `planner_vision`: teaches the planner's vision tower to see, by dense supervision (stage 1.1 in miniature).
+
+Small linear heads read every pooled cell (which object's centre lies here, and what is it like) and every patch (which
+object covers it). The heads are thrown away; the tower goes on into recipe `planner`. Knows scenes and pictures, no
+language.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from vitron_agent.planner.vision import new_tower, patch_features, pool_patches, tiny_vision_config, to_pixel_values
+from vitron_agent.shapes.render import render
+from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Scene, sample_scene
+from vitron_agent.training.loop import TrainingConfig, config_from_arguments
+
+log = logging.getLogger(__name__)
+
+BATCH = 96
+GRID, POOL, SLOTS = 8, 2, 2
+"""Patches per side; patches per cell side; objects told apart in one cell (leftmost first)."""
+FIELDS = {"present": 1, "shape": len(SHAPES), "colour": len(COLOURS), "size": 2, "place": 3}
+"""Numbers that a cell's head writes per object slot; `place` is dx, dy (cells, from the cell's middle) and r."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the heads should say about a batch of B scenes, on C = 16 cells and P = 64 patches.
+
+    Attributes:
+        slots: (B, C, SLOTS, 7) float: present, shape, colour, size, dx, dy, r.
+        background: (B,) int64.
+        patch_shape: (B, P) int64, `len(SHAPES)` where no object covers the patch.
+        patch_colour: (B, P) int64, `len(COLOURS)` where no object covers the patch.
+    """
+
+    slots: Tensor
+    background: Tensor
+    patch_shape: Tensor
+    patch_colour: Tensor
+
+    def to(self, device: str) -> "Targets":
+        """The targets on a device."""
+        return Targets(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+class DenseHeads(nn.Module):
+    """Linear read-outs of cells and patches."""
+
+    def __init__(self, width: int) -> None:
+        """Builds the heads for features of `width` numbers."""
+        super().__init__()
+        self.cell = nn.Linear(width, SLOTS * sum(FIELDS.values()))
+        self.background = nn.Linear(width, len(BACKGROUNDS))
+        self.patch = nn.Linear(width, len(SHAPES) + len(COLOURS) + 2)
+
+    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reads features.
+
+        Args:
+            patches: (B, P, D).
+
+        Returns:
+            Slots (B, C, SLOTS, 20), background logits (B, C, 6), patch logits (B, P, 16).
+        """
+        cells = pool_patches(patches, POOL)
+        slots = self.cell(cells).unflatten(-1, (SLOTS, sum(FIELDS.values())))
+        return slots, self.background(cells), self.patch(patches)
+
+
+def make_targets(scenes: Sequence[Scene], masks: Tensor) -> Targets:
+    """Ground truth of a batch.
+
+    Args:
+        scenes: B scenes.
+        masks: (B, 3, S, S) bool, one per object.
+    """
+    side = GRID // POOL
+    slots = torch.zeros(len(scenes), side * side, SLOTS, 7)
+    for i, scene in enumerate(scenes):
+        used: dict[int, int] = {}
+        for obj in sorted(scene.objects, key=lambda o: o.x):
+            column, row = int(obj.x * side), int(obj.y * side)
+            cell = row * side + column
+            slot = used.get(cell, 0)
+            used[cell] = slot + 1
+            if slot < SLOTS:
+                words = (SHAPES.index(obj.shape), list(COLOURS).index(obj.colour), int(obj.size == "large"))
+                place = (obj.x * side - column - 0.5, obj.y * side - row - 0.5, obj.r * side)
+                slots[i, cell, slot] = torch.tensor((1.0, *words, *place))
+    cover = F.adaptive_avg_pool2d(masks.float(), GRID).flatten(2)
+    most, owner = cover.max(1)
+    names = torch.full((len(scenes), masks.shape[1], 2), 0)
+    for i, scene in enumerate(scenes):
+        for j, obj in enumerate(scene.objects):
+            names[i, j] = torch.tensor((SHAPES.index(obj.shape), list(COLOURS).index(obj.colour)))
+    shape, colour = (names[..., k].gather(1, owner) for k in (0, 1))
+    free = most < 0.15
+    background = torch.tensor([list(BACKGROUNDS).index(scene.background) for scene in scenes])
+    return Targets(slots, background, shape.masked_fill(free, len(SHAPES)), colour.masked_fill(free, len(COLOURS)))
+
+
+def dense_loss(outputs: tuple[Tensor, Tensor, Tensor], targets: Targets) -> Tensor:
+    """Sum of the heads' losses (binary and categorical cross-entropy, smooth L1 for places)."""
+    slots, background, patch = (part.float() for part in outputs)
+    truth = targets.slots
+    present, shape, colour, size, place = slots.split(list(FIELDS.values()), -1)
+    here = truth[..., 0] > 0.5
+    words = truth[here][:, 1:4].long()
+    loss = F.binary_cross_entropy_with_logits(present[..., 0], truth[..., 0]) * 4
+    loss = loss + F.cross_entropy(shape[here], words[:, 0]) + F.cross_entropy(colour[here], words[:, 1])
+    loss = loss + F.cross_entropy(size[here], words[:, 2])
+    loss = loss + F.smooth_l1_loss(place[here], truth[here][:, 4:], beta=0.1) * 4
+    loss = loss + F.cross_entropy(background.flatten(0, 1), targets.background.repeat_interleave(background.shape[1]))
+    shapes, colours = patch.split((len(SHAPES) + 1, len(COLOURS) + 1), -1)
+    loss = loss + F.cross_entropy(shapes.flatten(0, 1), targets.patch_shape.flatten())
+    return loss + F.cross_entropy(colours.flatten(0, 1), targets.patch_colour.flatten())
+
+
+def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Makes clean renders look a little like what an autoencoder or a diffusion model draws.
+
+    Args:
+        images: (B, 3, S, S) in [0, 1].
+        generator: Source of randomness.
+
+    Returns:
+        (B, 3, S, S) in [0, 1]: per picture a random mix of blur, fine and coarse noise, gain and offset; a fifth
+        untouched.
+    """
+    count, size = images.shape[0], images.shape[-1]
+
+    def amount(scale: float) -> Tensor:
+        return torch.rand(count, 1, 1, 1, generator=generator) * scale
+
+    blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    mixed = images.lerp(blurred, amount(1.0) * (amount(1.0) < 0.6))
+    coarse = torch.randn(count, 3, size // 8, size // 8, generator=generator)
+    mixed = mixed + F.interpolate(coarse, (size, size), mode="bilinear") * amount(0.03)
+    mixed = mixed + torch.randn(images.shape, generator=generator) * amount(0.03)
+    gain = 1 + (torch.rand(count, 3, 1, 1, generator=generator) - 0.5) * 0.06
+    shift = (torch.rand(count, 3, 1, 1, generator=generator) - 0.5) * 0.04
+    mixed = mixed * gain + shift
+    return torch.where(amount(1.0) < 0.2, images, mixed).clamp(0, 1)
+
+
+def accuracy(outputs: tuple[Tensor, Tensor, Tensor], targets: Targets) -> dict[str, float]:
+    """Shares of objects read right, per attribute and all together, and of pictures whose cells are all right."""
+    slots, background, patch = outputs
+    truth = targets.slots
+    present, shape, colour, size, place = slots.split(list(FIELDS.values()), -1)
+    here = truth[..., 0] > 0.5
+    words, seen = truth[here][:, 1:4].long(), present[here][:, 0] > 0
+    right = [head[here].argmax(-1) == words[:, k] for k, head in enumerate((shape, colour, size))]
+    exact = ((present[..., 0] > 0) == here).flatten(1).all(1)
+    cover = targets.patch_shape < len(SHAPES)
+    patch_right = patch[..., : len(SHAPES) + 1].argmax(-1) == targets.patch_shape
+    return {
+        "presence": exact.float().mean().item(),
+        "shape": right[0].float().mean().item(),
+        "colour": right[1].float().mean().item(),
+        "size": right[2].float().mean().item(),
+        "object": (right[0] & right[1] & right[2] & seen).float().mean().item(),
+        "place_px": (place[here] - truth[here][:, 4:]).abs().mean().item() * 16,
+        "background": (background.argmax(-1) == targets.background[:, None]).float().mean().item(),
+        "patch": patch_right[cover].float().mean().item(),
+    }
+
+
+def make_batch(rng: random.Random, generator: torch.Generator, count: int) -> tuple[Tensor, Targets]:
+    """Draws `count` pictures (one in 30 without objects) and their targets."""
+    scenes = [sample_scene(rng, rng.choice((None, 3))) for _ in range(count)]
+    scenes = [Scene(scene.background, ()) if rng.random() < 0.03 else scene for scene in scenes]
+    drawn = render(scenes)
+    return to_pixel_values(disturb(drawn.images, generator), 64), make_targets(scenes, drawn.masks)
+
+
+def evaluate(
+    tower: nn.Module, heads: nn.Module, device: str = "cpu", count: int = 512, seed: int = 10_001
+) -> dict[str, float]:
+    """`accuracy` on pictures of a seed that training does not use."""
+    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
+    parts = []
+    with torch.inference_mode():
+        for _ in range(count // 64):
+            pixels, targets = make_batch(rng, generator, 64)
+            parts.append(accuracy(heads(patch_features(tower, pixels.to(device))), targets.to(device)))
+    return {key: sum(part[key] for part in parts) / len(parts) for key in parts[0]}
+
+
+def make_optimizers(tower: nn.Module, heads: nn.Module, lr: float, muon: bool) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices (if asked), AdamW for everything else."""
+    everything = [*tower.named_parameters(), *((f"heads.{n}", p) for n, p in heads.named_parameters())]
+    matrices = [p for n, p in everything if muon and p.ndim == 2 and ".layers." in n]
+    rest = [p for _, p in everything if not any(p is m for m in matrices)]
+    adam = torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
+    if not matrices:
+        return [adam]
+    return [adam, torch.optim.Muon(matrices, lr=lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")]
+
+
+def train(config: TrainingConfig) -> None:
+    """Trains the tower for a fixed time with a warm-up and a linear decay.
+
+    `tower.safetensors` and `heads.safetensors` are written into the run folder, where recipe `planner` finds the tower;
+    own settings are `lr` (peak learning rate), `held_out` (pictures per measurement) and
+    `muon` (0: AdamW for the matrices too). `config.out` is not used: the
+    tower is shipped inside the planner.
+    """
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    rng, generator = random.Random(config.seed), torch.Generator().manual_seed(config.seed)
+    tower, heads = new_tower(), DenseHeads(tiny_vision_config().hidden_size)
+    tower.set_attn_implementation("eager")  # twice as fast as sdpa in bf16 on CPU, backward included
+    if config.resume and (config.run / "tower.safetensors").is_file():
+        tower.load_state_dict(load_file(config.run / "tower.safetensors"))
+        heads.load_state_dict(load_file(config.run / "heads.safetensors"))
+    tower.to(config.device)
+    heads.to(config.device)
+    lr, held_out = config.option("lr", 2.5e-3), int(config.option("held_out", 512))
+    optimizers = make_optimizers(tower, heads, lr, muon=bool(config.option("muon", 1)))
+    begin, step, running = time.monotonic(), 0, 0.0
+    while (done := _done(config, begin, step)) < 1:
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr * min(1.0, (step + 1) / 100) * min(1.0, (1 - done) / 0.5 + 0.01)
+        loss = _step(tower, heads, optimizers, make_batch(rng, generator, BATCH), config.device)
+        running, step = (running * 0.98 + loss * 0.02 if step else loss), step + 1
+        if step % 150 == 0:
+            rate = step * BATCH / (time.monotonic() - begin)
+            report = evaluate(tower, heads, config.device, held_out)
+            numbers = " ".join(f"{key} {value:.4f}" for key, value in report.items())
+            log.info("%3.0f%% step %d loss %.3f %.0f pictures/s | %s", done * 100, step, running, rate, numbers)
+            save(config.run, tower, heads)
+    save(config.run, tower, heads)
+    log.info("final %s", evaluate(tower, heads, config.device, held_out))
+
+
+def _done(config: TrainingConfig, begin: float, step: int) -> float:
+    """Share of the planned run, 0 to 1."""
+    if config.steps is not None:
+        return step / config.steps
+    return (time.monotonic() - begin) / (config.minutes * 60)
+
+
+def _step(
+    tower: nn.Module,
+    heads: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    batch: tuple[Tensor, Targets],
+    device: str,
+) -> float:
+    """One step of all optimisers; returns the loss."""
+    pixels, targets = batch
+    with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+        outputs = heads(patch_features(tower, pixels.to(device)))
+    loss = dense_loss(outputs, targets.to(device))
+    loss.backward()
+    nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return float(loss.detach())
+
+
+def save(folder: Path, tower: nn.Module, heads: nn.Module) -> None:
+    """Writes both parts' weights into the run folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, part in (("tower", tower), ("heads", heads)):
+        tensors = {key: value.detach().cpu() for key, value in part.state_dict().items()}
+        save_file(tensors, folder / f"{name}.safetensors")
+
+
+def main() -> None:
+    """Runs the recipe from the command line."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    train(config_from_arguments("planner_vision", Path("vitron_agent/weights/tiny/planner")))
+
+
+if __name__ == "__main__":
+    main()
