@@ -1,0 +1,123 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vitron_agent.evaluation.answers import Answer
+from vitron_agent.evaluation.cases import Case, Change, Step, Target, Turn, scene_object
+from vitron_agent.evaluation.drive import CallRecord, CaseRecord, TurnRecord, picture_of
+from vitron_agent.evaluation.judge import box_mask, judge, mask_of
+from vitron_agent.invocation import Invocation, Module
+from vitron_agent.shapes.check import Wanted, WantedObject
+from vitron_agent.shapes.scene import Scene, recoloured
+
+RED, BLUE = scene_object("circle", "red", 0.3, 0.3, 0.18), scene_object("star", "blue", 0.72, 0.7, 0.12)
+SCENE = Scene("gray", (RED, BLUE))
+GREEN = Scene("gray", (recoloured(RED, "green"), BLUE))
+RECOLOUR = Invocation(module=Module.C, command="replace the red circle with a green circle")
+
+
+def _record(*calls: CallRecord, text: str = "Done.") -> CaseRecord:
+    return CaseRecord((TurnRecord(text, text, calls, 0.1, (picture_of(SCENE),), ("user",)),))
+
+
+def _made(scene: Scene, source: str | None = "user", letter: str = "C") -> CallRecord:
+    return CallRecord(letter, {}, True, "", source=source, handle="new", image=picture_of(scene))
+
+
+def _case(*steps: Step, answer: Answer | None = None, lenient: bool = False) -> Case:
+    return Case("case", "kind", (Turn("do it", (SCENE,), ways=(steps,), answer=answer, lenient=lenient),))
+
+
+EDIT = _case(Step("C", change=Change(call=RECOLOUR)))
+
+
+def test_a_right_edit() -> None:
+    verdict = judge(EDIT, _record(_made(GREEN)))
+    assert verdict.right
+    assert verdict.turns[0].steps[0].psnr_outside == 99.0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        _made(SCENE),  # nothing changed
+        _made(Scene("gray", (GREEN.objects[0], recoloured(BLUE, "white")))),  # the other one changed, too
+        _made(GREEN, source="other"),  # another picture was edited
+        _made(GREEN, letter="A"),  # drawn anew instead
+        replace(_made(GREEN), done=False, image=None, handle=None),
+    ],
+)
+def test_wrong_edits(call: CallRecord) -> None:
+    assert not judge(EDIT, _record(call)).right
+
+
+def test_damage_outside_the_region_is_measured() -> None:
+    image = picture_of(GREEN)
+    image[:, 60:] += 3
+    outside = judge(EDIT, _record(replace(_made(GREEN), image=image))).turns[0].steps[0].psnr_outside
+    assert outside is not None
+    assert 40 < outside < 60
+
+
+def test_a_new_background_may_change_everything_but_the_objects() -> None:
+    case = _case(Step("C", change=Change(background="sky")))
+    sky = Scene("sky", SCENE.objects)
+    step = judge(case, _record(_made(sky))).turns[0].steps[0]
+    assert step.right
+    assert step.psnr_outside is not None
+    assert step.psnr_outside > 40
+
+
+def test_an_added_object_may_be_anywhere_unless_a_place_was_asked_for() -> None:
+    added = Scene("gray", (*SCENE.objects, scene_object("cross", "white", 0.75, 0.2, 0.11)))
+    for place, right in ((None, True), ("top right", True), ("bottom left", False)):
+        case = _case(Step("C", change=Change(adds=WantedObject("cross", "white", place=place))))
+        assert judge(case, _record(_made(added))).right is right
+
+
+def test_masks_are_compared_with_the_scene_that_was_segmented() -> None:
+    case = _case(Step("B", target=Target(like=WantedObject(colour="red"))))
+    truth = mask_of(SCENE, Target(indices=(0,)))
+    good = judge(case, _record(CallRecord("B", {}, True, "", source="user", mask=truth)))
+    assert good.right
+    assert good.turns[0].steps[0].overlap == (truth.float().mean(), truth.float().mean())
+    other = mask_of(SCENE, Target(indices=(1,)))
+    assert not judge(case, _record(CallRecord("B", {}, True, "", source="user", mask=other))).right
+
+
+def test_background_and_everything_are_masks_too() -> None:
+    ground = mask_of(SCENE, Target(call=Invocation(module=Module.B, command="the background")))
+    everything = mask_of(SCENE, Target(call=Invocation(module=Module.B, command="everything")))
+    assert torch.equal(ground, ~everything)
+
+
+def test_a_chain_goes_on_from_what_was_really_made() -> None:
+    show = Wanted((WantedObject("circle", "red"), WantedObject("star", "blue")))
+    cut = Invocation(module=Module.B, command="the blue star")
+    case = Case(
+        "chain", "chain", (Turn("draw, then cut", ways=((Step("A", show), Step("B", target=Target(call=cut))),)),)
+    )
+    mask = mask_of(SCENE, Target(indices=(1,)))
+    calls = (_made(SCENE, None, "A"), CallRecord("B", {}, True, "", source="new", mask=mask))
+    assert judge(case, CaseRecord((TurnRecord("x", "x", calls, 0.1),))).right
+    assert not judge(case, CaseRecord((TurnRecord("x", "x", calls[:1], 0.1),))).right
+    assert not judge(case, CaseRecord((TurnRecord("x", "x", calls[::-1], 0.1),))).right
+
+
+def test_a_second_try_counts_and_a_needless_call_does_not() -> None:
+    failed = CallRecord("C", {}, False, "not found")
+    assert judge(EDIT, _record(failed, _made(GREEN))).right
+    no_call = _case(answer=Answer(number=2))
+    assert judge(no_call, _record(text="There are two.")).right
+    assert not judge(no_call, _record(failed, text="There are two.")).right
+    assert not judge(no_call, _record(text="There are three.")).right
+    assert judge(_case(lenient=True), _record(failed, text="It is not there.")).right
+
+
+def test_a_case_that_broke_is_wrong() -> None:
+    assert not judge(EDIT, CaseRecord((), "RuntimeError: x")).right
+
+
+def test_box_masks_grow_by_their_margin() -> None:
+    assert int(box_mask(RED, 0.0, 64).sum()) < int(box_mask(RED, 0.05, 64).sum())

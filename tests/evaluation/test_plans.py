@@ -1,0 +1,60 @@
+import pytest
+
+from vitron_agent.evaluation.cases import Case, Change, Step, Target, Turn, scene_object
+from vitron_agent.evaluation.drive import CallRecord, CaseRecord, TurnRecord
+from vitron_agent.evaluation.plans import PlanVerdict, judge_plan
+from vitron_agent.invocation import Invocation, Module
+from vitron_agent.shapes.check import Wanted, WantedObject
+from vitron_agent.shapes.scene import Scene
+
+SCENE = Scene("gray", (scene_object("circle", "red", 0.3, 0.3, 0.18), scene_object("star", "blue", 0.72, 0.7, 0.12)))
+DRAW = Step("A", show=Wanted((WantedObject("star", "blue", place="left"),), "sky"))
+CUT = Step("B", target=Target(call=Invocation(module=Module.B, command="the star")))
+RECOLOUR = Step("C", change=Change(call=Invocation(module=Module.C, command="replace the star with a green star")))
+LAYOUT = [{"phrase": "blue star", "box": [0.1, 0.3, 0.4, 0.6]}]
+SKY = "a blue star on a sky background"
+
+
+def _judge(step: Step | None, call: tuple[str, dict[str, object]] | None) -> PlanVerdict:
+    ways = ((step,),) if step else ((),)
+    scenes = () if step is DRAW else (SCENE,)
+    calls = (CallRecord(call[0], call[1], False, ""),) if call else ()
+    record = CaseRecord((TurnRecord("text", "text", calls, 0.1),))
+    return judge_plan(Case("case", "kind", (Turn("do it", scenes, ways=ways),)), record)
+
+
+@pytest.mark.parametrize(
+    ("step", "call", "verdict"),
+    [
+        (DRAW, ("A", {"command": SKY, "layout": LAYOUT}), PlanVerdict(True, True, True)),
+        (
+            DRAW,
+            ("A", {"command": "a blue star on a gray background", "layout": LAYOUT}),
+            PlanVerdict(True, True, False),
+        ),
+        (DRAW, ("A", {"command": SKY}), PlanVerdict(True, True, False)),  # no layout: nothing would be drawn
+        (CUT, ("B", {"command": "the blue star"}), PlanVerdict(True, True, True)),  # other words, same object
+        (CUT, ("B", {"command": "the rightmost thing"}), PlanVerdict(True, True, True)),
+        (CUT, ("B", {"command": "the circle"}), PlanVerdict(True, True, False)),
+        (CUT, ("B", {"command": "the flibbet"}), PlanVerdict(True, True, False)),
+        (CUT, ("C", {"command": "remove the star"}), PlanVerdict(True, False, False)),
+        (CUT, None, PlanVerdict(True, False, False)),
+        (RECOLOUR, ("C", {"command": "replace the blue star with a green star"}), PlanVerdict(True, True, True)),
+        (RECOLOUR, ("C", {"command": "replace the red circle with a green star"}), PlanVerdict(True, True, False)),
+        (
+            RECOLOUR,
+            ("C", {"command": "replace the star with a green star", "region": [2, 0, 1, 1]}),
+            PlanVerdict(False, True, False),
+        ),
+        (None, None, PlanVerdict(True, True, None)),
+        (None, ("B", {"command": "the star"}), PlanVerdict(True, False, None)),
+    ],
+)
+def test_calls_are_judged_by_what_they_mean(
+    step: Step | None, call: tuple[str, dict[str, object]] | None, verdict: PlanVerdict
+) -> None:
+    assert _judge(step, call) == verdict
+
+
+def test_a_case_that_broke_is_wrong() -> None:
+    assert judge_plan(Case("c", "k", (Turn("x", ways=((CUT,),)),)), CaseRecord(())) == PlanVerdict(False, False, False)

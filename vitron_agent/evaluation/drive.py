@@ -1,0 +1,189 @@
+"""Runs conversations through the compiled agent, the way a user would: messages in, texts and pictures out.
+
+Knows LangChain messages and the media store; it does not know what would have been right (judge.py).
+"""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+
+from vitron_agent.errors import VitronError
+from vitron_agent.evaluation.cases import Case
+from vitron_agent.graphs import user_turn
+from vitron_agent.graphs.agent import Agent
+from vitron_agent.invocation import Invocation, Module
+from vitron_agent.media import MediaStore
+from vitron_agent.shapes.render import render
+from vitron_agent.shapes.scene import Scene
+from vitron_agent.tools.arguments import EditArguments, GenerateArguments, SegmentArguments, ToolArguments
+
+SCHEMAS: dict[str, type[ToolArguments]] = {"A": GenerateArguments, "B": SegmentArguments, "C": EditArguments}
+LETTERS = {module.tool_name: module.letter for module in Module}
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """One call that the planner wrote, and what became of it.
+
+    Attributes:
+        letter: Its module, "?" if there is no such tool.
+        arguments: As written.
+        done: Whether the tool succeeded.
+        said: What the tool told the planner, or why the call could not be read.
+        seconds: What the tool took; 0 where it was not run.
+        source: Handle of the picture it worked on, None for a generation.
+        handle: Handle of a new picture.
+        image: (3, H, W) uint8, the new picture.
+        mask: (H, W) bool, what was found (B) or repainted (C).
+        signals: Whether the specialist had the planner's embeddings.
+        well_formed: Whether the call could be read and fitted the tool's schema.
+    """
+
+    letter: str
+    arguments: dict[str, Any]
+    done: bool
+    said: str
+    seconds: float = 0.0
+    source: str | None = None
+    handle: str | None = None
+    image: torch.Tensor | None = None
+    mask: torch.Tensor | None = None
+    signals: bool = False
+    well_formed: bool = True
+
+    @property
+    def command(self) -> str:
+        """The call's command, "" if it has none."""
+        return str(self.arguments.get("command", ""))
+
+
+@dataclass(frozen=True)
+class TurnRecord:
+    """What came of one request.
+
+    Attributes:
+        text: The assistant's words, of all its messages of the turn.
+        final: Its last words.
+        calls: In order.
+        seconds: Wall clock of the turn.
+        pictures: (3, H, W) uint8 each, what the user sent with it.
+        handles: Their handles.
+    """
+
+    text: str
+    final: str
+    calls: tuple[CallRecord, ...]
+    seconds: float
+    pictures: tuple[torch.Tensor, ...] = ()
+    handles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """What came of one case.
+
+    Attributes:
+        turns: One per turn that was run.
+        error: The exception that stopped the case, as text.
+    """
+
+    turns: tuple[TurnRecord, ...]
+    error: str | None = None
+
+
+def picture_of(scene: Scene) -> torch.Tensor:
+    """Draws a scene: (3, 64, 64) uint8."""
+    return (render([scene]).images[0] * 255).round().to(torch.uint8)
+
+
+def drive(agent: Agent, store: MediaStore, case: Case, plan_only: bool = False) -> CaseRecord:
+    """Runs a case. An exception ends it and is recorded: one broken case must not end an evaluation.
+
+    Args:
+        agent: The compiled graph.
+        store: Its media store.
+        case: The conversation.
+        plan_only: Stop after the planner's first reply: its calls are recorded, no tool runs.
+    """
+    config: Any = {"configurable": {"seed": case.seed}}
+    messages: list[AnyMessage] = []
+    turns: list[TurnRecord] = []
+    try:
+        for turn in case.turns:
+            pictures = tuple(picture_of(scene) for scene in turn.scenes)
+            handles = tuple(store.put_image(picture).uri for picture in pictures)
+            message = user_turn(turn.say, handles, turn.region)
+            start, known = time.perf_counter(), len(messages) + 1
+            if plan_only:
+                messages = _first_reply(agent, [*messages, message], config)
+            else:
+                messages = agent.invoke({"messages": [*messages, message]}, config)["messages"]
+            record = _record(messages[known:], store, time.perf_counter() - start)
+            turns.append(replace(record, pictures=pictures, handles=handles))
+            if plan_only:
+                break
+    except Exception as error:  # whatever it is belongs into the report, next to the case it happened in
+        return CaseRecord(tuple(turns), f"{type(error).__name__}: {error}")
+    return CaseRecord(tuple(turns))
+
+
+def _first_reply(agent: Agent, messages: list[AnyMessage], config: Any) -> list[AnyMessage]:
+    """The messages with the planner's first reply: leaving the stream ends the run before any tool starts."""
+    for update in agent.stream({"messages": messages}, config, stream_mode="updates"):
+        if "plan" in update:
+            return [*messages, *update["plan"]["messages"]]
+    return messages
+
+
+def _record(messages: list[AnyMessage], store: MediaStore, seconds: float) -> TurnRecord:
+    """Sorts a turn's messages into words and calls."""
+    replies = [message for message in messages if isinstance(message, AIMessage)]
+    results = {message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)}
+    calls: list[CallRecord] = []
+    for reply in replies:
+        calls += [_call(dict(call), results.get(str(call["id"])), store) for call in reply.tool_calls]
+        for broken in reply.invalid_tool_calls:
+            letter = LETTERS.get(str(broken.get("name")), "?")
+            calls.append(CallRecord(letter, {}, False, str(broken.get("error")), well_formed=False))
+    texts = [str(reply.text).strip() for reply in replies]
+    return TurnRecord(" ".join(t for t in texts if t), texts[-1] if texts else "", tuple(calls), seconds)
+
+
+def invocation_of(letter: str, arguments: dict[str, Any]) -> Invocation | None:
+    """The invocation that a call's arguments stand for, None if they do not fit the tool's schema."""
+    schema = SCHEMAS.get(letter)
+    if schema is None:
+        return None
+    try:
+        return schema.model_validate(arguments).invocation()
+    except (ValueError, VitronError):
+        return None
+
+
+def _call(call: dict[str, Any], result: ToolMessage | None, store: MediaStore) -> CallRecord:
+    """Joins a call with its result; pixels are fetched from the store."""
+    letter = LETTERS.get(call["name"], "?")
+    said = str(result.text) if result else ""
+    artifact = result.artifact if result is not None and result.status == "success" else None
+    if not isinstance(artifact, dict):
+        return CallRecord(
+            letter, call["args"], False, said, well_formed=invocation_of(letter, call["args"]) is not None
+        )
+    source = artifact.get("inputs") or [None]
+    mask = artifact.get("mask_uri")
+    made = artifact.get("kind") == "image"
+    return CallRecord(
+        letter,
+        call["args"],
+        True,
+        said,
+        float(artifact.get("seconds") or 0.0),
+        source[0],
+        artifact["uri"] if made else None,
+        store.get_image(artifact["uri"]) if made else None,
+        store.get_mask(mask) if mask else None,
+        bool(artifact.get("signals")),
+    )

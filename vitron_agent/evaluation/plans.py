@@ -1,0 +1,75 @@
+"""Judges calls before anything runs: does what the planner wrote mean what was asked?
+
+A call is carried out exactly, on the scene's description instead of its pixels, and the result is compared with what
+was wanted. So a wrong command is told apart from a specialist that fails.
+"""
+
+from dataclasses import dataclass
+
+from vitron_agent.errors import VitronError
+from vitron_agent.evaluation.cases import Case, Step, Target
+from vitron_agent.evaluation.drive import CaseRecord, invocation_of
+from vitron_agent.invocation import Invocation
+from vitron_agent.media import Region
+from vitron_agent.shapes.check import same_objects
+from vitron_agent.shapes.scene import Scene
+from vitron_agent.shapes.tasks_refer import apply
+
+
+@dataclass(frozen=True)
+class PlanVerdict:
+    """What is right in the planner's first reply.
+
+    Attributes:
+        well_formed: Its calls could be read and fit their schema.
+        module: The right module, or rightly none.
+        command: The call means what was asked; None where no call was to be made.
+    """
+
+    well_formed: bool
+    module: bool
+    command: bool | None
+
+
+def judge_plan(case: Case, record: CaseRecord) -> PlanVerdict:
+    """Judges the first reply of the first turn."""
+    turn = case.turns[0]
+    if not record.turns:
+        return PlanVerdict(False, False, False if turn.ways[0] else None)
+    calls = record.turns[0].calls
+    readable = [(call, invocation_of(call.letter, call.arguments)) for call in calls]
+    well_formed = all(call.well_formed and found is not None for call, found in readable)
+    firsts = {way[0].letter if way else "" for way in turn.ways}
+    letter = calls[0].letter if calls else ""
+    module = letter in firsts
+    if firsts == {""}:
+        return PlanVerdict(well_formed, module, None)
+    scene = turn.scenes[-1] if turn.scenes else None
+    steps = [way[0] for way in turn.ways if way and way[0].letter == letter]
+    invocation = readable[0][1] if readable else None
+    right = invocation is not None and any(means(step, invocation, scene, turn.region) for step in steps)
+    return PlanVerdict(well_formed, module, right)
+
+
+def means(step: Step, call: Invocation, scene: Scene | None, drawn: Region | None) -> bool:
+    """Whether a call, carried out exactly, does what a step asks.
+
+    Args:
+        step: What was asked.
+        call: What the planner wrote.
+        scene: What the latest picture shows.
+        drawn: What the user drew on it.
+    """
+    try:
+        if step.target is not None:
+            assert scene is not None
+            found = Target(call=call, drawn=drawn).find(scene)
+            return found == step.target.find(scene)
+        after = apply(scene, call, drawn)
+        if step.change is not None:
+            assert scene is not None
+            media = step.change.call.media if step.change.call is not None else call.media
+            return media == call.media and same_objects(after, step.change.result(scene)).all_ok
+        return step.show is None or same_objects(after, step.show).all_ok
+    except (ValueError, VitronError):  # it means nothing, or several things
+        return False

@@ -1,0 +1,232 @@
+"""Runs an evaluation: cases through the agent on several processes, rows, sample sheets and the list of failures.
+
+Each process has its own agent, media store and single-threaded torch: two processes use two cores better than one
+process with two threads does at this size.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from vitron_agent.build import build_agent, build_specialist, loadable
+from vitron_agent.errors import InputError
+from vitron_agent.evaluation import specialists
+from vitron_agent.evaluation.cases import Case
+from vitron_agent.evaluation.drive import CaseRecord, TurnRecord, drive
+from vitron_agent.evaluation.judge import judge
+from vitron_agent.evaluation.plans import judge_plan
+from vitron_agent.evaluation.report import Report, Row
+from vitron_agent.evaluation.sheets import Picture, Sample, over, save_sheet, shown
+from vitron_agent.evaluation.suites import DEFAULT_COUNT, SUITES, Outcome
+from vitron_agent.graphs.agent import Agent
+from vitron_agent.media import MediaStore
+from vitron_agent.specialists.base import Specialist
+
+SignalChoice = Literal["on", "off", "both"]
+Progress = Callable[[str, int, int], None]
+"""Called as (suite and setting, cases done, cases in all)."""
+
+
+def suite_names() -> tuple[str, ...]:
+    """All suites in the report's order."""
+    return (*SUITES, *specialists.TRIALS)
+
+
+def ignore_progress(suite: str, done: int, total: int) -> None:
+    """Watch nothing."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One case, or one index of a specialist's trials, for a worker."""
+
+    profile: str
+    suite: str
+    signals: bool
+    seed: int
+    index: int
+    case: Case | None = None
+
+
+@lru_cache(maxsize=1)
+def _store() -> MediaStore:
+    """This process's media store; the folder goes when the process ends."""
+    torch.set_num_threads(1)
+    folder = tempfile.TemporaryDirectory(prefix="vitron-evaluation-")
+    _FOLDERS.append(folder)  # kept, or it would be removed at once
+    return MediaStore(Path(folder.name))
+
+
+_FOLDERS: list[Any] = []
+
+
+@lru_cache(maxsize=2)
+def _agent(profile: str, signals: bool) -> Agent:
+    return build_agent(profile, use_signals=signals, store=_store())
+
+
+@lru_cache(maxsize=4)
+def _specialist(profile: str, name: str) -> Specialist:
+    torch.set_num_threads(1)
+    return build_specialist(name, profile)
+
+
+def work(job: Job) -> Outcome | list[specialists.Trial]:
+    """Does one job, in whatever process this is."""
+    if job.case is None:
+        return specialists.TRIALS[job.suite](lambda name: _specialist(job.profile, name), job.index, job.seed)
+    plan_only = SUITES[job.suite].plan_only
+    record = drive(_agent(job.profile, job.signals), _store(), job.case, plan_only)
+    seconds = tuple(turn.seconds for turn in record.turns)
+    plan = judge_plan(job.case, record)
+    verdict = judge(job.case, record)
+    right = plan.module and plan.command is not False if plan_only else verdict.right
+    sample, account = _sample(job.case, record, right), _account(job.case, record, right)
+    return Outcome(job.case, verdict, plan, seconds, sample, account)
+
+
+def _sample(case: Case, record: CaseRecord, right: bool) -> Sample:
+    """The case for the sheet: pictures in order, masks over the picture they belong to."""
+    title = " / ".join(turn.say for turn in case.turns)
+    title += " -> " + " / ".join(turn.final for turn in record.turns)
+    pictures: dict[str, torch.Tensor] = {}
+    tiles: list[Picture] = []
+    for turn in record.turns:
+        pictures.update(zip(turn.handles, turn.pictures, strict=True))
+        tiles += [shown(picture) for picture in turn.pictures]
+        for call in turn.calls:
+            if call.handle is not None and call.image is not None:
+                pictures[call.handle] = call.image
+                tiles.append(shown(call.image))
+            elif call.mask is not None and call.source in pictures:
+                tiles.append(shown(over(pictures[call.source], call.mask)))
+    return Sample(title, tuple(tiles[:6]), right)
+
+
+def _account(case: Case, record: CaseRecord, right: bool) -> dict[str, object]:
+    """What was said and done, as plain data."""
+
+    def turn_of(turn: TurnRecord) -> dict[str, object]:
+        calls = [{"module": c.letter, **c.arguments, "done": c.done, "result": c.said} for c in turn.calls]
+        return {"text": turn.text, "calls": calls, "seconds": round(turn.seconds, 3)}
+
+    turns = [{"say": turn.say} for turn in case.turns]
+    for turn, done in zip(turns, record.turns, strict=False):
+        turn.update(turn_of(done))  # type: ignore[arg-type]
+    return {"case": case.name, "kind": case.kind, "right": right, "error": record.error, "turns": turns}
+
+
+def evaluate(
+    profile: str,
+    suites: Sequence[str] | None = None,
+    limit: int | None = None,
+    out: Path | None = None,
+    seed: int = 0,
+    signals: SignalChoice = "on",
+    workers: int | None = None,
+    progress: Progress = ignore_progress,
+) -> Report:
+    """Evaluates a profile.
+
+    Args:
+        profile: Its name.
+        suites: Names from `suite_names`; None for all.
+        limit: Cases per suite, None for 200.
+        out: Folder for report.json and one sample sheet per suite; None writes nothing.
+        seed: Another seed draws other cases.
+        signals: Whether specialists get the planner's embeddings; "both" measures both.
+        workers: Processes; None for one per core, at most two; 0 for none but this one.
+        progress: Called after each case.
+
+    Raises:
+        InputError: A suite is unknown, or the limit is below 1.
+        CheckpointError: Weights are missing.
+    """
+    chosen = tuple(suites) if suites else suite_names()
+    for name in chosen:
+        if name not in suite_names():
+            raise InputError(f"suite {name[:60]!r} is unknown: choose from {', '.join(suite_names())}")
+    if limit is not None and limit < 1:
+        raise InputError(f"limit {limit} is too low: evaluate at least 1 case per suite")
+    loadable(profile)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    rows: dict[str, list[Row]] = {"on": [], "off": []} if signals == "both" else {signals: []}
+    failures: list[dict[str, Any]] = []
+    count = min(2, os.cpu_count() or 1) if workers is None else workers
+    with _pool(count) as run:
+        for name in chosen:
+            for setting in _settings(name, signals):
+                jobs = _jobs(profile, name, setting == "on", seed, limit or DEFAULT_COUNT)
+                results = []
+                for result in run(work, jobs):
+                    results.append(result)
+                    progress(f"{name}, signals {setting}", len(results), len(jobs))
+                found, samples, missed = _summary(name, results)
+                rows[setting] += found
+                failures += [{"suite": name, "signals": setting, **entry} for entry in missed]
+                if out is not None:
+                    save_sheet(samples, out / f"{name}-signals-{setting}.png")
+                    _save(Report(profile, seed, _frozen(rows), time.perf_counter() - start, tuple(failures)), out)
+    return Report(profile, seed, _frozen(rows), time.perf_counter() - start, tuple(failures))
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A `map` over processes, or over nothing but this one."""
+    if not workers:
+        yield map
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield pool.map
+
+
+def _settings(suite: str, signals: SignalChoice) -> tuple[str, ...]:
+    """The settings in which a suite runs: one where signals make no difference."""
+    if signals != "both":
+        return (signals,)
+    return ("on", "off") if suite in SUITES and SUITES[suite].uses_signals else ("on",)
+
+
+def _jobs(profile: str, suite: str, signals: bool, seed: int, count: int) -> list[Job]:
+    if suite in specialists.TRIALS:
+        return [Job(profile, suite, signals, seed, index) for index in range(count)]
+    cases = SUITES[suite].cases(count, seed)
+    return [Job(profile, suite, signals, seed, index, case) for index, case in enumerate(cases)]
+
+
+def _summary(suite: str, results: list[Any]) -> tuple[list[Row], list[Sample], list[dict[str, Any]]]:
+    """Rows, samples for the sheet (failures first, they teach more), and what went wrong."""
+    if suite in specialists.TRIALS:
+        trials = [trial for found in results for trial in found]
+        samples = sorted((trial.sample for trial in trials), key=lambda sample: sample.right)
+        return specialists.rows(suite, trials), _mixed(samples), []
+    samples = sorted((outcome.sample for outcome in results), key=lambda sample: sample.right)
+    missed = [outcome.account for outcome in results if not outcome.account["right"]]
+    return SUITES[suite].rows(suite, results), _mixed(samples), missed
+
+
+def _mixed(samples: list[Sample]) -> list[Sample]:
+    """Twelve wrong ones at most, the rest right ones."""
+    wrong = [sample for sample in samples if not sample.right][:12]
+    return [*[sample for sample in samples if sample.right][: 24 - len(wrong)], *wrong]
+
+
+def _frozen(rows: dict[str, list[Row]]) -> dict[str, tuple[Row, ...]]:
+    return {setting: tuple(found) for setting, found in rows.items()}
+
+
+def _save(report: Report, out: Path) -> None:
+    (out / "report.json").write_text(json.dumps(report.to_json(), indent=1, default=str), encoding="utf-8")
