@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from vitron_agent.cli.demo import CONVERSATIONS, Cell, cells_of, contact_sheet
+from vitron_agent.testing import call, paint
+
+DRAW = call("generate_image", command="a red circle")
+EDIT = call("edit_image", command="replace the red circle with a yellow circle")
+SEGMENT = call("segment_image", command="the blue square")
+
+
+def test_the_demo_draws_edits_segments_and_asks_and_leaves_a_sheet(script, run) -> None:
+    chain = [[DRAW], [EDIT], [SEGMENT], "All done."]
+    script([DRAW], "Drawn.", [EDIT], "Edited.", [SEGMENT], "Cut out.", "It is yellow.", *chain)
+    result = run("demo", "--out", "o")
+    assert result.exit_code == 0, result.stderr
+    assert len(list(Path("o").rglob("*.png"))) == 2 * 4 + 2 * 1 + 1
+    with Image.open("o/contact-sheet.png") as sheet:
+        assert sheet.width > 1000
+        assert len(set(sheet.resize((60, 40)).get_flattened_data())) > 50
+    assert "It is yellow." in result.stdout
+
+
+def test_the_demo_has_four_turns_and_a_chain_of_three() -> None:
+    assert [len(requests) for requests in CONVERSATIONS.values()] == [4, 1]
+
+
+def test_a_turn_without_pictures_is_a_cell_of_words() -> None:
+    assert cells_of({"request": "how many?", "text": "Two.", "calls": []}) == [Cell(None, "how many?", "Two.")]
+
+
+@pytest.mark.parametrize("count", [1, 4, 5])
+def test_the_sheet_holds_every_cell(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "red.png"
+    Image.fromarray(paint("x").permute(1, 2, 0).numpy()).save(path)
+    colour = tuple(paint("x")[:, 0, 0].tolist())
+    sheet = contact_sheet([Cell(str(path), "a request " * 10, "A: words " * 10)] * count)
+    found = sum(pixel == colour for pixel in sheet.get_flattened_data())
+    assert found == count * 240 * 240

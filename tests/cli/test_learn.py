@@ -1,0 +1,72 @@
+import importlib
+import json
+from typing import Any
+
+import pytest
+
+from vitron_agent.training import RECIPES
+
+
+class FakeReport:
+    def to_json(self) -> dict[str, Any]:
+        return {"profile": "tiny"}
+
+    def print(self) -> None:
+        print("a table")
+
+
+@pytest.fixture
+def evaluation(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Catch what the evaluation is asked for."""
+    asked: list[tuple[Any, ...]] = []
+    module = importlib.import_module("vitron_agent.evaluation")
+    monkeypatch.setattr(module, "evaluate", lambda *a, progress: asked.append(a) or FakeReport())
+    return asked
+
+
+def test_evaluate_hands_over(script, run, evaluation: list) -> None:
+    result = run("evaluate", "--suite", "chat", "--limit", "5", "--signals", "both", "--json")
+    assert json.loads(result.stdout) == {"profile": "tiny"}
+    assert evaluation == [("tiny", ["chat"], 5, None, 0, "both")]
+    assert "a table" in run("evaluate").stdout
+
+
+def test_evaluate_refuses_plainly(script, run) -> None:
+    for arguments in (("--suite", "nonsense"), ("--limit", "0"), ("--profile", "huge")):
+        result = run("evaluate", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith("error: ")
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    configs: list[Any] = []
+    monkeypatch.setattr("vitron_agent.training.load_recipe", lambda name: configs.append)
+    return configs
+
+
+def test_train_hands_over(script, run, trained: list[Any], tmp_path) -> None:
+    assert run("train", "seem", "--resume", "--minutes", "3", "--out", "w").exit_code == 0
+    config = trained[0]
+    assert (config.resume, config.minutes, str(config.out), str(config.run)) == (True, 3, "w", "runs/seem")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nonsense",), "choose one of"),
+        (("seem", "--device", "abacus"), "device 'abacus' cannot be used"),
+        (("seem", "--minutes", "-1"), "is no length"),
+    ],
+)
+def test_train_refuses_plainly(script, run, trained: list[Any], arguments: tuple[str, ...], said: str) -> None:
+    result = run("train", *arguments)
+    assert (result.exit_code, trained) == (2, [])
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_every_recipe_can_be_named() -> None:
+    for name in RECIPES:
+        assert name == name.lower()

@@ -1,0 +1,265 @@
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vitron_agent import __version__
+from vitron_agent.errors import CheckpointError
+from vitron_agent.testing import call
+
+DRAW = call("generate_image", command="a red circle", layout=[{"phrase": "red circle", "box": [0.1, 0.1, 0.4, 0.4]}])
+SEGMENT = call("segment_image", command="the red circle")
+EDIT = call("edit_image", command="replace the red circle with a blue circle")
+
+
+def turns_of(result: Any) -> list[dict[str, Any]]:
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.count("\n") == 1
+    assert result.stdout.endswith("\n")
+    return json.loads(result.stdout)["turns"]
+
+
+def test_json_has_exactly_the_documented_shape(script, run) -> None:
+    script(["I draw.", DRAW], "Here it is.", [SEGMENT], "Cut out.", "It is red.")
+    turns = turns_of(run("run", "draw a red circle", "cut it out", "what color is it?", "--json", "--out", "o"))
+    drawn, cut, asked = turns
+    assert [set(turn) for turn in turns] == [{"request", "text", "seconds", "calls"}] * 3
+    assert (drawn["request"], drawn["text"]) == ("draw a red circle", "I draw.\nHere it is.")
+    assert asked["calls"] == []
+    keys = {"module", "name", "command", "region", "inputs", "output", "signals", "seconds"}
+    assert set(drawn["calls"][0]) == set(cut["calls"][0]) == keys
+    assert drawn["calls"][0] | {"seconds": 0} == {
+        "module": "A",
+        "name": "generate_image",
+        "command": "a red circle",
+        "region": None,
+        "inputs": [],
+        "output": {"kind": "image", "path": "o/turn1-call1-generate_image.png", "boxes": [[0.1, 0.1, 0.4, 0.4]]},
+        "signals": None,
+        "seconds": 0,
+    }
+    assert cut["calls"][0]["inputs"] == ["o/turn1-call1-generate_image.png"]
+    assert cut["calls"][0]["output"] == {
+        "kind": "mask",
+        "path": "o/turn2-call1-segment_image.png",
+        "mask_path": "o/turn2-call1-segment_image-mask.png",
+        "boxes": [[0.25, 0.25, 0.5, 0.5]],
+    }
+    assert all(isinstance(turn["seconds"], float) for turn in turns)
+
+
+def test_results_are_png_files_and_masks_are_0_and_255(script, run) -> None:
+    script([DRAW, SEGMENT], "Done.")
+    turns_of(run("run", "draw", "--json", "--out", "o"))
+    with Image.open("o/turn1-call1-generate_image.png") as picture:
+        assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (64, 64))
+    with Image.open("o/turn1-call2-segment_image-mask.png") as mask:
+        assert (mask.format, mask.mode) == ("PNG", "L")
+        assert set(np.unique(np.asarray(mask))) == {0, 255}
+
+
+def test_pictures_and_region_belong_to_the_first_turn(script, run, photo: Path) -> None:
+    planner = script([call("segment_image", command="the object", region="drawn")], "Cut out.", "Hello.")
+    arguments = ("--image", photo, "--region", "box:0.1,0.2,0.5,0.6", "--json", "--out", "o")
+    first, second = turns_of(run("run", "cut this out", "hello", *arguments))
+    assert first["calls"][0]["region"] == [0.1, 0.2, 0.5, 0.6]
+    assert first["calls"][0]["inputs"] == [str(photo)]
+    users = [message for message in planner.seen[-1] if message.type == "human"]
+    assert [len(message.content) for message in users] == [2, 1]
+    assert [bool(message.additional_kwargs) for message in users] == [True, False]
+    assert second["text"] == "Hello."
+
+
+def test_a_failed_call_has_an_error_and_no_output(script, run, photo: Path) -> None:
+    script([call("segment_image", command="the unicorn")], "There is none.")
+    made = turns_of(run("run", "cut out the unicorn", "--image", photo, "--json"))[0]["calls"][0]
+    assert made["error"] == "'the unicorn' is not in the picture"
+    assert made["output"] is None
+
+
+def test_without_json_people_can_read_it(script, run) -> None:
+    script(["I draw.", DRAW], "Here it is.")
+    result = run("run", "draw a red circle", "--out", "o")
+    assert "generate_image: a red circle -> o/turn1-call1-generate_image.png" in result.stdout
+    assert "Here it is." in result.stdout
+
+
+def test_the_seed_decides_the_picture(script, run) -> None:
+    pictures = []
+    for seed in (1, 1, 2):
+        script([call("generate_image", command="a star")], "Done.")
+        run("run", "draw", "--seed", seed, "--out", f"o{len(pictures)}")
+        pictures.append(Path(f"o{len(pictures)}/turn1-call1-generate_image.png").read_bytes())
+    assert pictures[0] == pictures[1] != pictures[2]
+
+
+def test_no_signals_reaches_the_build(script, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vitron_agent import build
+
+    planner, asked = script("Hi."), []
+    monkeypatch.setitem(build.PLANNERS, "tiny", lambda folder, store, use: asked.append(use) or planner)
+    run("run", "hi", "--no-signals")
+    run("run", "hi")
+    assert asked == [False, True]
+
+
+def test_a_named_thread_goes_on(script, run, photo: Path) -> None:
+    script([SEGMENT], "Cut out.")
+    first = turns_of(run("run", "cut it out", "--image", photo, "--thread", "holiday", "--json", "--out", "a"))
+    planner = script([EDIT], "Blue.")
+    second = turns_of(run("run", "now make it blue", "--thread", "holiday", "--json", "--out", "b"))
+    assert len([m for m in planner.seen[0] if m.type == "human"]) == 2
+    assert first[0]["calls"][0]["inputs"] == [str(photo)]
+    inputs = second[0]["calls"][0]["inputs"]
+    assert Path(inputs[0]).read_bytes()[:4] == b"\x89PNG"
+    assert second[0]["calls"][0]["output"]["path"] == "b/turn2-call1-edit_image.png"
+
+
+def test_a_run_without_a_name_leaves_nothing_behind(script, run, tmp_path: Path) -> None:
+    script([DRAW], "Done.")
+    run("run", "draw", "--out", "o")
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_damaged_conversation_file_is_one_clear_line(script, run, tmp_path: Path) -> None:
+    script("Hi.")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "conversations.sqlite").write_bytes(b"no database at all" * 100)
+    result = run("run", "hi", "--thread", "x")
+    assert result.exit_code == 2
+    assert "move it away to start afresh" in result.stderr
+
+
+def test_a_thread_in_use_is_refused(script, run, tmp_path: Path) -> None:
+    script("Hi.")
+    code = (
+        "import fcntl, pathlib, sys, time; p = pathlib.Path(sys.argv[1]); p.mkdir(parents=True);"
+        "f = (p / 'x.lock').open('w'); fcntl.flock(f, fcntl.LOCK_EX); print('locked', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "home/threads")], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout is not None
+        other.stdout.readline()
+        result = run("run", "hi", "--thread", "x")
+    finally:
+        other.kill()
+        other.communicate()
+    assert (result.exit_code, "in use by another process" in result.stderr) == (2, True)
+
+
+def test_the_stored_conversation_is_small(script, run, tmp_path: Path, photo: Path) -> None:
+    script([DRAW, SEGMENT, EDIT], "Done.")
+    run("run", *["again"] * 5, "--image", photo, "--thread", "x", "--out", "o")
+    with sqlite3.connect(tmp_path / "home" / "conversations.sqlite") as connection:
+        largest = connection.execute("select max(length(checkpoint)) from checkpoints").fetchone()[0]
+    connection.close()
+    assert largest < 60_000
+
+
+BOMB = 9_000
+BAD_RUNS: dict[str, tuple[tuple[str, ...], str]] = {
+    "empty request": (("run", " "), "the request is empty"),
+    "endless request": (("run", "x" * 100_000), "100,000 characters"),
+    "second request empty": (("run", "hi", ""), "the request is empty"),
+    "unknown profile": (("run", "hi", "--profile", "huge"), "choose one of tiny, vitron-7b"),
+    "described profile": (("run", "hi", "--profile", "vitron-7b"), "cannot be loaded by this version"),
+    "missing picture": (("run", "hi", "--image", "nowhere.png"), "does not exist"),
+    "folder as picture": (("run", "hi", "--image", "."), "is a folder"),
+    "no picture": (("run", "hi", "--image", "text.png"), "text.png"),
+    "bomb": (("run", "hi", "--image", "bomb.png"), "bomb.png"),
+    "truncated picture": (("run", "hi", "--image", "half.png"), "half.png"),
+    "tiff called png": (("run", "hi", "--image", "tiff.png"), "tiff.png"),
+    "region without picture": (("run", "hi", "--region", "click:0.5,0.5"), "give one with --image"),
+    "region in a new thread": (("run", "hi", "--thread", "t", "--region", "click:0.5,0.5"), "give one with --image"),
+    "region kind": (("run", "hi", "--image", "photo.png", "--region", "star:0.1,0.2"), "'star' is not one of"),
+    "region outside": (("run", "hi", "--image", "photo.png", "--region", "box:0.1,0.2,1.5,0.6"), "1.5 is not in"),
+    "region reversed": (("run", "hi", "--image", "photo.png", "--region", "box:0.5,0.2,0.1,0.6"), "swap them"),
+    "region nan": (("run", "hi", "--image", "photo.png", "--region", "click:nan,0.2"), "nan is not in [0, 1]"),
+    "region without area": (("run", "hi", "--image", "photo.png", "--region", "box:0.5,0.2,0.5,0.6"), "no area"),
+    "region of a video": (("run", "hi", "--image", "photo.png", "--region", "box:0.1,0.2,0.5,0.6|0,3"), "video frames"),
+    "video": (("run", "hi", "--video", "clip.mp4"), "videos cannot be read by this version"),
+    "thread name": (("run", "hi", "--thread", "../../etc"), "is no name"),
+    "out is a file": (("run", "hi", "--out", "photo.png"), "cannot be written"),
+    "out below a file": (("run", "hi", "--out", "photo.png/deeper/still"), "cannot be written"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_RUNS)
+def test_bad_input_is_one_line_exit_code_2_and_nothing_written(case, script, run, photo: Path, tmp_path: Path) -> None:
+    planner = script("Hi.")
+    (tmp_path / "text.png").write_text("this is no picture")
+    Image.new("RGB", (8, 8)).save(tmp_path / "tiff.png", format="TIFF")
+    Image.new("1", (BOMB, BOMB)).save(tmp_path / "bomb.png")
+    (tmp_path / "half.png").write_bytes(photo.read_bytes()[:60])
+    before = sorted(tmp_path.rglob("*"))
+    arguments, said = BAD_RUNS[case]
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert said in lines[0]
+    assert planner.seen == []
+    written = [path for path in sorted(tmp_path.rglob("*")) if path not in before and "home" not in path.parts]
+    assert written == []
+
+
+def test_a_broken_checkpoint_ends_the_run_and_writes_nothing(script, run, echo, photo: Path, tmp_path: Path) -> None:
+    script(["I draw.", DRAW], "Drawn.", [SEGMENT])
+    echo.error = None
+    original = echo.run
+
+    def broken(request: Any, progress: Any) -> Any:
+        if request.image is not None:
+            raise CheckpointError("weights of seem are truncated: install the package again")
+        return original(request, progress)
+
+    echo.run = broken
+    result = run("run", "draw", "cut it out", "--json", "--out", "o")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.strip().splitlines()[-1] == "error: weights of seem are truncated: install the package again"
+    assert not (tmp_path / "o").exists()
+
+
+def cli(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vitron_agent.cli", *arguments]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home, timeout=240, check=False)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("arguments", [("run", " "), ("run", "hi", "--profile", "huge"), ("train", "nonsense")])
+def test_the_real_command_line_refuses_plainly(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = cli(*arguments, home=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_version_and_help_are_quick(tmp_path: Path) -> None:
+    assert cli("--version", home=tmp_path).stdout == f"vitron-agent {__version__}\n"
+    code = "import sys, vitron_agent.cli; print([m for m in ('torch', 'langgraph', 'PIL') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_names_every_command(run) -> None:
+    shown = run("--help").stdout
+    for name in ("run", "chat", "demo", "evaluate", "train", "graph", "models"):
+        assert name in shown
+
+
+def test_usage_errors_end_with_2(run) -> None:
+    assert run("run").exit_code == 2
+    assert run("run", "hi", "--seed", "x").exit_code == 2
+    assert run("dance").exit_code == 2

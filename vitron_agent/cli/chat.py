@@ -1,0 +1,119 @@
+"""`vitron-agent chat`: a conversation at the terminal. Text streams as it is written; results are files in a folder."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from vitron_agent.cli.inputs import check_inputs, check_thread, check_writable
+from vitron_agent.cli.plain import Meter, one_line, plainly, quiet_libraries, say
+from vitron_agent.cli.run import Out, Profile, Seed, Signals, Thread
+from vitron_agent.errors import CheckpointError, InputError, StorageError, VitronError
+from vitron_agent.profiles import DEFAULT_PROFILE
+
+if TYPE_CHECKING:
+    from vitron_agent.cli.session import Session
+
+HELP = """Say what you would like: "draw a red circle and a blue star", "make the star green", "where is the circle?"
+  /image FILE          show me a picture with your next message
+  /region KIND:NUMBERS  draw on the latest picture, such as /region box:0.1,0.2,0.5,0.6 or /region click:0.3,0.4
+  /help, /quit"""
+
+
+@dataclass
+class _Draft:
+    """What the user has attached to the message that is still to come."""
+
+    images: list[Path] = field(default_factory=list)
+    region: str | None = None
+
+
+@plainly
+def chat(
+    thread: Thread = None,
+    profile: Profile = DEFAULT_PROFILE,
+    seed: Seed = 0,
+    out: Out = Path("out"),
+    signals: Signals = True,
+) -> None:
+    """Talk with the agent at the terminal; /help lists what else you can do there."""
+    quiet_libraries()
+    from vitron_agent.build import loadable
+    from vitron_agent.cli.session import open_session
+
+    loadable(profile)
+    check_thread(thread)
+    check_writable(out)
+    say("loading ...")
+    with open_session(profile, thread, signals, seed) as session:
+        say(HELP)
+        draft = _Draft()
+        while (line := _ask()) is not None:
+            try:
+                if not _command(line, draft):
+                    _turn(session, line, draft, out)
+                    draft = _Draft()
+            except (CheckpointError, StorageError):
+                raise  # nothing can go on from here
+            except VitronError as error:
+                say(f"error: {one_line(str(error))}")
+                draft = _Draft()
+
+
+def _ask() -> str | None:
+    """Return the next line of the user, or None at the end."""
+    while True:
+        try:
+            line = input("> ").strip()
+        except EOFError:
+            return None
+        if line in ("/quit", "/exit"):
+            return None
+        if line:
+            return line
+
+
+def _command(line: str, draft: _Draft) -> bool:
+    """Carry out a line that begins with a slash; False if it is a message."""
+    if not line.startswith("/"):
+        return False
+    word, _, rest = line.partition(" ")
+    if word == "/help":
+        say(HELP)
+    elif word == "/image":
+        check_inputs((), [Path(rest.strip())])
+        draft.images.append(Path(rest.strip()))
+        say(f"{rest.strip()} comes with your next message")
+    elif word == "/region":
+        check_inputs((), region=rest.strip())
+        draft.region = rest.strip()
+        say("drawn; it comes with your next message")
+    else:
+        raise InputError(f"{word} is no command: /image, /region, /help or /quit")
+    return True
+
+
+def _turn(session: "Session", line: str, draft: _Draft, out: Path) -> None:
+    """Run one message and say where its results lie."""
+    from vitron_agent.cli.outputs import Writer
+
+    inputs = check_inputs([line], draft.images, draft.region)
+    meter = Meter()
+    spoken: list[str] = []
+
+    def write(text: str) -> None:
+        meter.clear()
+        spoken.append(text)
+        typer.echo(text, nl=False)
+
+    names = [str(path) for path in draft.images]
+    turn = session.turn(line, inputs.images, inputs.region, names, on_text=write, on_progress=meter.show)
+    meter.clear()
+    record: dict[str, Any] = Writer(session, out).turn(turn)
+    if not spoken:
+        typer.echo(record["text"], nl=False)
+    typer.echo()
+    for call in record["calls"]:
+        result = call["output"]["path"] if call["output"] else f"not done: {call['error']}"
+        typer.echo(f"  [{call['name']}: {result}]")

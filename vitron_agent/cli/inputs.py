@@ -1,0 +1,79 @@
+"""Everything a user hands over on the command line, checked before any work is done."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vitron_agent.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vitron_agent.media import Region
+
+_THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A conversation's inputs, all sound: requests, pictures uint8 (3, H, W), and the drawn region."""
+
+    requests: tuple[str, ...]
+    images: tuple["Tensor", ...]
+    region: "Region | None"
+
+
+def check_inputs(
+    requests: Sequence[str], images: Sequence[Path] = (), region: str | None = None, video: Path | None = None
+) -> Inputs:
+    """Read and check all inputs of a run.
+
+    Raises:
+        InputError: Whatever is wrong with them.
+    """
+    from vitron_agent.graphs.turn import check_request
+    from vitron_agent.media import Region, load_image
+
+    if video is not None:
+        raise InputError(f"--video {video}: videos cannot be read by this version yet; give a picture with --image")
+    texts = tuple(check_request(request) for request in requests)
+    drawn = Region.parse(region) if region is not None else None
+    if drawn and drawn.frames:
+        raise InputError(f"region {region!r} names video frames: leave out what follows '|', these are pictures")
+    return Inputs(texts, tuple(load_image(path) for path in images), drawn)
+
+
+def check_thread(name: str | None) -> None:
+    """Check a conversation's name.
+
+    Raises:
+        InputError: It could not be a file name everywhere.
+    """
+    if name is not None and _THREAD.fullmatch(name) is None:
+        raise InputError(f"thread {name[:70]!r} is no name: use 1 to 64 letters, digits, '.', '_' and '-'")
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that files can be written to a folder, and leave no trace of the attempt.
+
+    Raises:
+        InputError: They cannot.
+    """
+    made: list[Path] = []
+    try:
+        for path in reversed([folder, *folder.parents]):
+            if not path.exists():
+                path.mkdir()
+                made.append(path)
+        probe = folder / f".vitron-{secrets.token_hex(8)}"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such name is possible"
+        raise InputError(f"output folder {folder} cannot be written ({reason}): choose another with --out") from None
+    finally:
+        for path in reversed(made):
+            path.rmdir()

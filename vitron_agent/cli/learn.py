@@ -1,0 +1,97 @@
+"""`vitron-agent evaluate` and `vitron-agent train`: hand over to those packages, loaded when asked for."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vitron_agent.cli.inputs import check_writable
+from vitron_agent.cli.plain import Meter, plainly, quiet_libraries, say
+from vitron_agent.cli.run import Profile, Seed
+from vitron_agent.errors import InputError
+from vitron_agent.profiles import DEFAULT_PROFILE, TINY
+
+# Folder of the profile that a recipe exports to, where it is not called like the recipe.
+EXPORTS = {"gligen-autoencoder": "gligen/vae", "gligen-inpaint": "gligen", "planner-vision": "planner", "signals": "."}
+
+
+class SignalChoice(StrEnum):
+    """Whether specialists get the planner's embeddings in an evaluation."""
+
+    ON = "on"
+    OFF = "off"
+    BOTH = "both"
+
+
+@plainly
+def evaluate(
+    suite: Annotated[list[str] | None, typer.Option(help="Only this suite; may be given again.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Cases per suite (200).")] = None,
+    profile: Profile = DEFAULT_PROFILE,
+    seed: Seed = 0,
+    signals: Annotated[SignalChoice, typer.Option(help="Measure with the planner's embeddings?")] = SignalChoice.ON,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and sample sheets.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object to stdout.")] = False,
+) -> None:
+    """Measure a profile on held-out scenes and phrasings: per task a number with n and its 95% interval."""
+    quiet_libraries()
+    from vitron_agent.build import loadable
+
+    loadable(profile)
+    if out is not None:
+        check_writable(out)
+    from vitron_agent import evaluation
+
+    meter = Meter()
+    report = evaluation.evaluate(profile, suite, limit, out, seed, signals.value, progress=meter.show)
+    meter.clear()
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), default=str))
+    else:
+        report.print()
+    if out is not None:
+        say(f"report and sample sheets: {out}")
+
+
+@plainly
+def train(
+    name: Annotated[str, typer.Argument(help="The recipe; a wrong name lists them.")],
+    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, mps.")] = "cpu",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    minutes: Annotated[float | None, typer.Option(help="Length; the recipe's own by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the weights; the profile's own by default.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Train one part of the tiny profile and export its weights; checkpoint and log lie in runs/NAME."""
+    quiet_libraries()
+    from vitron_agent.training import RECIPES, TrainingConfig, load_recipe
+
+    if name not in RECIPES:
+        raise InputError(f"recipe {name[:60]!r} is unknown: choose one of {', '.join(sorted(RECIPES))}")
+    check_device(device)
+    if minutes is not None and not 0 < minutes < 1e5:
+        raise InputError(f"--minutes {minutes:g} is no length of a training: give a number above 0")
+    assert TINY.folder is not None
+    target = out or TINY.folder / EXPORTS.get(name, name)
+    check_writable(target)
+    run = Path("runs") / name.replace("-", "_")
+    check_writable(run)
+    config = TrainingConfig(out=target, run=run, device=device, resume=resume, seed=seed)
+    load_recipe(name)(config if minutes is None else TrainingConfig(**{**vars(config), "minutes": minutes}))
+
+
+def check_device(device: str) -> None:
+    """Make sure that torch knows a device and that it is there.
+
+    Raises:
+        InputError: It does not, or it is not.
+    """
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {device[:30]!r} cannot be used ({reason[:150]}): try --device cpu") from None

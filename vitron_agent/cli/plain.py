@@ -1,0 +1,81 @@
+"""Errors as people want them: one clear line, exit code 2. Answers go to stdout, everything else to stderr."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from vitron_agent.errors import VitronError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def say(text: str = "") -> None:
+    """Write a line for the user's eyes, not for pipes: to stderr."""
+    typer.echo(text, err=True)
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks, at most 500 characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= 500 else text[:497] + "..."
+
+
+def plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """Make a command end with one line and exit code 2 where the library refuses, and quietly at an interrupt."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except VitronError as error:
+            say(f"error: {one_line(str(error))}")
+            raise typer.Exit(BAD_INPUT) from None
+        except KeyboardInterrupt:
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+
+    return wrapped
+
+
+def quiet_libraries() -> None:
+    """Keep progress bars and advice of the model libraries off the terminal; ours go to stderr."""
+    import logging
+    import os
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched: the weights are local
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+
+
+class Meter:
+    """One progress line on stderr, only where a person is watching."""
+
+    def __init__(self) -> None:
+        """Watch whether stderr is a terminal."""
+        self._on = sys.stderr.isatty()
+        self._shown = False
+
+    def show(self, name: str, step: int, total: int) -> None:
+        """Draw the bar of one tool."""
+        if self._on:
+            filled = round(20 * step / max(total, 1))
+            sys.stderr.write(f"\r{name} [{'#' * filled}{'.' * (20 - filled)}] {step}/{total} ")
+            sys.stderr.flush()
+            self._shown = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+            self._shown = False

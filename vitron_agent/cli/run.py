@@ -1,0 +1,93 @@
+"""`vitron-agent run`: one conversation, one turn per request, results as files and on request as JSON."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vitron_agent.cli.inputs import check_inputs, check_thread, check_writable
+from vitron_agent.cli.plain import Meter, plainly, quiet_libraries, say
+from vitron_agent.profiles import DEFAULT_PROFILE
+
+Out = Annotated[Path, typer.Option(help="Folder for the results.")]
+Profile = Annotated[str, typer.Option(help="Which weights (see `vitron-agent models`).")]
+Signals = Annotated[bool, typer.Option("--signals/--no-signals", help="Whether the planner's embeddings are used.")]
+Seed = Annotated[int, typer.Option(help="Of all randomness: the same seed draws the same pictures.")]
+Thread = Annotated[str | None, typer.Option(help="Go on with the stored conversation of this name, or start it.")]
+
+
+@plainly
+def run(
+    requests: Annotated[list[str], typer.Argument(metavar="REQUEST...", help="One user turn each.")],
+    image: Annotated[list[Path] | None, typer.Option(help="A picture for the first turn; may be given again.")] = None,
+    video: Annotated[Path | None, typer.Option(help="A video for the first turn (not in this version).")] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="KIND:NUMBERS", help="Drawn on the latest picture, such as box:0.1,0.2,0.5,0.6 (above)."),
+    ] = None,
+    thread: Thread = None,
+    profile: Profile = DEFAULT_PROFILE,
+    seed: Seed = 0,
+    out: Out = Path("out"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all turns to stdout.")] = False,
+    signals: Signals = True,
+) -> None:
+    """Run a conversation: each REQUEST is one turn; picture and region belong to the first.
+
+    KIND is click (x,y), box (x1,y1,x2,y2), polygon or scribble (x,y,x,y,...); numbers are shares of the picture's
+    width and height in [0, 1].
+    """
+    quiet_libraries()
+    from vitron_agent.build import loadable
+
+    loadable(profile)
+    check_thread(thread)
+    inputs = check_inputs(requests, image or [], region, video)
+    if inputs.region and not inputs.images and thread is None:
+        from vitron_agent.errors import InputError
+
+        raise InputError("--region needs a picture to lie on: give one with --image")
+    check_writable(out)
+    records = _converse(inputs, [str(path) for path in image or []], thread, profile, seed, out, signals)
+    if as_json:
+        typer.echo(json.dumps({"turns": records}))
+    else:
+        for record in records:
+            show(record)
+
+
+def _converse(
+    inputs: Any, names: list[str], thread: str | None, profile: str, seed: int, out: Path, signals: bool
+) -> list[dict[str, Any]]:
+    """Run all turns, then write all files: a run that fails half way leaves no files behind."""
+    from vitron_agent.cli.outputs import Writer
+    from vitron_agent.cli.session import open_session
+
+    meter = Meter()
+    with open_session(profile, thread, signals, seed) as session:
+        turns = []
+        for number, request in enumerate(inputs.requests):
+            first = number == 0
+            turns.append(
+                session.turn(
+                    request,
+                    inputs.images if first else (),
+                    inputs.region if first else None,
+                    names if first else (),
+                    on_progress=meter.show,
+                )
+            )
+            meter.clear()
+            say(f"turn {number + 1} of {len(inputs.requests)}: {turns[-1].seconds:.1f} s")
+        writer = Writer(session, out)
+        return [writer.turn(turn) for turn in turns]
+
+
+def show(record: dict[str, Any]) -> None:
+    """Print one turn for people."""
+    typer.echo(f"> {record['request']}")
+    for call in record["calls"]:
+        result = call["output"]["path"] if call["output"] else f"not done: {call['error']}"
+        typer.echo(f"  {call['name']}: {call['command']} -> {result}")
+    typer.echo(f"{record['text']}\n")

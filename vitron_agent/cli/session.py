@@ -1,0 +1,198 @@
+"""A conversation on the command line: the agent with its store, its thread, and one turn at a time.
+
+Named threads live in the user's folder (`VITRON_HOME`): conversations in `conversations.sqlite`, pictures in `media`. A
+conversation without a name leaves nothing behind. This file prints nothing.
+"""
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitron_agent.errors import FinalError, InputError, StorageError
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AnyMessage
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from torch import Tensor
+
+    from vitron_agent.graphs.agent import Agent
+    from vitron_agent.media import MediaStore, Region
+
+UNNAMED = "unnamed"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one turn brought."""
+
+    number: int  # in the conversation, from 1
+    request: str
+    messages: "tuple[AnyMessage, ...]"  # behind the user's message
+    region: "Region | None"  # the newest that was drawn
+    seconds: float
+
+
+@dataclass
+class Session:
+    """An open conversation."""
+
+    agent: "Agent"
+    store: "MediaStore"
+    thread: str
+    seed: int = 0
+    files: dict[str, str] = field(default_factory=dict)  # handle -> file of the user's, as far as known
+
+    @property
+    def _config(self) -> Any:
+        return {"configurable": {"thread_id": self.thread, "seed": self.seed}}
+
+    def messages(self) -> "list[AnyMessage]":
+        """Return the conversation so far."""
+        return list(self.agent.get_state(self._config).values.get("messages", []))
+
+    def has_picture(self) -> bool:
+        """Whether a picture has been seen or made yet."""
+        from vitron_agent.tools.conversation import pictures
+
+        return bool(pictures(self.messages()))
+
+    def turn(
+        self,
+        request: str,
+        images: "Sequence[Tensor]" = (),
+        region: "Region | None" = None,
+        names: Sequence[str] = (),
+        on_text: Callable[[str], None] = lambda text: None,
+        on_progress: Callable[[str, int, int], None] = lambda name, step, total: None,
+    ) -> Turn:
+        """Run one user turn.
+
+        Args:
+            request: What the user says.
+            images: Pictures that come with it, uint8 (3, H, W).
+            region: What the user drew on the latest picture.
+            names: The pictures' files, for the record.
+            on_text: Gets the reply's text as it is written.
+            on_progress: Gets tool, step and total as tools work.
+
+        Raises:
+            InputError: A region without a picture.
+            FinalError: The turn ended with an error that trying again would not mend.
+        """
+        from vitron_agent.graphs import user_turn
+        from vitron_agent.tools.conversation import drawn_region
+
+        refs = [self.store.put_image(image) for image in images]
+        for ref, name in zip(refs, names, strict=False):
+            self.files[ref.uri] = name
+        if region and not refs and not self.has_picture():
+            raise InputError("a region needs a picture to lie on: give one with --image")
+        message = user_turn(request, refs, region)
+        start = time.perf_counter()
+        self._stream(message, on_text, on_progress)
+        seconds = time.perf_counter() - start
+        everything = self.messages()
+        users = [index for index, m in enumerate(everything) if m.type == "human"]
+        fresh = tuple(everything[users[-1] + 1 :])
+        _raise_final(fresh)
+        return Turn(len(users), request, fresh, drawn_region(everything), seconds)
+
+    def _stream(
+        self, message: Any, on_text: Callable[[str], None], on_progress: Callable[[str, int, int], None]
+    ) -> None:
+        from vitron_agent.tools.base import PROGRESS
+
+        inputs: Any = {"messages": [message]}
+        speaking: str | None = None  # id of the reply that was last heard
+        for part in self.agent.stream(inputs, self._config, stream_mode=["messages", "custom"], version="v2"):
+            data: Any = part["data"]
+            if part["type"] == "custom" and data.get("type") == PROGRESS:
+                on_progress(data["tool"], data["step"], data["total"])
+            elif part["type"] == "messages" and data[1].get("langgraph_node") == "plan" and data[0].text:
+                on_text("\n" if speaking not in (None, data[0].id) else "")
+                on_text(str(data[0].text))
+                speaking = data[0].id
+
+
+def _raise_final(messages: "Sequence[AnyMessage]") -> None:
+    """Raise what closed a turn for good, as the error it was."""
+    from vitron_agent import errors
+    from vitron_agent.graphs.nodes import error_of
+
+    found = error_of(messages[-1]) if messages else None
+    kind = getattr(errors, found["type"], None) if found else None
+    if found and isinstance(kind, type) and issubclass(kind, FinalError):
+        raise kind(found["message"])
+
+
+@contextlib.contextmanager
+def open_session(profile: str, thread: str | None = None, use_signals: bool = True, seed: int = 0) -> Iterator[Session]:
+    """Open a conversation: a named one from the user's folder, else one that is forgotten afterwards.
+
+    Raises:
+        InputError: Unknown profile, or the thread is open in another process.
+        CheckpointError: The planner's weights are missing or broken.
+        StorageError: The user's folder cannot be used.
+    """
+    os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # stored conversations are data: nothing else is rebuilt
+    from vitron_agent import build
+    from vitron_agent.media import MediaStore
+
+    build.loadable(profile)
+    with contextlib.ExitStack() as stack:
+        if thread is None:
+            from langgraph.checkpoint.memory import InMemorySaver
+
+            saver: BaseCheckpointSaver[Any] = InMemorySaver()
+            store = MediaStore(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitron-")))
+        else:
+            home = build.user_folder()
+            stack.enter_context(_lock(home, thread))
+            saver = stack.enter_context(_conversations(home))
+            store = build.default_store()
+        agent = build.build_agent(profile, saver, use_signals, store=store)
+        yield Session(agent, store, thread or UNNAMED, seed)
+
+
+@contextlib.contextmanager
+def _conversations(home: Path) -> "Iterator[BaseCheckpointSaver[Any]]":
+    """Open the user's conversations."""
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    path = home / "conversations.sqlite"
+    try:
+        with SqliteSaver.from_conn_string(str(path)) as saver:
+            saver.setup()
+            yield saver
+    except sqlite3.Error as error:
+        raise StorageError(f"{path} cannot be used ({error}): move it away to start afresh") from None
+
+
+@contextlib.contextmanager
+def _lock(home: Path, thread: str) -> Iterator[None]:
+    """Keep other processes off one conversation: two turns at once would lose one of them."""
+    folder = home / "threads"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / f"{thread}.lock").open("w")
+    except OSError as error:
+        raise StorageError(f"{home} cannot be written ({error.strerror}): set VITRON_HOME to another folder") from None
+    with handle:
+        try:
+            import fcntl
+        except ImportError:  # Windows: no lock, one process at a time is the user's care
+            yield
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"thread {thread!r} is in use by another process: wait, or choose another name") from None
+        yield
+
+
