@@ -135,10 +135,9 @@ class Vocabulary:
                 pending.append(self.byte_values[i])
                 continue
             if pending:
-                try:
-                    out.append(bytes(pending).decode("utf-8"))
-                except UnicodeDecodeError:
-                    out.append("\ufffd" * len(pending))  # one per byte, as the tokenizers library does
+                # one U+FFFD per byte that is no text; what is text stays, so that streamed pieces never change later
+                text = bytes(pending).decode("utf-8", "surrogateescape")
+                out.append("".join("\ufffd" if "\udc80" <= char <= "\udcff" else char for char in text))
                 pending = []
             if i >= 0:
                 out.append(self.pieces[i])
