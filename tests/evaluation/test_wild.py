@@ -5,6 +5,7 @@ from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
+from vitron_agent.evaluation.suites import SUITES
 from vitron_agent.evaluation.wild import wild_cases
 from vitron_agent.shapes.scene import COLOURS, SHAPES, apart, clashes
 
@@ -50,6 +51,12 @@ def test_nothing_that_trains_can_see_it() -> None:
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 assert not any(name.startswith("vitron_agent.evaluation") for name in names), path
+
+
+def test_a_few_of_them_are_of_several_kinds() -> None:
+    few = SUITES["wild"].cases(24, 0)
+    assert len({case.kind for case in few}) >= 8
+    assert [case.name for case in few] == [case.name for case in SUITES["wild"].cases(24, 0)]
 
 
 def test_the_file_says_what_it_is_for() -> None:

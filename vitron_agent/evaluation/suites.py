@@ -3,6 +3,7 @@
 Targets are those of the first milestone. Cases come from heldout.py and wild.py; this file knows how they are counted.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -184,6 +185,13 @@ def _three_steps(count: int, seed: int) -> list[Case]:
     return heldout_cases("chain", count, seed, lambda case: case.requests == 3)
 
 
+def _wild(count: int, seed: int) -> list[Case]:
+    """The hand-written requests, shuffled: the file is sorted by kind, and a few must not be all of one kind."""
+    cases = wild_cases()
+    random.Random(f"wild {seed}").shuffle(cases)
+    return cases[:count]
+
+
 SUITES: dict[str, Suite] = {
     "invocation": Suite(
         "the planner's first reply to requests of all kinds",
@@ -216,7 +224,7 @@ SUITES: dict[str, Suite] = {
     ),
     "wild": Suite(
         "free requests, written by hand without looking at any template",
-        lambda count, seed: wild_cases()[:count],
+        _wild,
         all_right("all right", None),
     ),
 }

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import LlamaTokenizer
 
+from vitron_agent.errors import CheckpointError
 from vitron_agent.planner.model import PlannerModel, tiny_planner_config
 from vitron_agent.planner.processor import Processor
 from vitron_agent.planner.tokenizer import Vocabulary
@@ -35,6 +36,7 @@ DEFAULTS = {
     "decay": 0.35,  # share of the run in which the rate goes to zero
     "corpus": 4000,  # conversations that the tokenizer is learned from
     "compile": 1,  # torch.compile of the Llama layers (needs a C++ compiler); 0 does without, a fifth slower
+    "warm": 0,  # 1 starts from the weights in the export folder instead of new ones
     "probe_count": 10,  # held-out conversations per task in such a measurement
     "probe_minutes": 10,  # between two measurements on held-out conversations
 }
@@ -90,7 +92,7 @@ def rate_factor(done: float, step: int, decay: float) -> float:
 
 def start(config: TrainingConfig) -> tuple[PlannerModel, Vocabulary]:
     """The model and vocabulary that training begins with: new ones (with the trained tower), or the run's."""
-    folder = config.run / "tokenizer"
+    folder = config.out if config.option("warm", DEFAULTS["warm"]) else config.run / "tokenizer"
     if not (folder / "tokenizer.json").is_file():
         make_tokenizer(config.seed, int(config.option("corpus", DEFAULTS["corpus"]))).save_pretrained(folder)
     vocabulary = Vocabulary(LlamaTokenizer.from_pretrained(folder), per_module=4, shared=4)
@@ -98,9 +100,20 @@ def start(config: TrainingConfig) -> tuple[PlannerModel, Vocabulary]:
     llava = tiny_planner_config(len(vocabulary.tokenizer), vocabulary.tags["<image>"], vocabulary.tags["<pad>"])
     model = PlannerModel.new(llava)
     tower = config.run.parent / "planner_vision" / "tower.safetensors"
-    if tower.is_file():
+    if config.option("warm", DEFAULTS["warm"]):
+        warm = load_exported(config.out)
+        missing, unexpected = model.load_state_dict(warm, strict=False)
+        if unexpected or any(not key.startswith("adapter.") for key in missing):
+            raise CheckpointError(f"{config.out} holds another architecture; train without `--set warm=1`")
+    elif tower.is_file():
         model.tower.load_state_dict(load_file(tower))
     return model, vocabulary
+
+
+def load_exported(folder: Path) -> dict[str, Tensor]:
+    """Weights of an exported planner under this model's names, in fp32; an older export may lack the adapter."""
+    model = PlannerModel.load(folder)
+    return {key: value.float() for key, value in model.state_dict().items()}
 
 
 def averaged(model: PlannerModel, ema: Ema) -> PlannerModel:

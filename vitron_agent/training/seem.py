@@ -91,6 +91,19 @@ def rate_factor(fraction: float, lessons: float) -> float:
     return warm_cosine((fraction - lessons) / (1 - lessons))
 
 
+def introduce(model: Seem, teacher: Teacher, config: TrainingConfig, tokenizer: CLIPTokenizer, steps: int = 150) -> None:
+    """Let a new teacher learn to read a trained model first, so that its early mistakes do not undo what is there."""
+    optimiser = torch.optim.AdamW(teacher.parameters(), 3e-3)
+    model.requires_grad_(False)
+    for step in range(steps):
+        batch = make_batch(config.seed + 1, step, 16, model.config, tokenizer).to(config.device)
+        parts = lesson(model, teacher, batch, encode(model, batch), class_embeddings(model, tokenizer))
+        optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(parts.values())).sum().backward()
+        optimiser.step()
+    model.requires_grad_(True)
+
+
 def train(config: TrainingConfig) -> None:
     """Train and export to `config.out`.
 
@@ -111,6 +124,8 @@ def train(config: TrainingConfig) -> None:
     ema = Ema(model, 0.998)
     run = Run(config, {"seem": model, "teacher": teacher}, optimiser, {"seem": ema})
     count, lessons = int(config.option("batch", 8)), config.option("lessons", 0.25)
+    if config.option("warm", 0) and not run.step:
+        introduce(model, teacher, config, tokenizer)
     while not run.done:
         first = run.fraction < lessons
         batch = make_batch(config.seed, run.step, count, model.config, tokenizer).to(config.device)
