@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vitron_agent.invocation import Module, parse_reply
 from vitron_agent.planner.decoding import Grammar, Rules, State, rules_for
-from vitron_agent.planner.pieces import TokenTable, box_prefix, layout_prefix
+from vitron_agent.planner.pieces import TokenTable, box_prefix, layout_prefix, phrase_ends, untaken
 from vitron_agent.planner.tokenizer import Vocabulary
 
 BOX = "(0.10, 0.30, 0.42, 0.62)"
@@ -80,7 +80,7 @@ ALL = rules_for(Module, pictures=2, drawn=True)
     "text",
     [
         "Hello. What now?</s>",
-        f"Sure. <module>A</module> <instruction>generation: a red circle, and more: (yes)</instruction> "
+        f"Sure. <module>A</module> <instruction>generation: a red circle, a small blue square: (yes)</instruction> "
         f"<region>red circle: {BOX}, small blue square: (0.60, 0.40, 1.00, 0.80)</region><signal_A_0></s>",
         f"<module>B</module> <instruction>segmentation: a star</instruction> <region>{BOX}</region><signal_B_0></s>",
         "<module>B</module> <instruction>segmentation: it</instruction> <region><objs></region> <media>2</media>"
@@ -118,6 +118,13 @@ def test_the_canonical_template_is_allowed(table: TokenTable, text: str) -> None
             "<module>B</module> <instruction>segmentation: it</instruction> <region><objs>",
             "REGION",
         ),
+        (ALL, "<module>A</module> <instruction>generation: a red circle</instruction> <region>blue", "REGION"),
+        (ALL, "<module>A</module> <instruction>generation: a red circle</instruction> <region>re:", "REGION"),
+        (
+            ALL,
+            f"<module>A</module> <instruction>generation: a red circle</instruction> <region>red circle: {BOX}, red",
+            "REGION",
+        ),
         (ALL, "1 < 2", "TEXT"),  # a bracket might spell a tag
     ],
 )
@@ -134,6 +141,30 @@ def test_only_the_last_token_of_a_bad_call_is_refused(table: TokenTable) -> None
     grammar.feed(one)  # 0.1? may still become more than 0.10
     assert not grammar.allowed()[table.vocabulary.encode("0")[0]]
     assert grammar.allowed()[one]
+
+
+def test_a_phrase_may_stand_in_a_layout_as_often_as_in_the_command(table: TokenTable) -> None:
+    twice = "<module>A</module> <instruction>generation: a red star and a red star</instruction> <region>"
+    grammar = write(table, ALL, f"{twice}red star: {BOX}, red star: (0.50, 0.10, 0.70, 0.30), a")
+    assert not grammar.allowed()[table.vocabulary.encode(" red")[0]]
+
+
+@pytest.mark.parametrize(
+    ("command", "taken", "text", "rests", "may_end"),
+    [
+        ("a red circle and a red star", [], "red", [" circle and a red star", " star"], True),
+        ("a red circle and a red star", ["red circle"], "red", [" star"], True),
+        ("a red circle, a star", [], "red ci", ["rcle"], False),
+        ("a red circle, a star", [], "red circle", [""], True),
+        ("a red circle", ["red circle"], "red", [], False),
+        ("a starfish", [], "fish", [], False),
+        ("a star", [], "", ["a star", "star"], False),
+    ],
+)
+def test_phrases_come_from_the_command(
+    command: str, taken: list[str], text: str, rests: list[str], may_end: bool
+) -> None:
+    assert phrase_ends(untaken(command, taken), text) == (rests, may_end)
 
 
 @pytest.mark.parametrize("end", range(len(BOX) + 1))

@@ -11,7 +11,17 @@ from vitron_agent.planner.model import tiny_planner_config
 from vitron_agent.shapes import tasks
 from vitron_agent.training.loop import TrainingConfig
 from vitron_agent.training.planner import batch_loss, rate_factor, train
-from vitron_agent.training.planner_data import FAILED, SHARES, Batches, collate, failing, make_tokenizer, turns_of
+from vitron_agent.training.planner_data import (
+    FAILED,
+    SHARES,
+    Batches,
+    collate,
+    failing,
+    inventory,
+    make_tokenizer,
+    shares,
+    turns_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +89,23 @@ def test_a_failed_call_is_answered_with_regret() -> None:
     assert cut[-1] == AssistantTurn(FAILED)
 
 
+def test_an_inventory_lists_every_object_with_its_box() -> None:
+    shown, answer = inventory(random.Random(2))
+    assert isinstance(shown, UserTurn)
+    assert isinstance(answer, AssistantTurn)
+    (scene,) = shown.pictures
+    assert answer.text.count("(") == len(scene.objects)
+    for obj in scene.objects:
+        assert f"{obj.phrase} ({obj.box[0]:.2f}, {obj.box[1]:.2f}, " in answer.text
+    assert scene.background in answer.text
+
+
+def test_long_conversations_are_rarer_at_first() -> None:
+    early, late = shares(early=True), shares(early=False)
+    assert {task for task in SHARES if early[task] < late[task]} == {"chain", "dialogue"}
+    assert late == SHARES
+
+
 def test_the_rate_warms_up_and_runs_out() -> None:
     assert rate_factor(0.1, 0, 0.3) < 0.05
     assert rate_factor(0.5, 1000, 0.3) == 1
@@ -106,3 +133,13 @@ def test_a_short_run_can_be_resumed_and_its_export_loads(tmp_path: Path) -> None
     wanted = planner.model.state_dict()
     tower = "llava.model.vision_tower.embeddings.class_embedding"
     assert torch.equal(again.model.state_dict()[tower], wanted[tower])
+    assert not torch.equal(wanted[tower], PlannerModel.new(planner.model.llava.config).state_dict()[tower])
+    warm = TrainingConfig(
+        out=tmp_path / "out2",
+        run=tmp_path / "warm",
+        steps=1,
+        options={**options, "lr": "0", "muon_lr": "0", "warm": "1"},
+    )
+    train(warm)  # begins with what the last run exported
+    third = VitronPlanner.from_pretrained(tmp_path / "out2")
+    assert torch.equal(third.model.state_dict()[tower], wanted[tower])

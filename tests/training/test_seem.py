@@ -12,7 +12,7 @@ from vitron_agent.specialists.seem import SeemSegmenter
 from vitron_agent.training import RECIPES, load_recipe
 from vitron_agent.training.bpe import clip_tokenizer
 from vitron_agent.training.loop import TrainingConfig
-from vitron_agent.training.seem import build_model, build_tokenizer, tiny_config, train
+from vitron_agent.training.seem import build_model, build_tokenizer, introduce, tiny_config, train
 from vitron_agent.training.seem_auxiliary import Teacher
 from vitron_agent.training.seem_batch import PROMPTS, make_batch
 from vitron_agent.training.seem_data import STROKES, answer, augment, draw, sample_pair, shared_object, stroke
@@ -188,6 +188,18 @@ def test_a_short_run_exports_resumes_and_serves(tmp_path, capsys):
     segmenter = SeemSegmenter.from_pretrained(tmp_path / "out")
     rows = measure(segmenter, 1)
     assert {"text", "click", "box", "polygon", "scribble", "everything", "absent"} <= set(rows)
+
+
+def test_a_warm_start_teaches_the_teacher_first(tmp_path, tokenizer):
+    config = tiny_config(len(tokenizer))
+    model, teacher = build_model(config), Teacher(config)
+    settings = TrainingConfig(out=tmp_path, run=tmp_path)
+    was = {name: value.clone() for name, value in model.state_dict().items()}
+    start = {name: value.clone() for name, value in teacher.state_dict().items()}
+    introduce(model, teacher, settings, tokenizer, steps=2)
+    assert all(torch.equal(was[name], value) for name, value in model.state_dict().items())
+    assert any(not torch.equal(start[name], value) for name, value in teacher.state_dict().items())
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_measured_regions_are_a_users(tokenizer):

@@ -6,6 +6,7 @@ Every call that is begun is closed within the budget, whatever the model's weigh
 no tensors beyond the mask it hands out.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -13,7 +14,7 @@ from enum import Enum, auto
 from torch import Tensor
 
 from vitron_agent.invocation import Invocation, Module, parse_reply
-from vitron_agent.planner.pieces import TokenTable, box_prefix, layout_prefix
+from vitron_agent.planner.pieces import TokenTable, box_prefix, layout_prefix, phrase_ends, untaken
 
 _COMMAND_RESERVE = 3  # ids: </instruction>, first signal token, and one word
 _REGION_RESERVE = 40  # ids: blank, tag, a word, ": ", a box spelled in single characters, closing tag, signal token
@@ -153,7 +154,7 @@ class Grammar:
 
     def _layout(self, text: str) -> Tensor:
         pieces, hurry = self.table.pieces, self.budget <= _REGION_RESERVE - 6
-        done, entry = text.count(")"), text.rpartition(")")[2].removeprefix(", ")
+        done, entry = text.count(")"), text.rpartition(")")[2].removeprefix(",")
         if text.endswith(")"):
             allowed = self.table.mask((self.tags["</region>"],))
             if not hurry and done < _MAX_PHRASES and self.budget > _REGION_RESERVE:
@@ -166,11 +167,24 @@ class Grammar:
             return self.table.mask(
                 i for i in self.table.structural if pieces[i].startswith(":") and layout_prefix(text + pieces[i])
             )
+        return self._phrase(text, entry.lstrip())
+
+    def _phrase(self, text: str, phrase: str) -> Tensor:
+        """How a layout's phrase may begin or go on: it is a run of the command's words that no other entry holds.
+
+        Where the command gives no such run (another script, all words taken), any phrase is as good.
+        """
+        pieces, lead = self.table.pieces, "" if phrase or not text or text.endswith(" ") else " "
+        left = untaken(self.parts["command"], re.findall(r"(?:^|\), )([^:]+): \(", text))
+        rests, may_end = phrase_ends(left, phrase)
+        follows = tuple(lead + rest for rest in rests)
+        allowed = self.table.mask(i for i, p in enumerate(pieces) if p and any(rest.startswith(p) for rest in follows))
         if not phrase:
-            start = self.table.words if not text or text.endswith(" ") else self.table.begins_word
-            return start if text.endswith((", ", ",")) or not text else self.table.words
-        allowed = self.table.phrase.clone()
-        for i in self.table.structural:
+            start = self.table.begins_word if lead else self.table.words
+            return allowed & start if (allowed & start).any() else start
+        if not may_end and not allowed.any():
+            allowed, may_end = self.table.phrase.clone(), True
+        for i in self.table.structural if may_end else ():
             allowed[i] = layout_prefix(text + pieces[i])
         return allowed
 

@@ -4,6 +4,7 @@ A box is `(d.dd, d.dd, d.dd, d.dd)` with edges in order; a layout is `phrase: (b
 text and pieces one at a time; the order of tags is decoding.py's.
 """
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -65,6 +66,28 @@ def layout_prefix(text: str) -> bool:
         if len(behind) <= 2:
             return True
         text = behind[2:]
+
+
+def untaken(command: str, taken: Iterable[str]) -> str:
+    """A command in which every phrase that a layout holds already is blotted out, once for each time it is held."""
+    for phrase in taken:
+        command = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", "|" * len(phrase), command, count=1)
+    return command
+
+
+def phrase_ends(command: str, text: str) -> tuple[list[str], bool]:
+    """How a phrase that begins with `text` may go on, if phrases are runs of a command's words (as GLIGEN's are).
+
+    Args:
+        command: The caption, what is taken blotted out.
+        text: The phrase so far, without leading blanks.
+
+    Returns:
+        What follows `text` in the command, for each place where it stands; and whether the phrase may end here.
+    """
+    starts = [match.start() for match in re.finditer(rf"(?<![\w|]){re.escape(text)}", command)]
+    rests = [re.split(r"[|,:;()\[\]<>\n]", command[start + len(text) :], maxsplit=1)[0] for start in starts]
+    return rests, bool(text) and any(not rest[:1].isalnum() for rest in rests)
 
 
 class TokenTable:

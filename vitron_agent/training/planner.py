@@ -202,6 +202,7 @@ class Trainer:
         for optimizer, rates in zip(self.optimizers, self.base, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
+        self.batches.early = self.done < 0.5
         batch = self.batches.next().to(self.config.device)
         with torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16):
             loss, _ = batch_loss(self.model, batch)

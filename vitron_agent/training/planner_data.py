@@ -17,7 +17,7 @@ from vitron_agent.planner.tokenizer import TAGS, train_tokenizer
 from vitron_agent.shapes import tasks
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.render import render
-from vitron_agent.shapes.scene import Scene
+from vitron_agent.shapes.scene import Scene, sample_scene
 from vitron_agent.shapes.tasks_act import Maker
 from vitron_agent.shapes.tasks_ask import region_what
 from vitron_agent.shapes.tasks_compare import QUESTIONS
@@ -40,8 +40,14 @@ SHARES = {
     "chain": 0.08,
     "dialogue": 0.06,
 }
-"""How often each task is drawn; the rest (SEVERAL) are many requests about one picture, which cost fewer ids apiece."""
+"""How often each task is drawn; SEVERAL of all are many requests about one picture, which cost fewer ids apiece."""
 SEVERAL = 0.15
+INVENTORY = 0.12
+"""How often a picture is only to be listed: all objects with their boxes. Nobody asks that way; it teaches, in few
+words, what picture tokens hold and where (grounded captions, the paper's stage 2.1)."""
+LONG = ("chain", "dialogue")
+EARLY = 0.5
+"""Conversations of many turns are drawn this much less often in the first half of a run: they hold few new words."""
 MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
     (QUESTIONS, 0.5),
     (((region_what, 1.0),), 0.2),
@@ -112,6 +118,21 @@ def several(rng: random.Random) -> tasks.Conversation:
     return tasks.Conversation(tuple(session.turns), "several", tuple(session.writer.used))
 
 
+def shares(early: bool) -> dict[str, float]:
+    """How often each task is drawn, in the first half of a run or later."""
+    return {task: share * (EARLY if early and task in LONG else 1) for task, share in SHARES.items()}
+
+
+def inventory(rng: random.Random) -> list[Turn]:
+    """A picture and the list of its objects with their boxes."""
+    scene = sample_scene(rng)
+    entries = [
+        f"{obj.size} {obj.colour} {obj.shape} ({', '.join(f'{side:.2f}' for side in obj.box)})"
+        for obj in sorted(scene.objects, key=lambda obj: obj.x)
+    ]
+    return [UserTurn("inventory", (scene,)), AssistantTurn(f"{', '.join(entries)}; {scene.background}.")]
+
+
 def failing(turns: Sequence[Turn], rng: random.Random) -> list[Turn]:
     """A conversation cut at its first call, whose result is an error; as it was if nothing is called."""
     for place, turn in enumerate(turns):
@@ -158,7 +179,11 @@ def collate(examples: Sequence[Serialised], processor: Processor, generator: tor
 
 
 class Batches:
-    """An endless stream of batches of about the same number of ids."""
+    """An endless stream of batches of about the same number of ids.
+
+    Attributes:
+        early: Whether conversations of many turns are still to be rare.
+    """
 
     def __init__(self, processor: Processor, rng: random.Random, tokens: int) -> None:
         """Begins a stream.
@@ -170,13 +195,18 @@ class Batches:
         """
         self.processor, self.rng, self.tokens = processor, rng, tokens
         self.generator = torch.Generator().manual_seed(rng.getrandbits(60))
+        self.early = False
         self._ready: list[list[Serialised]] = []
 
     def example(self) -> Serialised:
         """One conversation, written down."""
-        if self.rng.random() < SEVERAL:
+        kind = self.rng.random()
+        if kind < SEVERAL:
             return self.processor.serialise(turns_of(several(self.rng)))
-        task = self.rng.choices(list(SHARES), list(SHARES.values()))[0]
+        if kind < SEVERAL + INVENTORY:
+            return self.processor.serialise(inventory(self.rng))
+        weights = shares(self.early)
+        task = self.rng.choices(list(weights), list(weights.values()))[0]
         turns = turns_of(tasks.sample_conversation(self.rng, "train", task))
         calls = [place for place, turn in enumerate(turns) if isinstance(turn, AssistantTurn) and turn.invocations]
         if self.rng.random() < 0.02:

@@ -91,7 +91,9 @@ def rate_factor(fraction: float, lessons: float) -> float:
     return warm_cosine((fraction - lessons) / (1 - lessons))
 
 
-def introduce(model: Seem, teacher: Teacher, config: TrainingConfig, tokenizer: CLIPTokenizer, steps: int = 150) -> None:
+def introduce(
+    model: Seem, teacher: Teacher, config: TrainingConfig, tokenizer: CLIPTokenizer, steps: int = 150
+) -> None:
     """Let a new teacher learn to read a trained model first, so that its early mistakes do not undo what is there."""
     optimiser = torch.optim.AdamW(teacher.parameters(), 3e-3)
     model.requires_grad_(False)
