@@ -178,10 +178,11 @@ def _gligen_inpaint(folder: Path) -> "Specialist":
 
 def _seem(folder: Path) -> "Specialist":
     from vitron_agent.specialists.gligen.parts import load_mapper
-    from vitron_agent.specialists.seem import SeemSegmenter
+    from vitron_agent.specialists.seem import SeemSegmenter, SeemTracker
 
-    mapper = folder / "mappers" / "seem.safetensors"
-    return SeemSegmenter.from_pretrained(folder / "seem", mapper=load_mapper(mapper) if mapper.is_file() else None)
+    path = folder / "mappers" / "seem.safetensors"
+    mapper = load_mapper(path) if path.is_file() else None
+    return SeemTracker(SeemSegmenter.from_pretrained(folder / "seem", mapper=mapper))
 
 
 PLANNERS: dict[str, Callable[[Path, "MediaStore", bool], "BaseChatModel"]] = {"tiny": _chat_vitron}

@@ -3,7 +3,18 @@ import math
 import pytest
 import torch
 
-from vitron_agent.evaluation.metrics import bootstrap, c_iou, g_iou, mean, median, overlap, psnr, wilson
+from vitron_agent.evaluation.metrics import (
+    bootstrap,
+    c_iou,
+    contour_f,
+    g_iou,
+    j_and_f,
+    mean,
+    median,
+    overlap,
+    psnr,
+    wilson,
+)
 
 
 def test_overlap_counts_pixels() -> None:
@@ -72,3 +83,25 @@ def test_mean_and_median() -> None:
     assert median([4.0, 1.0, 2.0, 3.0]) == 2.5
     assert math.isnan(mean([]))
     assert math.isnan(median([]))
+
+
+def test_contours_may_be_a_pixel_off_at_this_size() -> None:
+    truth = torch.zeros(64, 64, dtype=torch.bool)
+    truth[20:40, 20:40] = True
+    assert contour_f(truth, truth) == 1
+    assert contour_f(truth.roll(1, 0), truth) == 1
+    assert 0.3 < contour_f(truth.roll(4, 0), truth) < 0.7
+    assert contour_f(truth.roll((20, 20), (0, 1)), truth) < 0.1
+    nothing = torch.zeros_like(truth)
+    assert (contour_f(nothing, nothing), contour_f(nothing, truth)) == (1, 0)
+
+
+def test_tracking_is_judged_by_area_and_contour() -> None:
+    truth = torch.zeros(2, 64, 64, dtype=torch.bool)
+    truth[:, 20:40, 20:40] = True
+    assert j_and_f(truth, truth) == 1
+    lost = truth.clone()
+    lost[1] = False
+    assert j_and_f(lost, truth) == 0.5
+    with pytest.raises(ValueError, match="zip"):
+        j_and_f(truth[:1], truth)

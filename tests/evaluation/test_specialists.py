@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
+from vitron_agent.build import build_specialist
 from vitron_agent.errors import NothingFoundError
 from vitron_agent.evaluation.report import Row
-from vitron_agent.evaluation.specialists import TRIALS, Trial, rows
+from vitron_agent.evaluation.specialists import TRACKING, TRIALS, Trial, rows
 from vitron_agent.media import MediaKind
 from vitron_agent.specialists.base import (
     Progress,
@@ -73,3 +74,14 @@ def test_an_idle_editor_is_wrong_but_clean() -> None:
     assert found["done"].value == 0
     assert found["PSNR outside the region"].value == pytest.approx(99.0)
     assert not math.isnan(found["seconds"].value)
+
+
+def test_the_trained_tracker_is_judged_by_kind() -> None:
+    found = _values("tracking-alone", build_specialist("seem", "tiny"), 3)
+    assert {name for name in found if name.startswith("J&F")} == {f"J&F, {kind}" for kind in TRACKING}
+    assert found["J&F, region"].value > 0.6
+
+
+def test_a_tracker_that_finds_nothing_is_wrong() -> None:
+    found = _values("tracking-alone", Idle(), 2)
+    assert [found[f"J&F, {kind}"].value for kind in TRACKING] == [0, 0, 0]

@@ -13,12 +13,13 @@ import torch
 from vitron_agent.errors import VitronError
 from vitron_agent.evaluation.drive import picture_of
 from vitron_agent.evaluation.judge import GOOD_PSNR, box_mask
-from vitron_agent.evaluation.metrics import overlap
+from vitron_agent.evaluation.metrics import j_and_f, overlap
 from vitron_agent.evaluation.report import Row, iou_row, mean_row, rate_row
 from vitron_agent.evaluation.sheets import Sample, over, shown
 from vitron_agent.invocation import GroundedPhrase
 from vitron_agent.shapes.captions import article, background_reference, caption, referring
 from vitron_agent.shapes.check import Wanted, check_edit, check_generation
+from vitron_agent.shapes.clip import frames_of, render_clip, sample_clip
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import (
     BACKGROUNDS,
@@ -36,6 +37,8 @@ from vitron_agent.specialists.base import Specialist, SpecialistRequest, Special
 from vitron_agent.tools import edit_plan
 
 Load = Callable[[str], Specialist]
+TRACKING = {"text": 0.85, "region": 0.85, "region, two alike": 0.75}
+"""Kinds of tracking trials and the J&F that is to be reached."""
 EDITS = ("recolour", "reshape", "remove", "add", "background")
 
 
@@ -47,6 +50,7 @@ class Trial:
         kind: What was asked, such as "text" or "recolour".
         checks: What was right, by name.
         overlap: Intersection and union with the true mask, in pixels.
+        tracked: J&F of a tracked clip.
         psnr_outside: dB outside the true region.
         seconds: What it took.
         sample: For the sheet.
@@ -58,6 +62,7 @@ class Trial:
     psnr_outside: float | None
     seconds: float
     sample: Sample
+    tracked: float | None = None
 
 
 def _run(specialist: Specialist, request: SpecialistRequest) -> tuple[SpecialistResult | None, float]:
@@ -157,6 +162,28 @@ def editing(load: Load, index: int, seed: int) -> list[Trial]:
     return [Trial(kind, {"done": check.done}, None, outside, seconds, sample)]
 
 
+def following(load: Load, index: int, seed: int) -> list[Trial]:
+    """One object of a held-out clip by words and by a drawn region, and one of two alike objects by a region."""
+    rng = random.Random(f"following {seed} {index}")
+    trials = []
+    for kind in ("text", "region", "region, two alike"):
+        clip = sample_clip(rng, alike=kind.endswith("alike"))
+        video, masks = frames_of(clip), render_clip(clip).masks
+        chosen = rng.randrange(2 if kind.endswith("alike") else len(clip.scene.objects))
+        words = referring(clip.scene, chosen, rng) if kind == "text" else "the object"
+        request = SpecialistRequest(words, video=video)
+        if kind != "text":
+            region = drawn_around(clip.scene.objects[chosen], rng)
+            request = replace(request, command="", region=region, mask=region.to_mask(64, 64))
+        result, seconds = _run(load("seem"), request)
+        truth = masks[:, chosen]
+        found = result.masks if result is not None and result.masks is not None else torch.zeros_like(truth)
+        score = j_and_f(found, truth)
+        shown_frames = tuple(shown(over(video[i], found[i])) for i in (0, 2, 4, 7))
+        trials.append(Trial(kind, {}, None, None, seconds, Sample(words, shown_frames, score > 0.75), score))
+    return trials
+
+
 def _visible(scene: Scene, background: str) -> bool:
     return not any(clashes(obj.colour, background) for obj in scene.objects)
 
@@ -191,6 +218,10 @@ def rows(suite: str, trials: list[Trial]) -> list[Row]:
     regions = [t.overlap for t in trials if t.kind.startswith("region") and t.overlap is not None]
     if regions:
         found.append(iou_row(suite, "cIoU, region, all", regions))
+    for kind, target in TRACKING.items():
+        scores = [t.tracked for t in trials if t.kind == kind and t.tracked is not None]
+        if scores:
+            found.append(mean_row(suite, f"J&F, {kind}", scores, "iou", target))
     outside = [t.psnr_outside for t in trials if t.psnr_outside is not None]
     if outside:
         found.append(mean_row(suite, "PSNR outside the region", outside, "dB", GOOD_PSNR))
@@ -202,4 +233,5 @@ TRIALS: dict[str, Callable[[Load, int, int], list[Trial]]] = {
     "gligen-alone": drawing,
     "seem-alone": finding,
     "inpainting-alone": editing,
+    "tracking-alone": following,
 }

@@ -28,7 +28,7 @@ class SpecialistRequest:
     Attributes:
         command: what to do, in words.
         image: the picture to work on, uint8 (3, H, W) RGB; None for generation.
-        region: where in the picture.
+        region: where in the picture, or in the first frame of the region's span.
         layout: for generation, what is drawn where.
         mask: where an edit may change pixels, bool (H, W).
         reference: another picture, uint8 (3, H, W), and a region of it: "like this one".
@@ -36,6 +36,7 @@ class SpecialistRequest:
         seed: of all randomness in the call.
         steps: denoising steps, None for the specialist's own number.
         guidance: classifier-free guidance scale, 1 is none; None for the specialist's own.
+        video: the clip to work on, uint8 (T, 3, H, W) RGB.
     """
 
     command: str
@@ -48,6 +49,7 @@ class SpecialistRequest:
     seed: int = 0
     steps: int | None = None
     guidance: float | None = None
+    video: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,8 @@ class SpecialistResult:
         boxes: (x1, y1, x2, y2) in [0, 1], one for each thing found.
         labels: the name of each box.
         score: how sure the specialist is, in [0, 1].
+        masks: bool (T, H, W), the mask of every frame of a clip.
+        track: the box around each of `masks`, None where nothing is seen.
     """
 
     kind: MediaKind
@@ -69,6 +73,8 @@ class SpecialistResult:
     boxes: tuple[Box, ...] = ()
     labels: tuple[str, ...] = ()
     score: float | None = None
+    masks: Tensor | None = None
+    track: tuple[Box | None, ...] = ()
 
 
 class Specialist(Protocol):

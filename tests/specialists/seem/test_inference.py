@@ -1,6 +1,6 @@
 import torch
 
-from vitron_agent.specialists.seem.inference import panoptic, resize_masks, semantic
+from vitron_agent.specialists.seem.inference import components, panoptic, resize_masks, semantic, touched
 
 VOID = 3  # of four classes
 
@@ -63,3 +63,26 @@ def test_masks_come_back_at_the_pictures_size():
     assert large[:22, :30].all()  # up to the blur of the border
     assert not large[26:].any()
     assert not large[:, 34:].any()
+
+
+def test_pieces_come_largest_first_and_diagonals_connect():
+    mask = torch.zeros(8, 8, dtype=torch.bool)
+    mask[0, 0] = mask[1, 1] = True
+    mask[4:7, 4:7] = True
+    pieces = components(mask)
+    assert [int(piece.sum()) for piece in pieces] == [9, 2]
+    assert torch.equal(torch.stack(pieces).any(0), mask)
+    assert components(torch.zeros(4, 4, dtype=torch.bool)) == []
+
+
+def test_a_stroke_keeps_the_pieces_it_lies_on():
+    mask = torch.zeros(8, 8, dtype=torch.bool)
+    mask[:3, :3] = mask[5:, 5:] = mask[5:, :3] = True
+    stroke = torch.zeros_like(mask)
+    stroke[1, 1:] = True
+    kept = touched(mask, stroke)
+    assert kept[:3, :3].all()
+    assert int(kept.sum()) == 9
+    stroke[6, 6] = True
+    assert int(touched(mask, stroke).sum()) == 18
+    assert torch.equal(touched(mask, torch.zeros_like(mask)), mask)

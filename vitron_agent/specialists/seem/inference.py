@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -81,3 +83,24 @@ def panoptic(
             old = segments[twin]
             segments[twin] = Segment(label, max(old.score, value), old.mask | mask)
     return segments
+
+
+def components(mask: Tensor) -> list[Tensor]:
+    """Take a mask, bool (H, W), apart into its connected pieces (diagonals connect), the largest first."""
+    labels, _ = ndimage.label(mask.cpu().numpy(), structure=np.ones((3, 3)))
+    numbered = torch.from_numpy(labels).to(mask.device)
+    sizes = numbered.flatten().bincount()[1:]
+    return [numbered == int(label) + 1 for label in sizes.argsort(descending=True)]
+
+
+def touched(mask: Tensor, stroke: Tensor) -> Tensor:
+    """Keep the connected pieces of a mask that a stroke lies on; the whole mask if it lies on none.
+
+    SEEM's mask may also show an object of the same looks elsewhere: who points at one means one.
+
+    Args:
+        mask: bool (H, W).
+        stroke: bool (H, W).
+    """
+    pieces = [piece for piece in components(mask) if (piece & stroke).any()]
+    return torch.stack(pieces).any(0) if pieces else mask

@@ -20,7 +20,7 @@ from vitron_agent.media import Box, MediaKind, Region, RegionKind
 from vitron_agent.signals import SignalMapper
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
 from vitron_agent.specialists.seem.decoder import Features
-from vitron_agent.specialists.seem.inference import panoptic, resize_masks
+from vitron_agent.specialists.seem.inference import panoptic, resize_masks, touched
 from vitron_agent.specialists.seem.loading import load_model, load_tokenizer
 from vitron_agent.specialists.seem.model import Prediction, Seem, prepare_images, stroke_scores
 from vitron_agent.specialists.seem.prompts import VISUAL, PromptTokens, StrokePoints, stroke_points
@@ -34,11 +34,11 @@ SAME = 0.7  # two queries whose masks overlap this much (IoU) show one thing
 
 @dataclass(frozen=True)
 class View:
-    """A picture as the model sees it."""
+    """Pictures of one size as the model sees them."""
 
     features: Features
-    size: tuple[int, int]  # height and width of the picture
-    resized: tuple[int, int]  # of the picture inside the model's input
+    size: tuple[int, int]  # height and width of the pictures
+    resized: tuple[int, int]  # of the pictures inside the model's input
     padded: tuple[int, int]  # of the model's input
 
 
@@ -108,7 +108,7 @@ class SeemSegmenter:
         if not command and request.region is None and request.reference is None:
             raise MissingInputError("the command is empty: name what to segment, or draw a region")
         progress(0, 2)
-        view = self._look(request.image)
+        view = self.look(request.image[None])
         progress(1, 2)
         bias, extra = self._signals(request)
         if request.region is not None:
@@ -122,14 +122,14 @@ class SeemSegmenter:
         progress(2, 2)
         return result
 
-    def _look(self, image: Tensor) -> View:
-        """Resize, normalise, pad and encode a picture, uint8 (3, H, W)."""
-        height, width = image.shape[-2:]
+    def look(self, images: Tensor) -> View:
+        """Resize, normalise, pad and encode pictures, uint8 (B, 3, H, W)."""
+        height, width = images.shape[-2:]
         short = self.model.config.short_side
         scale = min(short / min(height, width), LONGEST * short / max(height, width))
         resized = (max(1, round(height * scale)), max(1, round(width * scale)))
         weight = self.model.decoder.class_embed
-        pixels = image.to(weight.device, torch.float32)[None]
+        pixels = images.to(weight.device, torch.float32)
         pixels = F.interpolate(pixels, size=resized, mode="bicubic", align_corners=False, antialias=True)
         batch = prepare_images(pixels.round().clamp(0, 255)).to(weight.dtype)
         padded = (batch.shape[-2], batch.shape[-1])
@@ -161,34 +161,34 @@ class SeemSegmenter:
         rows = F.normalize(self._tokens(phrases)[1], dim=-1).unflatten(0, (-1, len(config.templates)))
         return F.normalize(rows.mean(1), dim=-1)
 
-    def _points(self, view: View, region: Region, mask: Tensor | None) -> StrokePoints:
+    def points(self, view: View, region: Region, mask: Tensor | None) -> StrokePoints:
         """Turn a region into points on the model's input; its pixels come from `mask` when it is one."""
-        if region.kind is RegionKind.MASK and mask is not None:
-            inside = F.interpolate(mask[None, None].float(), size=view.resized, mode="area")[0, 0] >= 0.5
-        elif region.kind is RegionKind.MASK:
-            inside = Region.from_box(*region.box).to_mask(*view.resized)
-        elif region.kind is RegionKind.BOX:
-            inside = core_of(region.box).to_mask(*view.resized)
-        else:
-            inside = region.to_mask(*view.resized)
+        return self._stroke(view, stroke_of(region, mask, view.resized))
+
+    def points_of(self, view: View, mask: Tensor) -> StrokePoints:
+        """Turn pixels, bool (H, W) of the picture, into points on the model's input."""
+        return self._stroke(view, _resized(mask, view.resized))
+
+    def _stroke(self, view: View, inside: Tensor) -> StrokePoints:
         bottom, right = view.padded[0] - view.resized[0], view.padded[1] - view.resized[1]
         padded = F.pad(inside, (0, right, 0, bottom)).to(self.model.decoder.class_embed.device)
         return stroke_points([padded], self.model.config.max_points)
 
     def _by_region(self, view: View, request: SpecialistRequest, command: str, bias: Tensor | None) -> SpecialistResult:
         assert request.region is not None
-        points = self._points(view, request.region, request.mask)
+        points = self.points(view, request.region, request.mask)
         tokens = self.model.decoder.stroke_tokens(view.features, points)
         if command and not EVERYTHING.match(command):
             tokens = self._tokens([command])[0].join(tokens)
         prediction = self.model(view.features, tokens, bias)
         pooled, _ = self.model.decoder.pooled(view.features, points)
         best = int(stroke_scores(prediction.mask_embeddings, pooled)[0].argmax())
-        return self._result(view, prediction, [best], self._label(prediction, best, "the region"), None)
+        stroke = stroke_of(request.region, request.mask, view.size)
+        return self._result(view, prediction, [best], self._label(prediction, best, "the region"), None, stroke)
 
     def _by_example(self, view: View, reference: tuple[Tensor, Region], bias: Tensor | None) -> SpecialistResult:
-        other = self._look(reference[0])
-        points = self._points(other, reference[1], None)
+        other = self.look(reference[0][None])
+        points = self.points(other, reference[1], None)
         tokens = self.model.decoder.stroke_tokens(other.features, points, VISUAL)
         prediction = self.model(view.features, tokens, bias)
         pooled, _ = self.model.decoder.pooled(other.features, points)
@@ -240,12 +240,22 @@ class SeemSegmenter:
         return self.model.config.classes[int(logits[:-1].argmax())]
 
     def _result(
-        self, view: View, prediction: Prediction, queries: list[int], label: str, score: float | None
+        self,
+        view: View,
+        prediction: Prediction,
+        queries: list[int],
+        label: str,
+        score: float | None,
+        stroke: Tensor | None = None,
     ) -> SpecialistResult:
-        """Unite the masks of the chosen queries, best first; one that shows what a better one shows is left out."""
+        """Unite the masks of the chosen queries, best first; one that shows what a better one shows is left out.
+
+        Of a mask under a stroke, bool (H, W), only the pieces that the stroke lies on are kept.
+        """
         logits = resize_masks(prediction.masks[0, queries].float(), view.padded, view.resized, view.size)
         kept: list[Tensor] = []
-        for mask in logits > 0:
+        for mask in (logits > 0).cpu():
+            mask = mask if stroke is None else touched(mask, stroke)
             overlaps = [float((mask & old).sum() / (mask | old).sum().clamp(min=1)) for old in kept]
             if mask.any() and max(overlaps, default=0.0) < SAME:
                 kept.append(mask)
@@ -253,9 +263,22 @@ class SeemSegmenter:
             raise NothingFoundError(f"the mask for {label!r} is empty: say it otherwise, or draw a region")
         union = torch.stack(kept).any(0)
         if score is None:  # a stroke's own score has no scale: how clear-cut is its mask?
-            score = float(logits[0].sigmoid()[union].mean())
+            score = float(logits[0].sigmoid().cpu()[union].mean())
         boxes = tuple(box_of(mask) for mask in kept)
-        return SpecialistResult(MediaKind.MASK, mask=union.cpu(), boxes=boxes, labels=(label,) * len(kept), score=score)
+        return SpecialistResult(MediaKind.MASK, mask=union, boxes=boxes, labels=(label,) * len(kept), score=score)
+
+
+def stroke_of(region: Region, mask: Tensor | None, size: tuple[int, int]) -> Tensor:
+    """Draw a region as SEEM's stroke, bool of the given height and width; of a box only the middle."""
+    if region.kind is RegionKind.MASK and mask is not None:
+        return _resized(mask, size)
+    if region.kind in (RegionKind.MASK, RegionKind.BOX):
+        region = core_of(region.box) if region.kind is RegionKind.BOX else Region.from_box(*region.box)
+    return region.to_mask(*size)
+
+
+def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(mask[None, None].float(), size=size, mode="area")[0, 0] >= 0.5
 
 
 def box_of(mask: Tensor) -> Box:
