@@ -10,7 +10,7 @@ from vitron_agent.signals import SignalEmbeddings, SignalMapper
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.specialists.seem import SeemConfig, SeemSegmenter
 from vitron_agent.specialists.seem.inference import touched
-from vitron_agent.specialists.seem.specialist import EVERYTHING, SEVERAL, box_of, core_of
+from vitron_agent.specialists.seem.specialist import EVERYTHING, SEVERAL, box_of, core_of, stroke_of
 
 BOX = Region.from_box(0.1, 0.2, 0.6, 0.9)
 REGIONS = {
@@ -80,6 +80,15 @@ def test_the_middle_of_a_box_is_its_stroke(segmenter, picture):
     x, y = (points[:, 0] * 128 / (64 / 48 * 80), points[:, 1])  # the input is padded from 107 to 128 columns
     assert 0.18 <= x.min() <= x.max() <= 0.52
     assert 0.32 <= y.min() <= y.max() <= 0.78
+
+
+@pytest.mark.parametrize("size", [(64, 64), (480, 640), (5, 5)])
+def test_the_middle_of_a_click_is_its_stroke(size):
+    click = REGIONS["click"]
+    stroke = stroke_of(click, None, size)
+    assert stroke.any()
+    assert int(stroke.sum()) <= int(click.to_mask(*size).sum())
+    assert (stroke <= click.to_mask(*size)).all()
 
 
 def test_words_beside_a_region_are_heard(segmenter, picture):

@@ -17,6 +17,7 @@ from transformers import CLIPTokenizer
 
 from vitron_agent.errors import MissingInputError, NothingFoundError
 from vitron_agent.media import Box, MediaKind, Region, RegionKind
+from vitron_agent.media.geometry import near_line, pixel_centres
 from vitron_agent.signals import SignalMapper
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
 from vitron_agent.specialists.seem.decoder import Features
@@ -29,6 +30,7 @@ EVERYTHING = re.compile(r"^\W*(segment\s+)?(everything|panoptic|all (the )?segme
 SEVERAL = re.compile(r"\b(all|every|each|both|two|three)\b|\b(\w+[^s\W]s|crosses)\s*$", re.IGNORECASE)
 LONGEST = 8  # a picture longer than this many short sides is shrunk further: the long side is free in SEEM
 BOX_CORE = 0.6  # of a drawn box only this middle share of each side is the stroke: its corners are mostly background
+CLICK_CORE = 0.012  # radius of a click's stroke, share of the sides: the whole disc often lies half beside its object
 SAME = 0.7  # two queries whose masks overlap this much (IoU) show one thing
 
 
@@ -269,7 +271,10 @@ class SeemSegmenter:
 
 
 def stroke_of(region: Region, mask: Tensor | None, size: tuple[int, int]) -> Tensor:
-    """Draw a region as SEEM's stroke, bool of the given height and width; of a box only the middle."""
+    """Draw a region as SEEM's stroke, bool of the given height and width; of boxes and clicks only the middle."""
+    if region.kind is RegionKind.CLICK:
+        x, y = pixel_centres(size[1])[None, :], pixel_centres(size[0])[:, None]
+        return near_line(x, y, region.points, CLICK_CORE)
     if region.kind is RegionKind.MASK and mask is not None:
         return _resized(mask, size)
     if region.kind in (RegionKind.MASK, RegionKind.BOX):
