@@ -5,8 +5,8 @@ when a call is closed its whole run of signal tokens goes through in one forward
 last-layer states are the signals. Nothing here knows messages, tools or stores.
 """
 
-import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from vitron_agent.invocation import Invocation, Module
 from vitron_agent.planner.decoding import Grammar, State, rules_for
 from vitron_agent.planner.model import EncodedPictures, PlannerModel
 from vitron_agent.planner.pieces import TokenTable
+from vitron_agent.planner.prefix_cache import MAX_BYTES, PrefixCache, content_digest, conversation_tokens
 from vitron_agent.planner.processor import Processor, Serialised, Turn, UserTurn
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.signals import SignalEmbeddings
@@ -88,6 +89,7 @@ class _Reply:
     prompt: Serialised
     cache: DynamicCache
     grammar: Grammar
+    fed: list[int] = field(default_factory=list)  # ids behind the prompt whose keys and values are in the cache
     text_ids: list[int] = field(default_factory=list)
     signals: list[SignalEmbeddings] = field(default_factory=list)
     new_tokens: int = 0
@@ -121,15 +123,26 @@ class _Reply:
 
 
 class VitronPlanner:
-    """The planner ready for use. Safe to share between conversations: it keeps no state but the cache of pictures."""
+    """The planner ready for use.
 
-    def __init__(self, model: PlannerModel, vocabulary: Vocabulary) -> None:
-        """Puts model and words together."""
+    Safe to share between conversations and threads: all it keeps are caches of pictures and of what was read before.
+    """
+
+    def __init__(self, model: PlannerModel, vocabulary: Vocabulary, prefix_bytes: int = MAX_BYTES) -> None:
+        """Puts model and words together.
+
+        Args:
+            model: The network.
+            vocabulary: Its words.
+            prefix_bytes: Memory for conversations that were read before (see `PrefixCache`); 0 reads all anew.
+        """
         self.model = model.eval()
         self.vocabulary = vocabulary
         self.processor = Processor(vocabulary, model.image_tokens)
         self.table = TokenTable(vocabulary)
+        self.prefixes = PrefixCache(model.llava.config.text_config, prefix_bytes)
         self._pictures: OrderedDict[str, EncodedPictures] = OrderedDict()
+        self._lock = threading.Lock()
 
     @classmethod
     def from_pretrained(
@@ -211,13 +224,11 @@ class VitronPlanner:
             raise ValueError("the conversation must end with a user's turn or a result")
         prompt = self.processor.fit(conversation)
         rules = rules_for(allowed_modules, len(prompt.pictures), bool(prompt.regions), settings.max_calls)
-        out = _Reply(
-            prompt,
-            DynamicCache(config=self.model.llava.config.text_config),
-            Grammar(self.table, rules, settings.max_new_tokens),
-        )
+        tokens = conversation_tokens(prompt, self.processor)
+        known, cache = self.prefixes.begin(tokens)
+        out = _Reply(prompt, cache, Grammar(self.table, rules, settings.max_new_tokens))
         generator = torch.Generator(self.model.device).manual_seed(settings.seed)
-        state = self.model.hidden(self.embed(prompt), out.cache)[0, -1]
+        state = self.model.hidden(self.embed(prompt)[:, known:], out.cache)[0, -1]
         while not out.complete(settings.max_calls):
             if settings.cancelled is not None and settings.cancelled():
                 raise Cancelled("the planner was asked to stop")
@@ -227,6 +238,7 @@ class VitronPlanner:
             if len(ready) > out.shown:
                 piece, out.shown = ready[out.shown :], len(ready)
                 yield piece
+        self.prefixes.keep((*tokens, *out.fed), out.cache)
         return out.output(self.vocabulary)
 
     def embed(self, prompt: Serialised) -> Tensor:
@@ -243,13 +255,15 @@ class VitronPlanner:
 
     def encode(self, picture: Tensor) -> EncodedPictures:
         """Features of one picture, uint8 (3, H, W); kept by content, the least recently used of 64 leaves first."""
-        key = hashlib.sha256(picture.contiguous().numpy().tobytes() + repr(tuple(picture.shape)).encode()).hexdigest()
-        found = self._pictures.pop(key, None)
+        key = content_digest(picture)
+        with self._lock:
+            found = self._pictures.pop(key, None)
         if found is None:
             found = self.model.encode_pictures(picture[None])
-        self._pictures[key] = found
-        while len(self._pictures) > MAX_CACHED_PICTURES:
-            self._pictures.popitem(last=False)
+        with self._lock:
+            self._pictures[key] = found
+            while len(self._pictures) > MAX_CACHED_PICTURES:
+                self._pictures.popitem(last=False)
         return found
 
     def signal_run(self, module: Module, cache: DynamicCache) -> tuple[SignalEmbeddings, Tensor]:
@@ -293,8 +307,10 @@ class VitronPlanner:
         out.new_tokens += len(written)
         if len(grammar.calls) > calls:  # the id was the first of the signal run: the rest goes with it
             signals, state = self.signal_run(grammar.calls[-1].module, out.cache)
+            out.fed += self.vocabulary.signals(grammar.calls[-1].module)
             out.signals.append(signals)
             return state
         if grammar.state is State.DONE:
             return torch.empty(0)
+        out.fed += written
         return self._states(written, out.cache)[-1]

@@ -1,0 +1,123 @@
+"""Keys and values of conversations that were read before, so that a turn computes only what is new.
+
+A conversation is known by what stands in it, token by token: ids, and for pictures and drawn regions the digest of
+their content. So no conversation needs a name, a fork or a "go back" reuses what it has in common with any other, and a
+picture that was replaced by another of the same size is never mistaken for it. This file runs no network.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+
+from torch import Tensor
+from transformers import DynamicCache, PretrainedConfig
+
+from vitron_agent.planner.processor import Processor, Serialised
+
+Tokens = tuple[Hashable, ...]
+"""What a conversation consists of: an id, or an id with the digest of what stands in its place."""
+
+MAX_BYTES = 128 * 2**20
+"""Of keys and values; the tiny planner needs 12 KiB a token."""
+
+
+def content_digest(pixels: Tensor) -> str:
+    """Names a picture or a mask by its content and shape."""
+    shape = repr((tuple(pixels.shape), pixels.dtype)).encode()
+    return hashlib.sha256(pixels.contiguous().cpu().numpy().tobytes() + shape).hexdigest()
+
+
+def conversation_tokens(prompt: Serialised, processor: Processor) -> Tokens:
+    """What a written-down conversation consists of; the planner's own `<objs>` in calls are plain ids."""
+    tags, digests = processor.vocabulary.tags, [content_digest(picture) for picture in prompt.pictures]
+    shown = iter([digest for digest in digests for _ in range(processor.image_tokens)])
+    drawn = iter(f"{digests[picture]} {content_digest(mask)}" for picture, mask in prompt.regions)
+
+    def token(number: int, learn: bool) -> Hashable:
+        if number == tags["<image>"]:
+            return number, next(shown)
+        return (number, next(drawn)) if number == tags["<objs>"] and not learn else number
+
+    return tuple(token(number, learn) for number, learn in zip(prompt.ids, prompt.learn, strict=True))
+
+
+class PrefixCache:
+    """Caches of the latest conversations, the least recently used leaving first. Threads may share it.
+
+    What is kept is never written to again: `begin` hands out copies.
+    """
+
+    def __init__(self, config: PretrainedConfig, max_bytes: int = MAX_BYTES) -> None:
+        """Starts empty.
+
+        Args:
+            config: Of the language model.
+            max_bytes: Memory that kept keys and values may take; 0 keeps nothing.
+        """
+        self.config, self.max_bytes = config, max_bytes
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Tokens, DynamicCache] = OrderedDict()
+
+    def begin(self, tokens: Tokens) -> tuple[int, DynamicCache]:
+        """A cache that holds the longest known beginning of a conversation.
+
+        Args:
+            tokens: The conversation; its last token is always left to be computed.
+
+        Returns:
+            How many tokens are in the cache, and the cache, the caller's own.
+        """
+        with self._lock:
+            best = max(self._kept, key=lambda known: _common(known, tokens), default=())
+            length = min(_common(best, tokens), len(tokens) - 1)
+            found = self._kept.get(best) if length > 0 else None
+            if found is None:
+                return 0, DynamicCache(config=self.config)
+            self._kept.move_to_end(best)
+        return length, _copied(found, length, self.config)
+
+    def keep(self, tokens: Tokens, cache: DynamicCache) -> None:
+        """Keeps a conversation; the caller must not write to the cache any more.
+
+        Args:
+            tokens: What the cache holds, as many as it has places.
+            cache: Keys and values.
+
+        Raises:
+            ValueError: Their lengths differ.
+        """
+        if len(tokens) != cache.get_seq_length():
+            raise ValueError(f"{len(tokens)} tokens, but the cache holds {cache.get_seq_length()}")
+        with self._lock:
+            for known in [known for known in self._kept if known == tokens[: len(known)]]:
+                del self._kept[known]  # the longer one serves its beginnings too
+            self._kept[tokens] = cache
+            while sum(_size(kept) for kept in self._kept.values()) > self.max_bytes:
+                self._kept.popitem(last=False)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that is taken now."""
+        with self._lock:
+            return sum(_size(kept) for kept in self._kept.values())
+
+
+def _common(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
+    """Length of the common beginning."""
+    for index, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b:
+            return index
+    return min(len(first), len(second))
+
+
+def _copied(cache: DynamicCache, length: int, config: PretrainedConfig) -> DynamicCache:
+    """The first `length` places of a cache, in memory of their own."""
+    copy = DynamicCache(config=config)
+    for index, layer in enumerate(cache.layers):
+        copy.update(layer.keys[:, :, :length].clone(), layer.values[:, :, :length].clone(), index)
+    return copy
+
+
+def _size(cache: DynamicCache) -> int:
+    return sum(part.numel() * part.element_size() for layer in cache.layers for part in (layer.keys, layer.values))
