@@ -73,7 +73,7 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
             turn.stop.set()
         return turn is not None
 
-    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # type: ignore[override]
+    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:
         """Run one turn and yield its parts; see `CompiledStateGraph.stream`.
 
         Raises:
@@ -92,13 +92,14 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
                     turn.abandon()  # before LangGraph waits for its workers
                     raise
 
-    async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:
         """Run one turn and yield its parts, awaited; see `stream`."""
         config = merge_configs(self.config, config)
         with _in_our_terms(), self.turns.enter(self._thread(config), config) as turn:
             while not turn.ready():
                 await asyncio.sleep(POLL)
-            async with contextlib.aclosing(super().astream(input, _with_stop(config, turn), **options)) as parts:
+            run: Any = super().astream(input, _with_stop(config, turn), **options)
+            async with contextlib.aclosing(run) as parts:
                 async for part in parts:
                     try:
                         yield part

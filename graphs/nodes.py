@@ -97,7 +97,7 @@ class StopAtToken(BaseCallbackHandler):
         """Stop when `check` raises."""
         self._check = check
 
-    def on_llm_new_token(self, token: str, **kwargs: Any) -> None:
+    def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
         """Look whether to stop."""
         self._check()
 

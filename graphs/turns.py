@@ -77,6 +77,7 @@ class Turn:
         if self._file is not None:
             Path(self._file.name).unlink(missing_ok=True)
             self._file.close()
+            self._file = None
         if self._thread is not None:
             self._turns.remove(self._thread, self)
 
@@ -141,7 +142,8 @@ class Turns:
     def remove(self, thread: str, turn: Turn) -> None:
         """Take a turn out of its queue."""
         with self._guard:
-            queue = self._queues[thread]
-            queue.remove(turn)
+            queue = self._queues.get(thread, deque())
+            if turn in queue:
+                queue.remove(turn)
             if not queue:
-                del self._queues[thread]
+                self._queues.pop(thread, None)
