@@ -1,106 +1,159 @@
-"""The agent's wiring: ingest, repair, plan, one task per call, observe, and round again until the planner is done.
+"""`Agent`: a compiled graph that takes one turn at a time on a thread, can be stopped, and fails in our own terms.
 
-Nodes stand in nodes.py; which planner and tools these are is decided in `vitron_agent/build.py`.
+It is LangGraph's `CompiledStateGraph` with `stream` and `astream` (which everything else goes through) made safe. This
+file does not know what the graph is made of.
 """
 
-from collections.abc import Sequence
-from functools import partial
-from typing import Any
+import asyncio
+import contextlib
+import sqlite3
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Self
+from weakref import WeakKeyDictionary
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
-from langchain_core.tools import BaseTool
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph import END, START, StateGraph
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import EmptyInputError
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.prebuilt import ToolNode
-from langgraph.types import Send
+from langgraph.types import StateSnapshot
 
-from vitron_agent.graphs import nodes
-from vitron_agent.graphs.calls import pending
+from vitron_agent.errors import InputError, StorageError
 from vitron_agent.graphs.state import AgentState
-from vitron_agent.graphs.view import view_for
+from vitron_agent.graphs.turns import Turn, Turns
 from vitron_agent.media import MediaStore
+from vitron_agent.tools.stopping import STOP
 
-ROUNDS = 8  # planner rounds in one turn
+POLL = 0.01  # seconds between two looks at whether it is one's turn
 
-Agent = CompiledStateGraph[AgentState, None, AgentState, AgentState]
+_TURNS: "WeakKeyDictionary[BaseCheckpointSaver[Any], Turns]" = WeakKeyDictionary()  # agents may share conversations
 
 
-def make_agent(
-    planner: BaseChatModel,
-    tools: Sequence[BaseTool],
-    store: MediaStore,
-    checkpointer: BaseCheckpointSaver[Any] | None = None,
-    rounds: int = ROUNDS,
-) -> Agent:
-    """Wire a planner and tools into the loop and compile it.
+class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
+    """A compiled graph whose conversations are safe.
 
-    Args:
-        planner: Any chat model; ours leaves signals with its calls, another one works by words alone.
-        tools: The tools it may call, each a node of its own.
-        store: Where pictures lie; the tools' store.
-        checkpointer: Keeps conversations by thread id; None keeps nothing between calls.
-        rounds: How often the planner may be asked in one turn.
-
-    Returns:
-        The compiled graph: `invoke({"messages": [user_turn(...)]})` runs one turn.
+    - Turns on one thread queue up, also between processes that share a media folder.
+    - `stop(thread_id)` ends the running turn within one specialist step or one word of the planner's.
+    - What is wrong with a request or with the stored conversations is raised as an error of ours.
     """
-    graph = StateGraph(AgentState)
-    names = [tool.name for tool in tools]
-    graph.add_node("ingest", partial(nodes.ingest, store=store))
-    graph.add_node("repair", nodes.repair)
-    graph.add_node("plan", partial(nodes.plan, planner=planner.bind_tools(tools), view=view_for(planner, store)))
-    graph.add_node("reject", nodes.reject)
-    graph.add_node("observe", nodes.observe)
-    graph.add_node("give_up", nodes.give_up)
-    for tool in tools:
-        node = ToolNode(
-            [tool],
-            name=tool.name,
-            handle_tool_errors=nodes.bad_arguments,
-            wrap_tool_call=nodes.keep_final,
-            awrap_tool_call=nodes.akeep_final,
-        )
-        graph.add_node(tool.name, node)
-        graph.add_edge(tool.name, "observe")
-    graph.add_edge(START, "ingest")
-    graph.add_conditional_edges("ingest", _after_ingest, ["repair", END])
-    graph.add_edge("repair", "plan")
-    targets = [*names, "reject", END]
-    graph.add_conditional_edges("plan", partial(_after_plan, names=names, rounds=rounds), [*targets, "give_up"])
-    graph.add_edge("reject", "observe")
-    graph.add_conditional_edges("observe", partial(_after_observe, names=names), [*targets, "plan"])
-    graph.add_edge("give_up", END)
-    return graph.compile(checkpointer=checkpointer, name="vitron")
+
+    def __init__(self, *, turns: Turns, **parts: Any) -> None:
+        """Take a compiled graph's parts; `Agent.over` is the way to one."""
+        super().__init__(**parts)
+        self.turns = turns
+
+    @classmethod
+    def over(cls, graph: "CompiledStateGraph[Any, Any, Any, Any]", store: MediaStore) -> Self:
+        """Make an agent of a compiled graph whose pictures lie in `store`."""
+        saver = graph.checkpointer
+        shared = isinstance(saver, BaseCheckpointSaver) and not isinstance(saver, InMemorySaver)
+        turns = Turns(store.folder / "threads" if shared and store.folder else None)
+        if isinstance(saver, BaseCheckpointSaver):
+            turns = _TURNS.setdefault(saver, turns)
+        parts = {name: part for name, part in vars(graph).items() if name != "__orig_class__"}
+        return cls(turns=turns, **parts)
+
+    def stop(self, thread_id: str) -> bool:
+        """Stop the turn that runs on a thread; from any Python thread.
+
+        The turn ends by itself soon after, every call answered, and says that it was stopped; the next turn goes on
+        from there. Turns that wait behind it are not stopped.
+
+        Args:
+            thread_id: As in the config of that turn.
+
+        Returns:
+            Whether a turn was running.
+        """
+        turn = self.turns.first(_key(thread_id, ""))
+        if turn is not None:
+            turn.stop.set()
+        return turn is not None
+
+    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:
+        """Run one turn and yield its parts; see `CompiledStateGraph.stream`.
+
+        Raises:
+            InputError: No thread id where there is a checkpointer, or nothing to resume on this thread.
+            BusyError: The thread was at work on other turns for too long.
+            StorageError: The stored conversations cannot be read or written.
+        """
+        config = merge_configs(self.config, config)
+        with _in_our_terms(), self.turns.enter(self._thread(config), config) as turn:
+            while not turn.ready():
+                time.sleep(POLL)
+            for part in super().stream(input, _with_stop(config, turn), **options):
+                try:
+                    yield part
+                except GeneratorExit:
+                    turn.abandon()  # before LangGraph waits for its workers
+                    raise
+
+    async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:
+        """Run one turn and yield its parts, awaited; see `stream`."""
+        config = merge_configs(self.config, config)
+        with _in_our_terms(), self.turns.enter(self._thread(config), config) as turn:
+            while not turn.ready():
+                await asyncio.sleep(POLL)
+            run: Any = super().astream(input, _with_stop(config, turn), **options)
+            async with contextlib.aclosing(run) as parts:
+                async for part in parts:
+                    try:
+                        yield part
+                    except GeneratorExit:
+                        turn.abandon()
+                        raise
+
+    def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """Return a conversation as it stands; an unknown thread has no values.
+
+        Raises:
+            StorageError: The stored conversations cannot be read.
+        """
+        with _in_our_terms():
+            return super().get_state(config, subgraphs=subgraphs)
+
+    def _thread(self, config: RunnableConfig) -> str | None:
+        """Return what a run queues under."""
+        chosen = config.get("configurable", {})
+        thread_id = chosen.get("thread_id")
+        if thread_id is None:
+            if isinstance(self.checkpointer, BaseCheckpointSaver):
+                raise InputError(
+                    'which conversation? Name it: config={"configurable": {"thread_id": "..."}}, any text you like'
+                )
+            return None
+        return _key(thread_id, chosen.get("checkpoint_ns", ""))
 
 
-def _after_ingest(state: AgentState) -> str:
-    """Go on, unless the user's message was answered as unusable."""
-    return END if isinstance(state["messages"][-1], AIMessage) else "repair"
+def _key(thread_id: Any, namespace: str) -> str:
+    """Return what turns on a thread queue under; a subgraph's runs queue apart from its parent's."""
+    return f"{thread_id}|{namespace}" if namespace else str(thread_id)
 
 
-def _after_plan(state: AgentState, *, names: Sequence[str], rounds: int) -> list[Send] | str:
-    """Send the calls that can run now; end where there are none, and give up where the turn has used its rounds."""
-    sends = _sends(state, names)
-    if not sends:
-        return END
-    return "give_up" if state.get("rounds", 0) >= rounds else sends
+def _with_stop(config: RunnableConfig, turn: Turn) -> RunnableConfig:
+    """Return the config with the turn's event in it, for tools and planner to look at."""
+    return {**config, "configurable": {**config.get("configurable", {}), STOP: turn.stop}}
 
 
-def _after_observe(state: AgentState, *, names: Sequence[str]) -> list[Send] | str:
-    """Send the calls that waited for another's picture; then ask the planner again, unless the turn was closed."""
-    if isinstance(state["messages"][-1], AIMessage):
-        return END
-    return _sends(state, names) or "plan"
+@contextlib.contextmanager
+def _in_our_terms() -> Iterator[None]:
+    """Raise what checkpointers and LangGraph say about a conversation as errors of ours."""
+    try:
+        yield
+    except EmptyInputError:
+        raise InputError("there is nothing to go on with on this thread: send a message first") from None
+    except _database_errors() as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StorageError(
+            f"the stored conversations cannot be used ({reason}): free the database, or restore it from a copy"
+        ) from error
 
 
-def _sends(state: AgentState, names: Sequence[str]) -> list[Send]:
-    """Return one task per call, so that a crash repeats only what was not finished."""
-    calls = pending(state["messages"])
-    known = [call for call in calls.ready if call["name"] in names]
-    refused = [nodes.refusal(call, nodes.unknown_tool(call["name"])) for call in calls.ready if call not in known]
-    refused += [nodes.refusal(call, "the call before it failed") for call in calls.lost]
-    refused += [nodes.refusal(call, str(call.get("error") or "it cannot be read")) for call in calls.unread]
-    sends = [Send(call["name"], [{**call, "type": "tool_call"}]) for call in known]
-    return [*sends, Send("reject", {"messages": refused})] if refused else sends
+def _database_errors() -> tuple[type[Exception], ...]:
+    """Return what databases raise; PostgreSQL's only where its driver is in use."""
+    psycopg = sys.modules.get("psycopg")
+    return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)

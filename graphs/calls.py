@@ -4,14 +4,17 @@ A planner may write "draw a circle" and "make it blue" as two calls of one reply
 picture, so it waits for the first. This file knows the modules' inputs and outputs, not the tools.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, InvalidToolCall, ToolCall, ToolMessage
 
+from vitron_agent.graphs.state import MAX_TEXT
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind
+from vitron_agent.tools.base import not_done
 from vitron_agent.tools.conversation import pictures
 
 _MAKES = {module.tool_name for module in Module if module.output is MediaKind.IMAGE}
@@ -63,3 +66,33 @@ def _uses_newest(call: Any, known: int) -> bool:
     """Whether a call works on the latest picture, or on one that is not there yet."""
     wanted = call["args"].get("picture")
     return call["name"] in _NEEDS and (wanted is None or (isinstance(wanted, int) and wanted > known))
+
+
+def refusal(call: Any, reason: str) -> ToolMessage:
+    """Return the answer to a call that was not done."""
+    return ToolMessage(not_done(ValueError(reason)), tool_call_id=call["id"], name=call["name"], status="error")
+
+
+def without_payloads(reply: AIMessage) -> AIMessage:
+    """Return a reply whose calls are small: arguments too long for any tool are cut, and the call counts as unreadable.
+
+    A planner that runs away must not fill the stored conversation.
+    """
+    sound = [call for call in reply.tool_calls if _length(call) <= MAX_TEXT]
+    unread = [_cut(call) if _length(call) > MAX_TEXT else call for call in reply.invalid_tool_calls]
+    unread += [_cut(call) for call in reply.tool_calls if call not in sound]
+    if sound == reply.tool_calls and unread == reply.invalid_tool_calls:
+        return reply
+    return reply.model_copy(update={"tool_calls": sound, "invalid_tool_calls": unread})
+
+
+def _length(call: ToolCall | InvalidToolCall) -> int:
+    return len(json.dumps(call["args"], default=str))
+
+
+def _cut(call: ToolCall | InvalidToolCall) -> InvalidToolCall:
+    said = f"its arguments have {_length(call):,} characters: say it shorter"
+    start = json.dumps(call["args"], default=str)[:200]
+    return InvalidToolCall(
+        name=str(call["name"])[:200], args=start, id=call["id"], error=said, type="invalid_tool_call"
+    )

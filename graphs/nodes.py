@@ -4,16 +4,20 @@ The parts they need (planner, store) are keyword arguments, bound when the graph
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, RemoveMessage, ToolMessage
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import merge_configs
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.prebuilt.tool_node import ToolCallRequest, ToolInvocationError
 from langgraph.types import Command
 
-from vitron_agent.errors import FinalError
+from vitron_agent.errors import Cancelled, FinalError
+from vitron_agent.graphs.calls import refusal, without_payloads
 from vitron_agent.graphs.state import AgentState, MediaEntry
 from vitron_agent.graphs.turn import by_reference
 from vitron_agent.graphs.view import View
@@ -21,6 +25,7 @@ from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind, MediaStore
 from vitron_agent.tools.base import not_done
 from vitron_agent.tools.conversation import picture_handles
+from vitron_agent.tools.stopping import Check, check_for
 
 _VIDEO_TOOLS = {module.tool_name for module in Module if MediaKind.VIDEO in (*module.inputs, module.output)}
 
@@ -58,19 +63,51 @@ def repair(state: AgentState) -> dict[str, Any]:
     return {"messages": [RemoveMessage(id=REMOVE_ALL_MESSAGES), *fixed]}
 
 
-def plan(state: AgentState, *, planner: Planner, view: View) -> dict[str, Any]:
+def plan(
+    state: AgentState, config: RunnableConfig, *, planner: Planner, view: View, stops_itself: bool = False
+) -> dict[str, Any]:
     """Ask the planner for the next step: text, or calls.
 
     Args:
         state: The conversation.
+        config: Holds the event that stops the turn.
         planner: A chat model with the tools bound.
         view: Shapes the messages for a planner that cannot read handles.
+        stops_itself: Whether the planner takes `cancelled`, and so can be stopped where it writes nothing to see.
     """
+    check = check_for(config)
+    options: dict[str, Any] = {"cancelled": partial(_says_stop, check)} if stops_itself else {}
+    watched = merge_configs(config, {"callbacks": [StopAtToken(check)]})
     try:
-        reply = planner.invoke(view(state["messages"]))
+        check()
+        reply = planner.invoke(view(state["messages"]), watched, **options)
     except FinalError as error:
         reply = failed(error)
-    return {"messages": [reply], "rounds": state.get("rounds", 0) + 1}
+    kept = without_payloads(reply) if isinstance(reply, AIMessage) else reply
+    return {"messages": [kept], "rounds": state.get("rounds", 0) + 1}
+
+
+class StopAtToken(BaseCallbackHandler):
+    """Stops any chat model between two tokens."""
+
+    raise_error = True
+    run_inline = True
+
+    def __init__(self, check: Check) -> None:
+        """Stop when `check` raises."""
+        self._check = check
+
+    def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
+        """Look whether to stop."""
+        self._check()
+
+
+def _says_stop(check: Check) -> bool:
+    try:
+        check()
+    except Cancelled:
+        return True
+    return False
 
 
 def reject(state: AgentState) -> dict[str, Any]:
@@ -118,7 +155,7 @@ def bad_arguments(error: Exception) -> str:
     if not isinstance(error, ToolInvocationError):
         raise error
     source = error.filtered_errors or error.source.errors()
-    where = ".".join(str(part) for part in source[0]["loc"]) if source else "arguments"
+    where = ".".join(p for p in map(str, source[0]["loc"]) if "[" not in p) if source else "arguments"
     what = str(source[0]["msg"]).removeprefix("Value error, ") if source else "they do not fit"
     return not_done(ValueError(f"{where}: {what}"))
 
@@ -171,11 +208,6 @@ def _closing(kind: str, text: str) -> AIMessage:
 
 def _error(kind: str, text: str) -> dict[str, str]:
     return {"type": kind, "message": text}
-
-
-def refusal(call: Any, reason: str) -> ToolMessage:
-    """Return the answer to a call that was not done."""
-    return ToolMessage(not_done(ValueError(reason)), tool_call_id=call["id"], name=call["name"], status="error")
 
 
 def _unanswered(message: AnyMessage, done: set[str]) -> list[Any]:

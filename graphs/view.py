@@ -24,9 +24,14 @@ GUIDE = (
 )
 
 
+def reads_handles(planner: BaseChatModel) -> bool:
+    """Whether a planner is one of ours: it resolves handles, and looks at `cancelled` between two words."""
+    return planner._llm_type in READS_HANDLES
+
+
 def view_for(planner: BaseChatModel, store: MediaStore) -> View:
     """Return how this planner sees a conversation."""
-    return list if planner._llm_type in READS_HANDLES else partial(with_pixels, store=store)
+    return list if reads_handles(planner) else partial(with_pixels, store=store)
 
 
 def with_pixels(messages: Sequence[AnyMessage], *, store: MediaStore) -> list[AnyMessage]:

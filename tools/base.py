@@ -6,10 +6,11 @@ there is no runtime: then pictures are handles of the store or files of the call
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
@@ -18,16 +19,31 @@ from langgraph.prebuilt import ToolRuntime
 from torch import Tensor
 
 from vitron_agent.errors import MissingInputError, RetryableError
+from vitron_agent.invocation import Module
 from vitron_agent.media import MediaStore, Region, RegionKind, load_image
 from vitron_agent.signals import SignalEmbeddings, SignalStore, arguments_digest
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.tools.arguments import DRAWN, PictureArguments, ToolArguments
 from vitron_agent.tools.conversation import HANDLE, choose_picture, drawn_region, pictures, signal_handle
+from vitron_agent.tools.receipts import Receipts, request_key
 from vitron_agent.tools.residency import Residents
+from vitron_agent.tools.stopping import Check, check_for
 
 Artifact = dict[str, Any]
 Arguments = TypeVar("Arguments", bound=ToolArguments)
-PROGRESS = "vitron.progress"  # type of the custom stream events
+PROGRESS = "vitron.progress"
+
+
+class ProgressEvent(TypedDict):
+    """One step of a specialist, as whoever streams a graph with `stream_mode="custom"` gets it."""
+
+    type: str  # `PROGRESS`
+    module: str  # letter of the template, such as "A"
+    tool: str
+    tool_call_id: str | None
+    specialist: str  # one call may run several
+    step: int  # from 1
+    total: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,11 @@ class Toolbox:
     store: MediaStore
     residents: Residents
     use_signals: bool = True  # False: specialists get the command alone
+    receipts: Receipts = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep receipts beside the media they point to."""
+        object.__setattr__(self, "receipts", Receipts(self.store))
 
 
 @dataclass(frozen=True)
@@ -58,10 +79,11 @@ class Call:
     """One call: its arguments and what it finds around it."""
 
     toolbox: Toolbox
-    name: str
+    module: Module
     arguments: ToolArguments
     runtime: ToolRuntime | None
     config: RunnableConfig
+    check: Check  # raises `Cancelled` when the call shall stop
     signals_used: str | None = field(default=None, init=False)
 
     @property
@@ -128,13 +150,35 @@ class Call:
         return region.to_mask(picture.pixels.shape[1], picture.pixels.shape[2])
 
     def run(self, specialist: str, request: SpecialistRequest) -> SpecialistResult:
-        """Run a specialist with progress events to whoever streams the graph."""
-        return self.toolbox.residents.run(specialist, request, self._progress)
+        """Return a specialist's result: from its receipt, or by running it with progress to whoever streams the graph.
 
-    def _progress(self, step: int, total: int) -> None:
+        Raises:
+            Cancelled: The call was stopped, at the latest one step ago.
+        """
+        self.check()
+        residents = self.toolbox.residents
+
+        def progress(step: int, total: int) -> None:
+            self._tell(specialist, step, total)
+            self.check()
+
+        key = request_key(specialist, residents.revision(specialist, self.check), request)
+        return self.toolbox.receipts.run(
+            key, lambda: residents.run(specialist, request, progress, self.check), self.check
+        )
+
+    def _tell(self, specialist: str, step: int, total: int) -> None:
         if self.runtime is not None:
-            event = {"type": PROGRESS, "tool": self.name, "tool_call_id": self.runtime.tool_call_id}
-            self.runtime.stream_writer({**event, "step": step, "total": total})
+            told: ProgressEvent = {
+                "type": PROGRESS,
+                "module": self.module.letter,
+                "tool": self.module.tool_name,
+                "tool_call_id": self.runtime.tool_call_id,
+                "specialist": specialist,
+                "step": step,
+                "total": total,
+            }
+            self.runtime.stream_writer(told)
 
 
 Work = Callable[[Call, Arguments], tuple[str, Artifact]]
@@ -145,11 +189,11 @@ def not_done(error: Exception) -> str:
     return f"Result: not done: {error}"
 
 
-def make_tool(name: str, schema: type[Arguments], work: Work[Arguments], toolbox: Toolbox) -> StructuredTool:
+def make_tool(module: Module, schema: type[Arguments], work: Work[Arguments], toolbox: Toolbox) -> StructuredTool:
     """Make one tool.
 
     Args:
-        name: Its name for the model.
+        module: What it does; the tool has its name.
         schema: Its arguments; the class docstring is the description.
         work: Does one call and returns the text for the planner and the artifact, a plain dict of handles and numbers.
         toolbox: The parts.
@@ -159,9 +203,11 @@ def make_tool(name: str, schema: type[Arguments], work: Work[Arguments], toolbox
         "error"; called from Python it is raised. Final errors are always raised.
     """
 
-    def _run(runtime: ToolRuntime = None, *, config: RunnableConfig, **values: Any) -> tuple[str, Artifact]:  # type: ignore[assignment]  # exactly this annotation is injected
+    def answer(
+        values: dict[str, Any], runtime: ToolRuntime | None, config: RunnableConfig, *more: threading.Event
+    ) -> tuple[str, Artifact]:
         arguments = schema.model_validate(values)
-        call = Call(toolbox, name, arguments, runtime, config)
+        call = Call(toolbox, module, arguments, runtime, config, check_for(config, *more))
         start = time.perf_counter()
         try:
             text, artifact = work(call, arguments)
@@ -172,14 +218,21 @@ def make_tool(name: str, schema: type[Arguments], work: Work[Arguments], toolbox
         took = {"seconds": round(time.perf_counter() - start, 3), "signals": call.signals_used}
         return text, {**artifact, **took}
 
+    def _run(runtime: ToolRuntime = None, *, config: RunnableConfig, **values: Any) -> tuple[str, Artifact]:  # type: ignore[assignment]  # exactly this annotation is injected
+        return answer(values, runtime, config)
+
     async def _arun(runtime: ToolRuntime = None, *, config: RunnableConfig, **values: Any) -> tuple[str, Artifact]:  # type: ignore[assignment]
-        return await asyncio.to_thread(_run, runtime, config=config, **values)
+        abandoned = threading.Event()
+        try:
+            return await asyncio.to_thread(answer, values, runtime, config, abandoned)
+        finally:
+            abandoned.set()  # a cancelled task leaves its thread behind: that stops at its next step
 
     return StructuredTool.from_function(
         func=_run,
         coroutine=_arun,
-        name=name,
-        description=schema.__doc__ or name,
+        name=module.tool_name,
+        description=schema.__doc__ or module.tool_name,
         args_schema=schema,
         response_format="content_and_artifact",
         handle_tool_error=not_done,

@@ -139,4 +139,4 @@ def _inside(box: Box, other: Box) -> float:
 
 def make_edit_image(toolbox: Toolbox) -> StructuredTool:
     """Make the tool `edit_image(command, region, picture)`."""
-    return make_tool(Module.C.tool_name, EditArguments, edit_image, toolbox)
+    return make_tool(Module.C, EditArguments, edit_image, toolbox)

@@ -36,4 +36,4 @@ def generate_image(call: Call, arguments: GenerateArguments) -> tuple[str, Artif
 
 def make_generate_image(toolbox: Toolbox) -> StructuredTool:
     """Make the tool `generate_image(command, layout)`."""
-    return make_tool(Module.A.tool_name, GenerateArguments, generate_image, toolbox)
+    return make_tool(Module.A, GenerateArguments, generate_image, toolbox)

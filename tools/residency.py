@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from vitron_agent.specialists.base import Progress, Specialist, SpecialistRequest, SpecialistResult, ignore_progress
+from vitron_agent.tools.stopping import Check, held, never_stop
 
 
 class Residents:
@@ -23,16 +24,33 @@ class Residents:
         """The names that `run` knows."""
         return tuple(self._builders)
 
-    def run(self, name: str, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
+    def revision(self, name: str, check: Check = never_stop) -> str:
+        """Return which weights a specialist has, loading it first if need be. Raises as `run` does."""
+        loaded = self._loaded.get(name)  # without its lock: a call at work must not hold up one that only asks
+        if loaded is None:
+            with held(self._locks[name], check):
+                loaded = self._load(name)
+        return loaded.revision
+
+    def run(
+        self,
+        name: str,
+        request: SpecialistRequest,
+        progress: Progress = ignore_progress,
+        check: Check = never_stop,
+    ) -> SpecialistResult:
         """Run one request, loading the specialist first if need be.
 
         Raises:
             KeyError: No specialist has this name (a mistake of the caller's).
             CheckpointError: Its weights are missing or broken; the next call tries again.
             RetryableError: Whatever the specialist says about the request.
-            Cancelled: The progress callback asked to stop.
+            Cancelled: The progress callback asked to stop, or `check` did while another call was at work.
         """
-        with self._locks[name]:
-            if name not in self._loaded:
-                self._loaded[name] = self._builders[name]()
-            return self._loaded[name].run(request, progress)
+        with held(self._locks[name], check):
+            return self._load(name).run(request, progress)
+
+    def _load(self, name: str) -> Specialist:
+        if name not in self._loaded:
+            self._loaded[name] = self._builders[name]()
+        return self._loaded[name]

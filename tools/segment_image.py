@@ -62,4 +62,4 @@ def words_for(command: str, region: Region | None) -> str:
 
 def make_segment_image(toolbox: Toolbox) -> StructuredTool:
     """Make the tool `segment_image(command, region, picture)`."""
-    return make_tool(Module.B.tool_name, SegmentArguments, segment_image, toolbox)
+    return make_tool(Module.B, SegmentArguments, segment_image, toolbox)

@@ -5,7 +5,7 @@ their first call and then kept. Heavy libraries are imported inside the builders
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,13 @@ from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.profiles import DEFAULT_PROFILE, Profile, find_profile
 
 if TYPE_CHECKING:
+    from langchain.agents.middleware import AgentMiddleware
     from langchain_core.language_models import BaseChatModel
     from langchain_core.tools import StructuredTool
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
     from vitron_agent.graphs.agent import Agent
+    from vitron_agent.invocation import Module
     from vitron_agent.media import MediaStore
     from vitron_agent.specialists.base import Specialist
 
@@ -131,11 +133,12 @@ def build_agent(
     *,
     store: "MediaStore | None" = None,
     planner: "BaseChatModel | None" = None,
+    approve: "Collection[Module | str]" = (),
 ) -> "Agent":
     """Build the agent: planner, tools and the graph around them.
 
-    Conversations run side by side, but one conversation takes one turn at a time: of two turns at once on a thread id,
-    LangGraph keeps only one.
+    Conversations run side by side; turns on one thread id queue up, so that none is lost. `agent.stop(thread_id)` stops
+    a running turn.
 
     Args:
         profile: its name.
@@ -143,19 +146,57 @@ def build_agent(
         use_signals: whether the planner's embeddings reach the specialists, besides the words.
         store: where pictures lie; the user's store by default.
         planner: another chat model to plan with; it works by words alone.
+        approve: modules (such as "C", or "edit_image") whose calls wait until a person has approved, edited or rejected
+            them; `vitron_agent.graphs.review` shows how.
 
     Returns:
         The compiled graph. `agent.invoke({"messages": [user_turn("draw a red circle")]})` runs one turn.
 
     Raises:
-        InputError: unknown profile.
+        InputError: unknown profile or module, or approval without a checkpointer.
         CheckpointError: the planner's weights are missing or broken.
     """
     from vitron_agent.graphs import make_agent
 
     store = store or default_store()
     chosen = planner or build_planner(profile, store, use_signals)
-    return make_agent(chosen, vitron_tools(profile, store, use_signals), store, checkpointer)
+    return make_agent(chosen, vitron_tools(profile, store, use_signals), store, checkpointer, approve=approve)
+
+
+def create_vitron_agent(
+    profile: str = DEFAULT_PROFILE,
+    checkpointer: "BaseCheckpointSaver[Any] | None" = None,
+    use_signals: bool = True,
+    *,
+    store: "MediaStore | None" = None,
+    planner: "BaseChatModel | None" = None,
+    approve: "Collection[Module | str]" = (),
+    middleware: "Sequence[AgentMiddleware[Any, Any]]" = (),
+) -> "Agent":
+    """Build the agent as LangChain's `create_agent` with our planner, tools and middleware, and with more middleware.
+
+    For applications that live in LangChain's middleware. `build_agent` is the fuller form: there, a call that needs
+    another's picture waits for it.
+
+    Args:
+        profile: as in `build_agent`.
+        checkpointer: as in `build_agent`.
+        use_signals: as in `build_agent`.
+        store: as in `build_agent`.
+        planner: as in `build_agent`.
+        approve: as in `build_agent`.
+        middleware: further middleware, inside ours.
+
+    Raises:
+        InputError: as in `build_agent`.
+        CheckpointError: as in `build_agent`.
+    """
+    from vitron_agent.graphs.middleware import make_langchain_agent
+
+    store = store or default_store()
+    chosen = planner or build_planner(profile, store, use_signals)
+    tools = vitron_tools(profile, store, use_signals)
+    return make_langchain_agent(chosen, tools, store, checkpointer, approve=approve, middleware=middleware)
 
 
 def _chat_vitron(folder: Path, store: "MediaStore", use_signals: bool) -> "BaseChatModel":

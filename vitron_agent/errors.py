@@ -8,7 +8,8 @@
     └── FinalError            trying again would not help; the turn ends with this text
         ├── InputError            what the user gave is no good (the command line exits with 2)
         ├── CheckpointError       weights are missing, damaged or of another shape
-        ├── StorageError          the media store is unreadable, full or damaged
+        ├── StorageError          the media store or the conversations are unreadable, full or damaged
+        ├── BusyError             the conversation is at work on another turn
         └── Cancelled             somebody asked to stop
 
 Every message is one line that names the bad value and the remedy. This file knows no other part of the library.
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 __all__ = [
+    "BusyError",
     "Cancelled",
     "CheckpointError",
     "FinalError",
@@ -81,7 +83,11 @@ class CheckpointError(FinalError):
 
 
 class StorageError(FinalError):
-    """The media store cannot be read or written, or what it holds is damaged."""
+    """The media store or the stored conversations cannot be read or written, or what they hold is damaged."""
+
+
+class BusyError(FinalError):
+    """A conversation was at work on other turns for longer than this one would wait."""
 
 
 class Cancelled(FinalError):

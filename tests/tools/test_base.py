@@ -145,7 +145,8 @@ def test_from_python_the_seed_comes_by_config(tools, echo: EchoSpecialist) -> No
 def test_progress_is_streamed(bench) -> None:
     reply = AIMessage("", tool_calls=[{"name": "generate_image", "args": {"command": "x"}, "id": "c"}])
     events = list(bench.graph.stream({"messages": [reply]}, stream_mode="custom"))
-    wanted = {"type": "vitron.progress", "tool": "generate_image", "tool_call_id": "c", "total": 2}
+    wanted = {"type": "vitron.progress", "module": "A", "tool": "generate_image", "tool_call_id": "c", "total": 2}
+    wanted["specialist"] = "gligen"
     assert events == [{**wanted, "step": 1}, {**wanted, "step": 2}]
 
 

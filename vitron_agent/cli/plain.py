@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
-from vitron_agent.errors import VitronError
+from vitron_agent.errors import Cancelled, VitronError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +34,9 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
+        except Cancelled:
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
         except VitronError as error:
             say(f"error: {one_line(str(error))}")
             raise typer.Exit(BAD_INPUT) from None

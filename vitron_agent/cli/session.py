@@ -6,8 +6,10 @@ conversation without a name leaves nothing behind. This file prints nothing.
 
 import contextlib
 import os
+import signal
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +85,7 @@ class Session:
 
         Raises:
             InputError: A region without a picture.
+            Cancelled: The user pressed Ctrl-C; the conversation is whole, and can go on.
             FinalError: The turn ended with an error that trying again would not mend.
         """
         from vitron_agent.graphs import user_turn
@@ -95,13 +98,32 @@ class Session:
             raise InputError("a region needs a picture to lie on: give one with --image")
         message = user_turn(request, refs, region)
         start = time.perf_counter()
-        self._stream(message, on_text, on_progress)
+        with self._stopped_by_interrupt():
+            self._stream(message, on_text, on_progress)
         seconds = time.perf_counter() - start
         everything = self.messages()
         users = [index for index, m in enumerate(everything) if m.type == "human"]
         fresh = tuple(everything[users[-1] + 1 :])
         _raise_final(fresh)
         return Turn(len(users), request, fresh, drawn_region(everything), seconds)
+
+    @contextlib.contextmanager
+    def _stopped_by_interrupt(self) -> Iterator[None]:
+        """Let the first Ctrl-C stop the turn at its next step; a second one stops the program."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.getsignal(signal.SIGINT)
+
+        def stop(*_: object) -> None:
+            signal.signal(signal.SIGINT, before)
+            self.agent.stop(self.thread)
+
+        signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _stream(
         self, message: Any, on_text: Callable[[str], None], on_progress: Callable[[str, int, int], None]

@@ -2,7 +2,8 @@
 
 A thing lies at `<first 2 hex digits>/<64 hex digits>.<suffix>`, and beside it `<64 hex digits>.ref.json` says what it
 is. The small file is written last: what has one is whole. Every read checks the digest, so a damaged file is never
-shown to anybody. This file does not know conversations, and forgets nothing: removal is the user's.
+shown to anybody. Links, at `links/<2>/<64 hex digits>.json`, give a handle another name. This file does not know
+conversations, and forgets nothing: removal is the user's.
 """
 
 import contextlib
@@ -49,6 +50,11 @@ class MediaStore:
         except (ImportError, ValueError) as error:
             raise StorageError(f"media store {str(url)!r} cannot be opened: {error}") from None
         self._root = root.rstrip("/")
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder it is, or None at any other kind of URL."""
+        return Path(self._root) if isinstance(self._fs, LocalFileSystem) else None
 
     def put_image(self, image: Tensor) -> MediaRef:
         """Store a picture, uint8 (3, H, W) RGB, without loss.
@@ -132,6 +138,28 @@ class MediaStore:
         """
         return self._read(uri)[1]
 
+    def link(self, key: str, uri: str) -> None:
+        """Let a key lead to a handle, in place of where it led before.
+
+        Args:
+            key: 64 hex digits of whoever links.
+            uri: a handle; it need not be in the store.
+
+        Raises:
+            StorageError: key or handle are none, or the store cannot be written.
+        """
+        handle_digest(uri)
+        self._write(self._link_path(key), json.dumps({"uri": uri}).encode())
+
+    def linked(self, key: str) -> str | None:
+        """Return the handle a key leads to; None where there is no link, or none that can be read."""
+        try:
+            uri = json.loads(self._fs.cat_file(self._link_path(key)))["uri"]
+            handle_digest(uri)
+        except (OSError, ValueError, KeyError, TypeError, StorageError):
+            return None
+        return str(uri)
+
     def ref(self, uri: str) -> MediaRef:
         """Look up what a handle stands for.
 
@@ -196,6 +224,10 @@ class MediaStore:
         self._write(f"{stem}.{facts['suffix']}", data)  # also where it exists: a damaged copy heals
         self._write(f"{stem}.ref.json", json.dumps(dict(facts)).encode())
         return f"sha256:{digest}"
+
+    def _link_path(self, key: str) -> str:
+        digest = handle_digest(f"sha256:{key}")  # nothing else is ever made into a path
+        return f"{self._root}/links/{digest[:2]}/{digest}.json"
 
     def _write(self, path: str, data: bytes) -> None:
         try:

@@ -94,7 +94,10 @@ def test_a_retryable_error_goes_back_to_the_planner(build, picture: str) -> None
         ({"command": "it", "region": [0.5, 0.1, 0.2, 0.3]}, "left edge 0.5 lies beyond its right edge 0.2"),
         ({"command": "it", "picture": 7}, "there is no picture '7': the conversation has only picture 1"),
         ({"command": "it", "picture": "/etc/passwd"}, "there is no picture '/etc/passwd'"),
-        ({"command": "x" * 10**6}, "at most 2000 characters"),
+        ({"command": "x" * 3000}, "at most 2000 characters"),
+        ({"command": "x" * 10**6}, "its arguments have 1,000,015 characters"),
+        ({"command": "it", "region": [float("nan"), 0.1, 0.2, 0.3]}, "nan"),
+        ({"command": "it", "region": [-3.0, 0.1, 7.5, 0.3]}, "region: -3 is not in [0, 1]"),
     ],
 )
 def test_bad_arguments_are_answered_in_one_line(build, picture: str, arguments: dict, said: str) -> None:
@@ -262,7 +265,7 @@ async def test_errors_are_the_same_asynchronously(build, echo, picture: str) -> 
     out = await agent.ainvoke({"messages": [user_turn("x", [picture])]})
     assert kinds(out["messages"]) == "user ai tool:error ai tool:success ai"
     echo.error = StorageError("disk full")
-    agent, _ = build([SEGMENT])
+    agent, _ = build([call("segment_image", command="the blue square")])
     out = await agent.ainvoke({"messages": [user_turn("x", [picture])]})
     assert out["messages"][-1].content == "I could not do that: disk full"
 

@@ -1,0 +1,165 @@
+"""The agent in LangChain's own form: `create_agent` with one middleware of ours around planner and tools.
+
+The nodes are those of our graph. What `create_agent` cannot do is let a call wait for another's picture: all calls of
+one reply run at once here. `vitron_agent.build.create_vitron_agent` is the one for users.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
+
+from langchain.agents import create_agent
+from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse, hook_config
+from langchain.agents.middleware import AgentState as LangChainState
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.tools import BaseTool
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.config import get_config
+from langgraph.graph.message import add_messages
+from langgraph.prebuilt.tool_node import ToolCallRequest
+from langgraph.runtime import Runtime
+
+from vitron_agent.errors import FinalError, InputError
+from vitron_agent.graphs import nodes
+from vitron_agent.graphs.agent import Agent
+from vitron_agent.graphs.calls import refusal, without_payloads
+from vitron_agent.graphs.review import review, tool_names
+from vitron_agent.graphs.state import MediaEntry
+from vitron_agent.graphs.view import View, view_for
+from vitron_agent.graphs.wiring import ROUNDS
+from vitron_agent.invocation import Module
+from vitron_agent.media import MediaStore
+from vitron_agent.tools.stopping import check_for
+
+Update = dict[str, Any] | None
+
+
+class VitronState(LangChainState[Any], total=False):
+    """The state of `create_agent`, with what ours keeps besides messages."""
+
+    media: list[MediaEntry]
+    rounds: int
+
+
+class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
+    """Ingest and repair before a turn, a budget of rounds, approval of calls, and errors that end a turn in words."""
+
+    state_schema = VitronState
+
+    def __init__(
+        self, store: MediaStore, view: View, rounds: int = ROUNDS, approve: Collection[str] = frozenset()
+    ) -> None:
+        """Set up.
+
+        Args:
+            store: Where pictures lie.
+            view: Shapes the messages for the planner.
+            rounds: How often the planner may be asked in one turn.
+            approve: Tools whose calls a person looks at; see `review`.
+        """
+        super().__init__()
+        self._store, self._view, self._rounds, self._approve = store, view, rounds, approve
+
+    @hook_config(can_jump_to=["end"])
+    def before_agent(self, state: VitronState, runtime: Runtime[None]) -> Update:
+        """Take in the user's new messages, and answer calls of a turn that was cut off."""
+        update = nodes.ingest(_ours(state), store=self._store)
+        if any(isinstance(message, AIMessage) for message in update["messages"]):
+            return {**update, "jump_to": "end"}
+        messages: Any = add_messages([*state["messages"]], update["messages"])
+        return {**update, **nodes.repair({"messages": messages})}
+
+    @hook_config(can_jump_to=["end"])
+    def before_model(self, state: VitronState, runtime: Runtime[None]) -> Update:
+        """Take the tools' results in; end the turn where a call failed for good."""
+        if not isinstance(state["messages"][-1], ToolMessage):
+            return None
+        update = nodes.observe(_ours(state))
+        return {**update, "jump_to": "end"} if update.get("messages") else update
+
+    @hook_config(can_jump_to=["end", "model"])
+    def after_model(self, state: VitronState, runtime: Runtime[None]) -> Update:
+        """Count the round; let a person review calls; answer those that cannot be read."""
+        rounds = state.get("rounds", 0) + 1
+        reply = state["messages"][-1]
+        assert isinstance(reply, AIMessage)
+        if (reply.tool_calls or reply.invalid_tool_calls) and rounds >= self._rounds:
+            return {**nodes.give_up({"messages": state["messages"], "rounds": rounds}), "jump_to": "end"}
+        answers = [refusal(call, str(call.get("error") or "it cannot be read")) for call in reply.invalid_tool_calls]
+        answers += review(_ours(state), names=self._approve).get("messages", [])
+        answered = {message.tool_call_id for message in answers if isinstance(message, ToolMessage)}
+        update: dict[str, Any] = {"messages": answers, "rounds": rounds}
+        nothing_left = all(call["id"] in answered for call in reply.tool_calls)
+        return {**update, "jump_to": "model"} if answered and nothing_left else update
+
+    def wrap_model_call(
+        self, request: ModelRequest[None], handler: Callable[[ModelRequest[None]], ModelResponse[Any]]
+    ) -> ModelResponse[Any]:
+        """Show the planner the conversation in its own form; its final error is the turn's last word."""
+        try:
+            check_for(get_config())()
+            return _small(handler(request.override(messages=self._view(request.messages))))
+        except FinalError as error:
+            return ModelResponse(result=[nodes.failed(error)])
+
+    async def awrap_model_call(
+        self, request: ModelRequest[None], handler: Callable[[ModelRequest[None]], Awaitable[ModelResponse[Any]]]
+    ) -> ModelResponse[Any]:
+        """Do as `wrap_model_call`, awaited."""
+        try:
+            check_for(get_config())()
+            return _small(await handler(request.override(messages=self._view(request.messages))))
+        except FinalError as error:
+            return ModelResponse(result=[nodes.failed(error)])
+
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], nodes.Done]) -> nodes.Done:
+        """Keep a final error as a call's answer, for `before_model` to end the turn with."""
+        return nodes.keep_final(request, handler)
+
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[nodes.Done]]
+    ) -> nodes.Done:
+        """Do as `wrap_tool_call`, awaited."""
+        return await nodes.akeep_final(request, handler)
+
+
+def make_langchain_agent(
+    planner: BaseChatModel,
+    tools: Sequence[BaseTool],
+    store: MediaStore,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    rounds: int = ROUNDS,
+    approve: Collection[Module | str] = (),
+    middleware: Sequence[AgentMiddleware[Any, Any]] = (),
+) -> Agent:
+    """Make an agent with LangChain's `create_agent`.
+
+    Args:
+        planner: Any chat model.
+        tools: The tools it may call.
+        store: Where pictures lie; the tools' store.
+        checkpointer: Keeps conversations by thread id; None keeps nothing.
+        rounds: How often the planner may be asked in one turn.
+        approve: Modules (or tool names) whose calls a person looks at before they run.
+        middleware: Further middleware, inside ours.
+
+    Raises:
+        InputError: `approve` names what is no module, or there is no checkpointer to wait in.
+    """
+    reviewed = tool_names(approve, [tool.name for tool in tools])
+    if reviewed and checkpointer is None:
+        raise InputError("calls can only wait for approval where conversations are kept: give a checkpointer")
+    ours = VitronMiddleware(store, view_for(planner, store), rounds, reviewed)
+    graph = create_agent(planner, tools, middleware=[ours, *middleware], checkpointer=checkpointer, name="vitron")
+    return Agent.over(graph, store)
+
+
+def _ours(state: VitronState) -> Any:
+    """Return the state for our nodes, which read messages and rounds only."""
+    return {"messages": state["messages"], "rounds": state.get("rounds", 0)}
+
+
+def _small(response: ModelResponse[Any]) -> ModelResponse[Any]:
+    """Return a response whose calls are small."""
+    result: list[BaseMessage] = [without_payloads(m) if isinstance(m, AIMessage) else m for m in response.result]
+    return ModelResponse(result=result, structured_response=response.structured_response)
