@@ -21,7 +21,7 @@ from vitron_agent.media import MediaKind, MediaStore, Region
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.tools.stopping import Check, held, never_stop
 
-_FORM = 1  # of keys and results: another number, and older receipts are no longer found
+_FORM = 2  # of keys and results: another number, and older receipts are no longer found
 
 
 class Receipts:
@@ -74,6 +74,8 @@ class Receipts:
             "boxes": result.boxes,
             "labels": result.labels,
             "score": result.score,
+            "masks": [store.put_mask(mask).uri for mask in result.masks] if result.masks is not None else None,
+            "track": result.track,
         }
         store.link(key, store.put_bytes(json.dumps(facts).encode(), "json"))
 
@@ -85,6 +87,8 @@ class Receipts:
             boxes=tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in facts["boxes"]),
             labels=tuple(facts["labels"]),
             score=facts["score"],
+            masks=torch.stack([self._store.get_mask(uri) for uri in facts["masks"]]) if facts["masks"] else None,
+            track=tuple(tuple(box) if box else None for box in facts["track"]),
         )
 
     @contextmanager
@@ -117,6 +121,7 @@ def request_key(specialist: str, revision: str, request: SpecialistRequest) -> s
         "specialist": [specialist, revision],
         "command": request.command,
         "image": _digest(request.image),
+        "video": _digest(request.video),
         "region": _plain(request.region),
         "layout": [item.model_dump(mode="json") for item in request.layout],
         "mask": _digest(request.mask),

@@ -51,6 +51,17 @@ def test_a_result_comes_back_as_it_was_also_in_another_process(store: MediaStore
     assert same(Receipts(store).run(KEY, never), result)
 
 
+def test_a_tracked_clip_comes_back_frame_by_frame(receipts: Receipts, result: SpecialistResult) -> None:
+    assert result.mask is not None
+    masks = torch.stack([result.mask, torch.zeros_like(result.mask)])
+    tracked = replace(result, masks=masks, track=((0.1, 0.2, 1 / 3, 0.4), None))
+    receipts.run(KEY, lambda: tracked)
+    found = receipts.run(KEY, never)
+    assert found.masks is not None
+    assert torch.equal(found.masks, masks)
+    assert found.track == tracked.track
+
+
 def test_the_receipt_is_small_and_leads_to_the_store(receipts: Receipts, store: MediaStore, result: Any) -> None:
     receipts.run(KEY, lambda: result)
     (path,) = (store.folder / "links").rglob("*.json")
@@ -65,6 +76,7 @@ def test_the_receipt_is_small_and_leads_to_the_store(receipts: Receipts, store: 
         {"command": "the blue circle"},
         {"image": paint("b")},
         {"image": None},
+        {"video": paint("b")[None]},
         {"region": Region.from_box(0.1, 0.1, 0.5, 0.6)},
         {"region": None},
         {"layout": (GroundedPhrase(phrase="star", box=(0.1, 0.1, 0.2, 0.2)),)},
