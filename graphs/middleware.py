@@ -66,7 +66,7 @@ class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
         update = nodes.ingest(_ours(state), store=self._store)
         if any(isinstance(message, AIMessage) for message in update["messages"]):
             return {**update, "jump_to": "end"}
-        messages: Any = add_messages([*state["messages"]], update["messages"])
+        messages: Any = add_messages(_ours(state)["messages"], update["messages"])
         return {**update, **nodes.repair({"messages": messages})}
 
     @hook_config(can_jump_to=["end"])

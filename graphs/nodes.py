@@ -16,7 +16,7 @@ from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.prebuilt.tool_node import ToolCallRequest, ToolInvocationError
 from langgraph.types import Command
 
-from vitron_agent.errors import Cancelled, FinalError
+from vitron_agent.errors import Cancelled, FinalError, InputError
 from vitron_agent.graphs.calls import refusal, without_payloads
 from vitron_agent.graphs.state import AgentState, MediaEntry
 from vitron_agent.graphs.turn import by_reference
@@ -38,7 +38,9 @@ def ingest(state: AgentState, *, store: MediaStore) -> dict[str, Any]:
 
     An unusable message is replaced by a note, so that it cannot spoil the turns after it.
     """
-    messages = state["messages"]
+    messages = state.get("messages", [])
+    if not messages:
+        raise InputError("there is nothing to go on with on this thread: send a message first")
     fresh = [m for m in messages[_last_answer(messages) + 1 :] if isinstance(m, HumanMessage)]
     update: list[AnyMessage] = []
     try:
