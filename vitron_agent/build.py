@@ -5,7 +5,7 @@ their first call and then kept. Heavy libraries are imported inside the builders
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,19 +109,32 @@ def build_specialist(name: str, profile: str = DEFAULT_PROFILE) -> "Specialist":
 
 
 def vitron_tools(
-    profile: str = DEFAULT_PROFILE, store: "MediaStore | None" = None, use_signals: bool = True
+    profile: str = DEFAULT_PROFILE,
+    store: "MediaStore | None" = None,
+    use_signals: bool = True,
+    *,
+    specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
 ) -> "list[StructuredTool]":
     """Make the tools of a profile; its specialists are loaded at their first call.
 
+    Args:
+        profile: its name.
+        store: where pictures lie; the user's store by default.
+        use_signals: whether the planner's embeddings reach the specialists.
+        specialists: your own in place of the profile's: name -> a class or function that builds one, called once.
+
     Raises:
-        InputError: unknown profile.
+        InputError: unknown profile, or a specialist that no tool asks for.
         CheckpointError: the profile cannot be loaded by this version.
     """
     from vitron_agent.tools import Residents, Toolbox, make_tools
 
     loadable(profile)
-    residents = Residents({name: partial(build_specialist, name, profile) for name in SPECIALISTS})
-    return make_tools(Toolbox(store or default_store(), residents, use_signals))
+    own = dict(specialists or {})
+    if foreign := sorted(own.keys() - SPECIALISTS.keys()):
+        raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(SPECIALISTS)}")
+    ours = {name: partial(build_specialist, name, profile) for name in SPECIALISTS}
+    return make_tools(Toolbox(store or default_store(), Residents({**ours, **own}), use_signals))
 
 
 def build_agent(
@@ -131,6 +144,7 @@ def build_agent(
     *,
     store: "MediaStore | None" = None,
     planner: "BaseChatModel | None" = None,
+    specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
 ) -> "Agent":
     """Build the agent: planner, tools and the graph around them.
 
@@ -143,19 +157,20 @@ def build_agent(
         use_signals: whether the planner's embeddings reach the specialists, besides the words.
         store: where pictures lie; the user's store by default.
         planner: another chat model to plan with; it works by words alone.
+        specialists: your own in place of the profile's: name -> a class or function that builds one, called once.
 
     Returns:
         The compiled graph. `agent.invoke({"messages": [user_turn("draw a red circle")]})` runs one turn.
 
     Raises:
-        InputError: unknown profile.
+        InputError: unknown profile, or a specialist that no tool asks for.
         CheckpointError: the planner's weights are missing or broken.
     """
     from vitron_agent.graphs import make_agent
 
     store = store or default_store()
     chosen = planner or build_planner(profile, store, use_signals)
-    return make_agent(chosen, vitron_tools(profile, store, use_signals), store, checkpointer)
+    return make_agent(chosen, vitron_tools(profile, store, use_signals, specialists=specialists), store, checkpointer)
 
 
 def _chat_vitron(folder: Path, store: "MediaStore", use_signals: bool) -> "BaseChatModel":
