@@ -95,3 +95,18 @@ def test_the_registries_are_the_profiles_parts() -> None:
     for name in build.SPECIALISTS:
         assert PROFILES["tiny"].part(name).files
     assert set(build.PLANNERS) <= set(PROFILES)
+
+
+def test_own_specialists_take_the_place_of_the_profiles(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "build_specialist", lambda name, profile: pytest.fail(f"{name} was built"))
+    mine = EchoSpecialist()
+    planner = ScriptedPlanner(replies=[[call("generate_image", command="a star")], "Done."])
+    agent = build.build_agent(store=store, planner=planner, specialists={"gligen": lambda: mine})
+    out = agent.invoke({"messages": [user_turn("draw a star")]})
+    assert out["media"][0]["origin"] == "generate_image"
+    assert [request.signals for request in mine.requests] == [None]
+
+
+def test_a_specialist_that_no_tool_asks_for_is_refused(store: MediaStore) -> None:
+    with pytest.raises(InputError, match="'tracker' is asked for by no tool: use gligen, gligen_inpaint, seem"):
+        build.vitron_tools(store=store, specialists={"tracker": EchoSpecialist})

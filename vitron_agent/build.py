@@ -5,7 +5,7 @@ their first call and then kept. Heavy libraries are imported inside the builders
 """
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,19 +111,32 @@ def build_specialist(name: str, profile: str = DEFAULT_PROFILE) -> "Specialist":
 
 
 def vitron_tools(
-    profile: str = DEFAULT_PROFILE, store: "MediaStore | None" = None, use_signals: bool = True
+    profile: str = DEFAULT_PROFILE,
+    store: "MediaStore | None" = None,
+    use_signals: bool = True,
+    *,
+    specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
 ) -> "list[StructuredTool]":
     """Make the tools of a profile; its specialists are loaded at their first call.
 
+    Args:
+        profile: its name.
+        store: where pictures lie; the user's store by default.
+        use_signals: whether the planner's embeddings reach the specialists.
+        specialists: your own in place of the profile's: name -> a class or function that builds one, called once.
+
     Raises:
-        InputError: unknown profile.
+        InputError: unknown profile, or a specialist that no tool asks for.
         CheckpointError: the profile cannot be loaded by this version.
     """
     from vitron_agent.tools import Residents, Toolbox, make_tools
 
     loadable(profile)
-    residents = Residents({name: partial(build_specialist, name, profile) for name in SPECIALISTS})
-    return make_tools(Toolbox(store or default_store(), residents, use_signals))
+    own = dict(specialists or {})
+    if foreign := sorted(own.keys() - SPECIALISTS.keys()):
+        raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(SPECIALISTS)}")
+    ours = {name: partial(build_specialist, name, profile) for name in SPECIALISTS}
+    return make_tools(Toolbox(store or default_store(), Residents({**ours, **own}), use_signals))
 
 
 def build_agent(
@@ -133,6 +146,7 @@ def build_agent(
     *,
     store: "MediaStore | None" = None,
     planner: "BaseChatModel | None" = None,
+    specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
     approve: "Collection[Module | str]" = (),
 ) -> "Agent":
     """Build the agent: planner, tools and the graph around them.
@@ -146,6 +160,7 @@ def build_agent(
         use_signals: whether the planner's embeddings reach the specialists, besides the words.
         store: where pictures lie; the user's store by default.
         planner: another chat model to plan with; it works by words alone.
+        specialists: your own in place of the profile's: name -> a class or function that builds one, called once.
         approve: modules (such as "C", or "edit_image") whose calls wait until a person has approved, edited or rejected
             them; `vitron_agent.graphs.review` shows how.
 
@@ -153,14 +168,15 @@ def build_agent(
         The compiled graph. `agent.invoke({"messages": [user_turn("draw a red circle")]})` runs one turn.
 
     Raises:
-        InputError: unknown profile or module, or approval without a checkpointer.
+        InputError: unknown profile or module, a specialist that no tool asks for, or approval without a checkpointer.
         CheckpointError: the planner's weights are missing or broken.
     """
     from vitron_agent.graphs import make_agent
 
     store = store or default_store()
     chosen = planner or build_planner(profile, store, use_signals)
-    return make_agent(chosen, vitron_tools(profile, store, use_signals), store, checkpointer, approve=approve)
+    tools = vitron_tools(profile, store, use_signals, specialists=specialists)
+    return make_agent(chosen, tools, store, checkpointer, approve=approve)
 
 
 def create_vitron_agent(
