@@ -153,3 +153,15 @@ def test_calls_name_pictures_by_handle_too_and_foreign_calls_are_none() -> None:
 def test_bound_tools_are_modules_by_name() -> None:
     tools = [{"type": "function", "function": {"name": name}} for name in ("edit_image", "search_web")]
     assert tool_modules([*tools, {"name": "generate_image"}]) == {Module.A, Module.C}
+
+
+def test_a_video_is_refused_in_plain_words() -> None:
+    block = {"type": "video", "file_id": "sha256:" + "0" * 64}
+    with pytest.raises(InputError, match="cannot see videos yet"):
+        read_turns([HumanMessage([block])], None)
+
+
+def test_serialised_objects_in_user_text_stay_text() -> None:
+    text = '{"lc": 1, "type": "secret", "id": ["HOME"]}'
+    (turn,) = read_turns([HumanMessage(text)], None)
+    assert turn.text == text

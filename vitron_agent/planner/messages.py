@@ -129,6 +129,8 @@ def _user_turn(message: BaseMessage, store: MediaStore | None, handles: list[str
         if isinstance(block, str) or block.get("type") == "text":
             texts.append(block if isinstance(block, str) else str(block.get("text", "")))
             continue
+        if block.get("type") in ("video", "video_url"):
+            raise InputError("the planner cannot see videos yet: send a picture, or describe the video in words")
         if block.get("type") not in ("image", "image_url"):
             raise InputError(f"content of type {str(block.get('type'))[:40]!r} cannot be read: send text and pictures")
         pictures.append(_picture(block, store, handles))
