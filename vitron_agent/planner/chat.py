@@ -148,7 +148,8 @@ class ChatVitron(BaseChatModel):
         """The reply in pieces: text as it is written, then the calls, then the metadata."""
         budget = options.get("max_tokens") or self.max_tokens or MAX_NEW_TOKENS
         temperature = options.get("temperature", self.temperature) or 0.0
-        settings = Settings(budget, stop, temperature, options.get("seed", self.seed))
+        cancelled = options.get("cancelled")
+        settings = Settings(budget, stop, temperature, options.get("seed", self.seed), cancelled=cancelled)
         pieces = self._engine.stream(read_turns(messages, self.store), tool_modules(tools), settings)
         while True:
             try:
