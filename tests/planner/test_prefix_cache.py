@@ -10,9 +10,9 @@ from transformers import DynamicCache
 
 from vitron_agent.invocation import Module
 from vitron_agent.planner import AssistantTurn, DrawnRegion, PlannerModel, UserTurn, VitronPlanner, Vocabulary
-from vitron_agent.planner.engine import PlannerOutput, Settings
 from vitron_agent.planner.prefix_cache import PrefixCache, content_digest, conversation_tokens
 from vitron_agent.planner.processor import Turn
+from vitron_agent.planner.reply import PlannerOutput, Settings
 
 SETTINGS = Settings(max_new_tokens=40)
 

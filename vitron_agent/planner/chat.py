@@ -24,8 +24,9 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field
 
 from vitron_agent.media import MediaStore
-from vitron_agent.planner.engine import PlannerOutput, Settings, VitronPlanner
+from vitron_agent.planner.engine import VitronPlanner
 from vitron_agent.planner.messages import read_turns, tool_arguments, tool_modules
+from vitron_agent.planner.reply import PlannerOutput, Settings
 from vitron_agent.signals import SignalStore, arguments_digest
 
 MAX_NEW_TOKENS = 256

@@ -9,7 +9,6 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Generator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,109 +16,18 @@ from torch import Tensor
 from transformers import DynamicCache, LlamaTokenizer
 
 from vitron_agent.errors import Cancelled, CheckpointError
-from vitron_agent.invocation import Invocation, Module
+from vitron_agent.invocation import Module
 from vitron_agent.planner.decoding import Grammar, State, rules_for
 from vitron_agent.planner.model import EncodedPictures, PlannerModel
 from vitron_agent.planner.pieces import TokenTable
 from vitron_agent.planner.prefix_cache import MAX_BYTES, PrefixCache, content_digest, conversation_tokens
 from vitron_agent.planner.processor import Processor, Serialised, Turn, UserTurn
+from vitron_agent.planner.reply import DEFAULT_SETTINGS, PlannerOutput, Reply, Settings
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.signals import SignalEmbeddings
 
 MAX_CACHED_PICTURES = 64
 _REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
-
-
-@dataclass(frozen=True)
-class PlannerOutput:
-    """One reply.
-
-    Attributes:
-        text: What the user reads.
-        invocations: Calls in order.
-        signals: The embeddings of each call.
-        prompt_tokens: Ids read, pictures included.
-        new_tokens: Ids written, forced ones included, signal runs not.
-        finish: "stop" at the end of the reply or at a stop text, "length" when the budget ran out.
-    """
-
-    text: str
-    invocations: tuple[Invocation, ...] = ()
-    signals: tuple[SignalEmbeddings, ...] = ()
-    prompt_tokens: int = 0
-    new_tokens: int = 0
-    finish: str = "stop"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to decode.
-
-    Attributes:
-        max_new_tokens: Ids to write at most; a call that was begun is closed within it.
-        stop: Texts that end the reply when free text contains them; they are cut off.
-        temperature: 0 takes the most likely id, above 0 samples.
-        seed: Of the sampling.
-        max_calls: Calls in one reply.
-        cancelled: Asked before every step; True stops with `Cancelled`.
-    """
-
-    max_new_tokens: int = 256
-    stop: tuple[str, ...] = ()
-    temperature: float = 0.0
-    seed: int = 0
-    max_calls: int = 1
-    cancelled: Callable[[], bool] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses what cannot be done."""
-        if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {self.max_new_tokens}: give at least 1")
-        if not self.temperature >= 0:
-            raise ValueError(f"temperature is {self.temperature}: give 0 (most likely) or more")
-
-
-DEFAULT_SETTINGS = Settings()
-
-
-@dataclass
-class _Reply:
-    """A reply being written."""
-
-    prompt: Serialised
-    cache: DynamicCache
-    grammar: Grammar
-    fed: list[int] = field(default_factory=list)  # ids behind the prompt whose keys and values are in the cache
-    text_ids: list[int] = field(default_factory=list)
-    signals: list[SignalEmbeddings] = field(default_factory=list)
-    new_tokens: int = 0
-    shown: int = 0  # characters of the text that were already yielded
-    text: str = ""
-    is_cut: bool = False
-
-    def complete(self, max_calls: int) -> bool:
-        """Whether nothing more can come: the end, a stop text, no budget, or all calls made."""
-        grammar = self.grammar
-        return self.is_cut or grammar.state is State.DONE or grammar.budget <= 0 or len(grammar.calls) >= max_calls
-
-    def ready(self, vocabulary: Vocabulary, stop: Sequence[str]) -> str:
-        """The text so far, up to a stop text, without what may still turn out to be one, or half a character."""
-        self.text = vocabulary.decode(self.text_ids).lstrip()
-        ends = [self.text.index(s) for s in stop if s and s in self.text]
-        if ends:
-            self.text, self.is_cut = self.text[: min(ends)], True
-            return self.text
-        held = max((n for s in stop for n in range(1, len(s)) if self.text.endswith(s[:n])), default=0)
-        return self.text[: len(self.text) - held].rstrip().rstrip("\ufffd")
-
-    def output(self, vocabulary: Vocabulary) -> PlannerOutput:
-        """The finished reply."""
-        text = self.text.strip() if self.is_cut else vocabulary.decode(self.text_ids).strip()
-        ended = self.is_cut or self.grammar.state is State.DONE or bool(self.grammar.calls)
-        calls = tuple(self.grammar.calls)
-        return PlannerOutput(
-            text, calls, tuple(self.signals), len(self.prompt.ids), self.new_tokens, "stop" if ended else "length"
-        )
 
 
 class VitronPlanner:
@@ -226,7 +134,7 @@ class VitronPlanner:
         rules = rules_for(allowed_modules, len(prompt.pictures), bool(prompt.regions), settings.max_calls)
         tokens = conversation_tokens(prompt, self.processor)
         known, cache = self.prefixes.begin(tokens)
-        out = _Reply(prompt, cache, Grammar(self.table, rules, settings.max_new_tokens))
+        out = Reply(prompt, cache, Grammar(self.table, rules, settings.max_new_tokens))
         generator = torch.Generator(self.model.device).manual_seed(settings.seed)
         state = self.model.hidden(self.embed(prompt)[:, known:], out.cache)[0, -1]
         while not out.complete(settings.max_calls):
@@ -293,7 +201,7 @@ class VitronPlanner:
             return int(logits.argmax())
         return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
 
-    def _take(self, out: _Reply, token: int) -> Tensor:
+    def _take(self, out: Reply, token: int) -> Tensor:
         """Writes an id and all that must follow it; returns the state (d_llm,) that predicts the next."""
         grammar = out.grammar
         calls = len(grammar.calls)

@@ -21,6 +21,10 @@ from vitron_agent.shapes.language import Split
 from vitron_agent.training.planner_data import Batch, collate, turns_of
 
 BATCH = 12  # conversations that the planner reads together
+OWN = {Module.A: "draw", Module.B: "segment", Module.C: "edit"}
+"""The task that is all about one module: short, and nearly every conversation holds a call of it."""
+OTHERS = 0.15
+"""Share of conversations of any task: calls deep in a conversation have other embeddings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,8 @@ def signalled_calls(
     processor = Processor(vocabulary, model.image_tokens)
     rng = random.Random(f"signals/{module.letter}/{split}/{seed}")
     while True:
-        talks = [tasks.sample_conversation(rng, split) for _ in range(BATCH)]
+        own = [None if rng.random() < OTHERS else OWN.get(module) for _ in range(BATCH)]
+        talks = [tasks.sample_conversation(rng, split, task) for task in own]
         batch = collate([processor.serialise(turns_of(talk)) for talk in talks], processor, None)
         found = signal_runs(batch.ids, planner_states(model, batch.to(str(model.device))), vocabulary)
         for talk, runs in zip(talks, found, strict=True):
