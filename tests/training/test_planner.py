@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from vitron_agent.invocation import Module
 from vitron_agent.planner import AssistantTurn, PlannerModel, Processor, UserTurn, VitronPlanner, Vocabulary
 from vitron_agent.planner.model import tiny_planner_config
 from vitron_agent.shapes import tasks
@@ -104,6 +105,17 @@ def test_long_conversations_are_rarer_at_first() -> None:
     early, late = shares(early=True), shares(early=False)
     assert {task for task in SHARES if early[task] < late[task]} == {"chain", "dialogue"}
     assert late == SHARES
+
+
+def test_only_early_conversations_end_with_their_call(processor: Processor) -> None:
+    signals = {i for module in Module for i in processor.vocabulary.signals(module)}
+    ends: dict[bool, int] = {}
+    for early in (True, False):
+        batches = Batches(processor, random.Random(4), 2000)
+        batches.early = early
+        ends[early] = sum(batches.example().ids[-2] in signals for _ in range(120))
+    assert ends[True] > 15
+    assert ends[False] == 0
 
 
 def test_the_rate_warms_up_and_runs_out() -> None:

@@ -46,7 +46,7 @@ class VitronPlanner:
         """
         self.model = model.eval()
         self.vocabulary = vocabulary
-        self.processor = Processor(vocabulary, model.image_tokens)
+        self.processor = Processor(vocabulary, model.image_tokens, folds_case=model.folds_case)
         self.table = TokenTable(vocabulary)
         self.prefixes = PrefixCache(model.llava.config.text_config, prefix_bytes)
         self._pictures: OrderedDict[str, EncodedPictures] = OrderedDict()

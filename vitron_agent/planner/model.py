@@ -73,7 +73,7 @@ def tiny_planner_config(vocab_size: int, image_token_id: int, pad_token_id: int)
         image_seq_length=16,
         tie_word_embeddings=True,
     )
-    config.vitron = {"pool": 2, "signals_per_module": 4, "shared_signals": 4, "adapter": 1}
+    config.vitron = {"pool": 2, "signals_per_module": 4, "shared_signals": 4, "adapter": 1, "folds_case": 1}
     return config
 
 
@@ -116,6 +116,11 @@ class PlannerModel(nn.Module):
         """Tokens per picture."""
         vision = self.llava.config.vision_config
         return int((vision.image_size // vision.patch_size // self.pool) ** 2)
+
+    @property
+    def folds_case(self) -> bool:
+        """Whether it was trained on users' words in lower case."""
+        return bool(self.settings.get("folds_case", 0))
 
     @property
     def device(self) -> torch.device:

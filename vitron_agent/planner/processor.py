@@ -90,7 +90,14 @@ class Serialised:
 class Processor:
     """Writes conversations down for one vocabulary and one number of tokens per picture."""
 
-    def __init__(self, vocabulary: Vocabulary, image_tokens: int, max_tokens: int = 3072, system: str = "") -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        image_tokens: int,
+        max_tokens: int = 3072,
+        system: str = "",
+        folds_case: bool = False,
+    ) -> None:
         """Remembers the vocabulary.
 
         Args:
@@ -98,11 +105,13 @@ class Processor:
             image_tokens: `<image>` ids per picture.
             max_tokens: Longest prompt; older turns are left out of a longer conversation.
             system: What stands before the first turn; nothing in the tiny profile, Vicuna's sentence at full size.
+            folds_case: Whether users' words are read in lower case: a small model need not learn everything twice.
         """
         self.vocabulary = vocabulary
         self.image_tokens = image_tokens
         self.max_tokens = max_tokens
         self.system = f"{system} " if system else ""
+        self.folds_case = folds_case
 
     def serialise(self, turns: Sequence[Turn]) -> Serialised:
         """Writes a whole conversation down; if the last turn is a user's, the ids end with `ASSISTANT:`.
@@ -151,7 +160,8 @@ class Processor:
             out.add(encode(f" Picture {len(out.pictures)}: "))
             out.add([tags["<image>"]] * self.image_tokens)
             out.add(encode("\n"))
-        text = turn.text + " <objs>" * (len(turn.regions) - turn.text.count("<objs>"))
+        said = turn.text.lower() if self.folds_case and not turn.text.startswith(RESULT) else turn.text
+        text = said + " <objs>" * (len(turn.regions) - said.count("<objs>"))
         first, *parts = text.split("<objs>")
         out.add(encode(plain(first if turn.pictures else f" {first}")))
         for number, part in enumerate(parts):

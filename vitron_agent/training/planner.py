@@ -36,6 +36,7 @@ DEFAULTS = {
     "decay": 0.35,  # share of the run in which the rate goes to zero
     "corpus": 4000,  # conversations that the tokenizer is learned from
     "compile": 1,  # torch.compile of the Llama layers (needs a C++ compiler); 0 does without, a fifth slower
+    "early": 0.5,  # share of the run in which conversations are short: few of many turns, most cut at their call
     "warm": 0,  # 1 starts from the weights in the export folder instead of new ones
     "probe_count": 10,  # held-out conversations per task in such a measurement
     "probe_minutes": 10,  # between two measurements on held-out conversations
@@ -181,7 +182,7 @@ class Trainer:
         if config.resume and self.path.is_file():
             self.counters = load_checkpoint(self.path, self.model, self.ema)
         self.first_step = self.counters["step"]
-        self.processor = Processor(self.vocabulary, self.model.image_tokens)
+        self.processor = Processor(self.vocabulary, self.model.image_tokens, folds_case=self.model.folds_case)
         seed = config.seed * 1_000_003 + int(self.counters["step"])
         self.batches = Batches(self.processor, random.Random(seed), int(config.option("tokens", DEFAULTS["tokens"])))
         self.begin = time.monotonic() - self.counters["seconds"]
@@ -202,7 +203,7 @@ class Trainer:
         for optimizer, rates in zip(self.optimizers, self.base, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
-        self.batches.early = self.done < 0.5
+        self.batches.early = self.done < self.config.option("early", DEFAULTS["early"])
         batch = self.batches.next().to(self.config.device)
         with torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16):
             loss, _ = batch_loss(self.model, batch)

@@ -56,7 +56,8 @@ MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
 )
 """What is asked of one picture in such a conversation, and how often."""
 CUT = 0.6
-"""How often a conversation with one call ends with it: what follows is long and soon learned."""
+"""How often a conversation with one call ends with it in the first half of a run: what follows is long, soon learned.
+Later none is cut, or the planner would think that a result is mostly followed by another call."""
 FAILURES = (
     "nothing in the picture fits the words",
     "there is no such object",
@@ -182,7 +183,7 @@ class Batches:
     """An endless stream of batches of about the same number of ids.
 
     Attributes:
-        early: Whether conversations of many turns are still to be rare.
+        early: Whether conversations are still to be short: few of many turns, and most cut at their call.
     """
 
     def __init__(self, processor: Processor, rng: random.Random, tokens: int) -> None:
@@ -211,7 +212,7 @@ class Batches:
         calls = [place for place, turn in enumerate(turns) if isinstance(turn, AssistantTurn) and turn.invocations]
         if self.rng.random() < 0.02:
             turns = failing(turns, self.rng)
-        elif len(calls) == 1 and self.rng.random() < CUT:
+        elif self.early and len(calls) == 1 and self.rng.random() < CUT:
             turns = turns[: calls[0] + 1]
         return self.processor.serialise(turns)
 

@@ -82,7 +82,7 @@ def signalled_calls(
         seed: Of the conversations.
         split: Which wordings.
     """
-    processor = Processor(vocabulary, model.image_tokens)
+    processor = Processor(vocabulary, model.image_tokens, folds_case=model.folds_case)
     rng = random.Random(f"signals/{module.letter}/{split}/{seed}")
     while True:
         own = [None if rng.random() < OTHERS else OWN.get(module) for _ in range(BATCH)]

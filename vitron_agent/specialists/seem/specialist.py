@@ -110,15 +110,14 @@ class SeemSegmenter:
         progress(0, 2)
         view = self.look(request.image[None])
         progress(1, 2)
-        bias, extra = self._signals(request)
         if request.region is not None:
-            result = self._by_region(view, request, command, bias)
+            result = self._by_region(view, request, command)
         elif request.reference is not None:
-            result = self._by_example(view, request.reference, bias)
+            result = self._by_example(view, request.reference)
         elif EVERYTHING.match(command):
-            result = self._everything(view, bias)
+            result = self._everything(view)
         else:
-            result = self._by_text(view, command, bias, extra)
+            result = self._by_text(view, command, *self._signals(request))
         progress(2, 2)
         return result
 
@@ -136,7 +135,10 @@ class SeemSegmenter:
         return View(self.model.encode_images(batch), (height, width), resized, padded)
 
     def _signals(self, request: SpecialistRequest) -> tuple[Tensor | None, Tensor | None]:
-        """Map signals to (1, Q, C) for the queries and (1, C) for the phrase; None without signals or mapper."""
+        """Map signals to (1, Q, C) for the queries and (1, C) for the phrase; None without signals or mapper.
+
+        They join words only: a stroke or an example says itself what is meant, and mappers are trained on words.
+        """
         if request.signals is None or self.mapper is None:
             return None, None
         weight = self.model.decoder.class_embed
@@ -174,23 +176,23 @@ class SeemSegmenter:
         padded = F.pad(inside, (0, right, 0, bottom)).to(self.model.decoder.class_embed.device)
         return stroke_points([padded], self.model.config.max_points)
 
-    def _by_region(self, view: View, request: SpecialistRequest, command: str, bias: Tensor | None) -> SpecialistResult:
+    def _by_region(self, view: View, request: SpecialistRequest, command: str) -> SpecialistResult:
         assert request.region is not None
         points = self.points(view, request.region, request.mask)
         tokens = self.model.decoder.stroke_tokens(view.features, points)
         if command and not EVERYTHING.match(command):
             tokens = self._tokens([command])[0].join(tokens)
-        prediction = self.model(view.features, tokens, bias)
+        prediction = self.model(view.features, tokens)
         pooled, _ = self.model.decoder.pooled(view.features, points)
         best = int(stroke_scores(prediction.mask_embeddings, pooled)[0].argmax())
         stroke = stroke_of(request.region, request.mask, view.size)
         return self._result(view, prediction, [best], self._label(prediction, best, "the region"), None, stroke)
 
-    def _by_example(self, view: View, reference: tuple[Tensor, Region], bias: Tensor | None) -> SpecialistResult:
+    def _by_example(self, view: View, reference: tuple[Tensor, Region]) -> SpecialistResult:
         other = self.look(reference[0][None])
         points = self.points(other, reference[1], None)
         tokens = self.model.decoder.stroke_tokens(other.features, points, VISUAL)
-        prediction = self.model(view.features, tokens, bias)
+        prediction = self.model(view.features, tokens)
         pooled, _ = self.model.decoder.pooled(other.features, points)
         best = int(stroke_scores(prediction.mask_embeddings, pooled)[0].argmax())
         return self._result(view, prediction, [best], self._label(prediction, best, "like the example"), None)
@@ -210,12 +212,12 @@ class SeemSegmenter:
             chosen = [int(query) for query in scores.argsort(descending=True) if scores[query] > threshold]
         return self._result(view, prediction, chosen, command, float(scores[best].sigmoid()))
 
-    def _everything(self, view: View, bias: Tensor | None) -> SpecialistResult:
+    def _everything(self, view: View) -> SpecialistResult:
         if self._classes is None:
             raise MissingInputError("this SEEM has no class names: name what to segment instead of everything")
         config = self.model.config
         none = PromptTokens.none(1, view.features.mask_features.movedim(1, -1))
-        prediction = self.model(view.features, none, bias)
+        prediction = self.model(view.features, none)
         logits = self.model.class_logits(prediction.captions, self._classes)[0].float()
         masks = resize_masks(prediction.masks[0].float(), view.padded, view.resized, view.size)
         stuff = frozenset(index for index, name in enumerate(config.classes) if name in config.stuff)
