@@ -19,7 +19,7 @@ from langgraph.graph.message import add_messages
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
 
-from vitron_agent.errors import FinalError, InputError
+from vitron_agent.errors import FinalError
 from vitron_agent.graphs import nodes
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.graphs.calls import refusal, without_payloads
@@ -146,9 +146,7 @@ def make_langchain_agent(
     Raises:
         InputError: `approve` names what is no module, or there is no checkpointer to wait in.
     """
-    reviewed = tool_names(approve, [tool.name for tool in tools])
-    if reviewed and checkpointer is None:
-        raise InputError("calls can only wait for approval where conversations are kept: give a checkpointer")
+    reviewed = tool_names(approve, [tool.name for tool in tools], keeps=checkpointer is not None)
     ours = VitronMiddleware(store, view_for(planner, store), rounds, reviewed)
     graph = create_agent(planner, tools, middleware=[ours, *middleware], checkpointer=checkpointer, name="vitron")
     return Agent.over(graph, store)

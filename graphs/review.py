@@ -29,12 +29,19 @@ from vitron_agent.invocation import Module
 DECISIONS = ("approve", "edit", "reject")
 
 
-def tool_names(modules: Collection[Module | str], known: Sequence[str]) -> frozenset[str]:
+def tool_names(modules: Collection[Module | str], known: Sequence[str], keeps: bool) -> frozenset[str]:
     """Return the tools that modules, module letters or tool names stand for.
 
+    Args:
+        modules: Whose calls wait for a person.
+        known: The names of all tools.
+        keeps: Whether conversations are kept, so that a call can wait.
+
     Raises:
-        InputError: One of them is none of the known tools.
+        InputError: One of them is none of the known tools, or nothing is kept.
     """
+    if modules and not keeps:
+        raise InputError("calls can only wait for approval where conversations are kept: give a checkpointer")
     letters = {module.letter: module.tool_name for module in Module}
     names = [m.tool_name if isinstance(m, Module) else letters.get(m, m) for m in modules]
     for name in names:

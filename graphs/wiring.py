@@ -15,7 +15,6 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Send
 
-from vitron_agent.errors import InputError
 from vitron_agent.graphs import nodes
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.graphs.calls import pending, refusal
@@ -53,9 +52,7 @@ def make_agent(
         InputError: `approve` names what is no module, or there is no checkpointer to wait in.
     """
     names = [tool.name for tool in tools]
-    reviewed = tool_names(approve, names)
-    if reviewed and checkpointer is None:
-        raise InputError("calls can only wait for approval where conversations are kept: give a checkpointer")
+    reviewed = tool_names(approve, names, keeps=checkpointer is not None)
     graph = StateGraph(AgentState)
     graph.add_node("ingest", partial(nodes.ingest, store=store))
     graph.add_node("repair", nodes.repair)
