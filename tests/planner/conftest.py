@@ -19,7 +19,7 @@ TEXTS = [
 @pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
     """Words enough for the template."""
-    return Vocabulary(train_tokenizer(TEXTS, 560), per_module=4, shared=4)
+    return Vocabulary(train_tokenizer(TEXTS, 800), per_module=4, shared=4)
 
 
 @pytest.fixture(scope="session")

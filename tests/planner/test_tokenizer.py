@@ -16,10 +16,12 @@ def test_every_text_can_be_written_and_read_back(vocabulary: Vocabulary, text: s
     assert vocabulary.decode(vocabulary.encode(text)) == text
 
 
-def test_digits_stand_alone_but_for_the_zero_of_a_share(vocabulary: Vocabulary) -> None:
-    pieces = [vocabulary.pieces[i] for i in vocabulary.encode("(0.12, 0.99, 1.00) 2026 10.5")]
-    assert pieces[:8] == ["(", "0.", "1", "2", ",", " 0.", "9", "9"]
-    assert all(sum(char.isdigit() for char in piece) <= 1 for piece in vocabulary.pieces)
+def test_a_side_of_a_box_is_one_piece_and_other_digits_stand_alone(vocabulary: Vocabulary) -> None:
+    pieces = [vocabulary.pieces[i] for i in vocabulary.encode("(0.12, 0.99, 1.00) 2026 7.5%")]
+    assert pieces[:7] == ["(", "0.12", ",", " 0.99", ",", " 1.00", ")"]
+    assert [piece.strip() for piece in pieces[7:] if piece != " "] == ["2", "0", "2", "6", "7", ".", "5", "%"]
+    shares = {f"{lead}{n / 100:.2f}" for n in range(101) for lead in ("", " ")}
+    assert shares <= set(vocabulary.pieces)
 
 
 def test_text_behind_a_tag_gets_no_blank_of_its_own(vocabulary: Vocabulary) -> None:

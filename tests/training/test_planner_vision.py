@@ -9,7 +9,16 @@ from vitron_agent.planner.vision import new_tower
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene
 from vitron_agent.training.loop import TrainingConfig
-from vitron_agent.training.planner_vision import accuracy, dense_loss, disturb, make_targets, train
+from vitron_agent.training.planner_vision import (
+    Outputs,
+    Targets,
+    accuracy,
+    dense_loss,
+    disturb,
+    make_targets,
+    side_targets,
+    train,
+)
 
 SCENE = Scene(
     "navy",
@@ -32,25 +41,34 @@ def test_targets_stand_in_the_cell_of_each_centre() -> None:
     assert patches[7, 7] == len(SHAPES)  # nothing
 
 
-def perfect(targets: "object") -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def test_a_side_stands_in_the_step_that_holds_it() -> None:
+    targets = make_targets([SCENE], render([SCENE]).masks)
+    bells = side_targets(targets.slots)
+    assert torch.allclose(bells.sum(-1), torch.ones(()))
+    assert (bells[0, 9, 0].argmax(-1) - torch.tensor([5, 20, 25, 40])).abs().max() <= 1  # 0.1, 0.4, 0.5, 0.8
+
+
+def perfect(targets: Targets) -> Outputs:
     """What heads that know everything would say."""
     from torch.nn.functional import one_hot
 
-    truth = targets.slots  # type: ignore[attr-defined]
+    truth = targets.slots
     words = [one_hot(truth[..., k].long(), n).float() * 20 for k, n in ((1, 6), (2, 8), (3, 2))]
     slots = torch.cat([truth[..., :1] * 40 - 20, *words, truth[..., 4:]], -1)
-    ground = one_hot(targets.background, 6).float()[:, None].expand(-1, 16, -1) * 20  # type: ignore[attr-defined]
+    ground = one_hot(targets.background, 6).float()[:, None].expand(-1, 16, -1) * 20
     patches = [
-        one_hot(targets.patch_shape, 7).float() * 20,  # type: ignore[attr-defined]
-        one_hot(targets.patch_colour, 9).float() * 20,  # type: ignore[attr-defined]
+        one_hot(targets.patch_shape, 7).float() * 20,
+        one_hot(targets.patch_colour, 9).float() * 20,
     ]
-    return slots, ground, torch.cat(patches, -1)
+    return slots, ground, torch.cat(patches, -1), side_targets(truth).clamp(min=1e-9).log()
 
 
 def test_knowing_everything_costs_nothing_and_scores_fully() -> None:
     targets = make_targets([SCENE], render([SCENE]).masks)
     outputs = perfect(targets)
-    assert dense_loss(outputs, targets) < 1e-3
+    sides = side_targets(targets.slots)[targets.slots[..., 0] > 0]
+    least = -(sides * sides.clamp(min=1e-9).log()).sum(-1).mean() * 0.5  # soft targets cost something even so
+    assert dense_loss(outputs, targets) - least < 1e-3
     scores = accuracy(outputs, targets)
     assert scores.pop("place_px") < 1e-4
     assert set(scores.values()) == {1.0}

@@ -216,5 +216,3 @@ def _lock(home: Path, thread: str) -> Iterator[None]:
         except OSError:
             raise InputError(f"thread {thread!r} is in use by another process: wait, or choose another name") from None
         yield
-
-

@@ -1,13 +1,14 @@
 """The planner's words: a Llama tokenizer of our own, with the template's tags and the signal tokens as whole tokens.
 
-Pieces are learned by byte-pair encoding with single digits and byte fallback, so every text can be written. This file
-does not know what a conversation looks like (processor.py).
+Pieces are learned by byte-pair encoding with shares ("0.37") or single digits and byte fallback, so every text can be
+written. This file does not know what a conversation looks like (processor.py).
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers import AddedToken, LlamaTokenizer, PreTrainedTokenizerBase
@@ -19,8 +20,13 @@ TAGS = (
     "<module>", "</module>", "<instruction>", "</instruction>", "<region>", "</region>", "<media>", "</media>",
 )  # fmt: skip
 _METASPACE = "▁"
-_WORDS = Regex(r"▁?0\.|▁?\d|▁?[\p{L}']+|▁?[^\s▁\p{L}\d]|▁|\s")
-"""What pieces may span: the start of a number below one ("0."), one digit, one word, one other character."""
+_WORDS = Regex(r"▁?[01]\.\d\d|▁?\d|▁?[\p{L}']+|▁?[^\s▁\p{L}\d]|▁|\s")
+"""What pieces may span: a share with two decimals as boxes hold them ("0.37"), one digit, one word, one other
+character. A side of a box in one piece: boxes are half as long, and no side is begun that its first digit spoils."""
+
+
+_SHARES = [f"{n / 100:.2f} {n / 100:.2f}" for n in range(101)] * 500
+"""Written often enough to be learned first."""
 
 
 def signal_names(per_module: int, shared: int) -> tuple[str, ...]:
@@ -30,7 +36,7 @@ def signal_names(per_module: int, shared: int) -> tuple[str, ...]:
 
 
 def train_tokenizer(texts: Iterable[str], size: int, per_module: int = 4, shared: int = 4) -> LlamaTokenizer:
-    """Learns pieces from texts.
+    """Learns pieces from texts; every share with two decimals becomes a piece, with and without a blank before it.
 
     Args:
         texts: Plain text; tags in it are left out of the learning by the caller.
@@ -48,7 +54,7 @@ def train_tokenizer(texts: Iterable[str], size: int, per_module: int = 4, shared
     )
     alphabet = [_METASPACE, "\n", *(chr(code) for code in range(33, 127))]
     learner.train_from_iterator(
-        texts,
+        chain(_SHARES, texts),
         trainers.BpeTrainer(vocab_size=size, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
     )
     learned = json.loads(learner.to_str())["model"]

@@ -73,6 +73,14 @@ def _by_attributes(scene: Scene, index: int) -> list[str]:
     return [form for form, test in forms.items() if _same(scene, test) == [index]]
 
 
+def _by_place(scene: Scene, index: int, rng: random.Random) -> list[str]:
+    """The place of the object at `index`, with and without its shape, if no other object is there."""
+    obj = scene.objects[index]
+    if sum(o.place == obj.place for o in scene.objects) > 1:
+        return []
+    return [f"{head} {rng.choice(PLACE_WORDS[obj.place])}" for head in ("{noun}", obj.shape, "{noun}")]
+
+
 def _by_extreme(scene: Scene, index: int) -> list[str]:
     """Superlatives that hold for the object at `index` with a clear margin: "leftmost {noun}", "largest {noun}"."""
     keys: dict[str, Callable[[Obj], float]] = {
@@ -104,10 +112,7 @@ def referring(scene: Scene, index: int, rng: random.Random) -> str:
     obj = scene.objects[index]
     noun = rng.choice(("object", "shape", "thing"))
     forms = _by_attributes(scene, index)
-    unique_place = sum(o.place == obj.place for o in scene.objects) == 1
-    placed = [f"{obj.colour} {obj.shape} {rng.choice(PLACE_WORDS[obj.place])}"]
-    if unique_place:
-        placed += [f"{head} {rng.choice(PLACE_WORDS[obj.place])}" for head in ("{noun}", obj.shape, "{noun}")]
+    placed = [f"{obj.colour} {obj.shape} {rng.choice(PLACE_WORDS[obj.place])}", *_by_place(scene, index, rng)]
     related = [
         f"{head} {word} the {other.colour} {other.shape}"
         for i, other in enumerate(scene.objects)
@@ -118,6 +123,14 @@ def referring(scene: Scene, index: int, rng: random.Random) -> str:
     ]
     groups = [group for group in (forms, forms, forms, placed, _by_extreme(scene, index), related) if group]
     return f"the {rng.choice(rng.choice(groups))}".format(noun=noun)
+
+
+def positioning(scene: Scene, index: int, rng: random.Random) -> str | None:
+    """As `referring` by place or extreme only ("the object at the top left", "the lowest shape"); None if none fits."""
+    groups = [group for group in (_by_place(scene, index, rng), _by_extreme(scene, index)) if group]
+    if not groups:
+        return None
+    return f"the {rng.choice(rng.choice(groups))}".format(noun=rng.choice(("object", "shape", "thing")))
 
 
 def background_reference(rng: random.Random) -> str:

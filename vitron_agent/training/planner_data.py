@@ -12,61 +12,39 @@ from torch import Tensor
 from transformers import LlamaTokenizer
 
 from vitron_agent.invocation import render_invocation
-from vitron_agent.planner.processor import RESULT, AssistantTurn, DrawnRegion, Processor, Serialised, Turn, UserTurn
+from vitron_agent.planner.processor import AssistantTurn, DrawnRegion, Processor, Serialised, Turn, UserTurn
 from vitron_agent.planner.tokenizer import TAGS, train_tokenizer
 from vitron_agent.shapes import tasks
-from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.render import render
-from vitron_agent.shapes.scene import Scene, sample_scene
-from vitron_agent.shapes.tasks_act import Maker
-from vitron_agent.shapes.tasks_ask import region_what
-from vitron_agent.shapes.tasks_compare import QUESTIONS
-from vitron_agent.shapes.tasks_play import a_scene, is_question, some
-from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region
-from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.scene import Scene
+from vitron_agent.training import planner_drills
 from vitron_agent.training.planner_vision import disturb
 
 SIDE = 64
 SHARES = {
-    "draw": 0.20,
-    "segment": 0.04,
+    "draw": 0.17,
+    "segment": 0.05,
     "segment_region": 0.02,
-    "edit": 0.19,
-    "edit_region": 0.05,
-    "ask": 0.06,
+    "edit": 0.17,
+    "edit_region": 0.04,
+    "ask": 0.11,
     "ask_region": 0.02,
     "chat": 0.05,
-    "refuse": 0.10,
-    "chain": 0.08,
-    "dialogue": 0.06,
+    "refuse": 0.08,
+    "chain": 0.12,
+    "dialogue": 0.08,
 }
-"""How often each task is drawn; SEVERAL of all are many requests about one picture, which cost fewer ids apiece."""
-SEVERAL = 0.15
-INVENTORY = 0.12
-"""How often a picture is only to be listed: all objects with their boxes. Nobody asks that way; it teaches, in few
-words, what picture tokens hold and where (grounded captions, the paper's stage 2.1)."""
+"""How often each task is drawn where no drill is."""
+DRILLS = {"several": 0.15, "inventory": 0.05, "lookup": 0.12, "absent": 0.05}
+"""How often each conversation of `planner_drills` is drawn, of all."""
 LONG = ("chain", "dialogue")
 EARLY = 0.5
 """Conversations of many turns are drawn this much less often in the first half of a run: they hold few new words."""
-MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
-    (QUESTIONS, 0.5),
-    (((region_what, 1.0),), 0.2),
-    (((segment, 0.9), (area_of, 0.1)), 0.2),
-    (((segment_region, 1.0),), 0.1),
-)
-"""What is asked of one picture in such a conversation, and how often."""
 CUT = 0.6
 """How often a conversation with one call ends with it in the first half of a run: what follows is long, soon learned.
 Later none is cut, or the planner would think that a result is mostly followed by another call."""
-FAILURES = (
-    "nothing in the picture fits the words",
-    "there is no such object",
-    "the region is empty",
-    "the picture cannot be read",
-    "there is no picture in this conversation yet: draw one, or ask the user for one",
-)
-FAILED = "Sorry, that did not work."
-"""What the planner says when a call came back with an error."""
+FAILING = 0.03
+"""How often a conversation's first call comes back with an error."""
 POOL = 24
 """Batches' worth of conversations that are sorted by length together."""
 
@@ -108,40 +86,9 @@ def turns_of(conversation: tasks.Conversation) -> list[Turn]:
     return turns
 
 
-def several(rng: random.Random) -> tasks.Conversation:
-    """Two to five requests about one picture that leave it as it is."""
-    session = Session(Writer(rng, "train"))
-    session.upload(a_scene(session))
-    for _ in range(rng.randint(2, 5)):
-        step = some(session, rng.choices([m for m, _ in MANY], [w for _, w in MANY])[0], "full")
-        if step is not None:
-            session.play(step.clause, [step], is_question(step))
-    return tasks.Conversation(tuple(session.turns), "several", tuple(session.writer.used))
-
-
 def shares(early: bool) -> dict[str, float]:
     """How often each task is drawn, in the first half of a run or later."""
     return {task: share * (EARLY if early and task in LONG else 1) for task, share in SHARES.items()}
-
-
-def inventory(rng: random.Random) -> list[Turn]:
-    """A picture and the list of its objects with their boxes."""
-    scene = sample_scene(rng)
-    entries = [
-        f"{obj.size} {obj.colour} {obj.shape} ({', '.join(f'{side:.2f}' for side in obj.box)})"
-        for obj in sorted(scene.objects, key=lambda obj: obj.x)
-    ]
-    return [UserTurn("inventory", (scene,)), AssistantTurn(f"{', '.join(entries)}; {scene.background}.")]
-
-
-def failing(turns: Sequence[Turn], rng: random.Random) -> list[Turn]:
-    """A conversation cut at its first call, whose result is an error; as it was if nothing is called."""
-    for place, turn in enumerate(turns):
-        if isinstance(turn, AssistantTurn) and turn.invocations:
-            words = turn.invocations[0].command.removeprefix("the ")
-            reason = rng.choice((*FAILURES, f"{words!r} is not in the picture", f"nothing found for {words}"))
-            return [*turns[: place + 1], UserTurn(f"{RESULT}not done: {reason}"), AssistantTurn(FAILED)]
-    return list(turns)
 
 
 def collate(examples: Sequence[Serialised], processor: Processor, generator: torch.Generator | None) -> Batch:
@@ -201,17 +148,19 @@ class Batches:
 
     def example(self) -> Serialised:
         """One conversation, written down."""
-        kind = self.rng.random()
-        if kind < SEVERAL:
-            return self.processor.serialise(turns_of(several(self.rng)))
-        if kind < SEVERAL + INVENTORY:
-            return self.processor.serialise(inventory(self.rng))
+        drill = self.rng.choices((*DRILLS, None), (*DRILLS.values(), 1 - sum(DRILLS.values())))[0]
+        if drill in ("several", "absent"):
+            make = planner_drills.several if drill == "several" else planner_drills.absent
+            return self.processor.serialise(turns_of(make(self.rng)))
+        if drill is not None:
+            make_turns = planner_drills.inventory if drill == "inventory" else planner_drills.lookup
+            return self.processor.serialise(make_turns(self.rng))
         weights = shares(self.early)
         task = self.rng.choices(list(weights), list(weights.values()))[0]
         turns = turns_of(tasks.sample_conversation(self.rng, "train", task))
         calls = [place for place, turn in enumerate(turns) if isinstance(turn, AssistantTurn) and turn.invocations]
-        if self.rng.random() < 0.02:
-            turns = failing(turns, self.rng)
+        if self.rng.random() < FAILING:
+            turns = planner_drills.failing(turns, self.rng)
         elif self.early and len(calls) == 1 and self.rng.random() < CUT:
             turns = turns[: calls[0] + 1]
         return self.processor.serialise(turns)
@@ -253,6 +202,6 @@ def corpus(seed: int, count: int) -> Iterator[str]:
             yield from (part for part in text.split("\0") if part)
 
 
-def make_tokenizer(seed: int, conversations: int, size: int = 1536) -> LlamaTokenizer:
+def make_tokenizer(seed: int, conversations: int, size: int = 1792) -> LlamaTokenizer:
     """Learns the tokenizer from generated conversations."""
     return train_tokenizer(corpus(seed, conversations), size)

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 BATCH = 96
 GRID, POOL, SLOTS = 8, 2, 2
 """Patches per side; patches per cell side; objects told apart in one cell (leftmost first)."""
+BINS = 50
+"""Steps in which a cell's head names the sides of the box on the whole picture: the language model writes them as
+numbers, and finds them easier in a code of steps than in one scale."""
 FIELDS = {"present": 1, "shape": len(SHAPES), "colour": len(COLOURS), "size": 2, "place": 3}
 """Numbers that a cell's head writes per object slot; `place` is dx, dy (cells, from the cell's middle) and r."""
 
@@ -52,6 +55,10 @@ class Targets:
         return Targets(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
+Outputs = tuple[Tensor, Tensor, Tensor, Tensor]
+"""What `DenseHeads` reads."""
+
+
 class DenseHeads(nn.Module):
     """Linear read-outs of cells and patches."""
 
@@ -61,19 +68,22 @@ class DenseHeads(nn.Module):
         self.cell = nn.Linear(width, SLOTS * sum(FIELDS.values()))
         self.background = nn.Linear(width, len(BACKGROUNDS))
         self.patch = nn.Linear(width, len(SHAPES) + len(COLOURS) + 2)
+        self.sides = nn.Linear(width, SLOTS * 4 * BINS)
 
-    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, patches: Tensor) -> Outputs:
         """Reads features.
 
         Args:
             patches: (B, P, D).
 
         Returns:
-            Slots (B, C, SLOTS, 20), background logits (B, C, 6), patch logits (B, P, 16).
+            Slots (B, C, SLOTS, 20), background logits (B, C, 6), patch logits (B, P, 16), and logits of the sides
+            (left, top, right, bottom) of each slot's box (B, C, SLOTS, 4, BINS).
         """
         cells = pool_patches(patches, POOL)
         slots = self.cell(cells).unflatten(-1, (SLOTS, sum(FIELDS.values())))
-        return slots, self.background(cells), self.patch(patches)
+        sides = self.sides(cells).unflatten(-1, (SLOTS, 4, BINS))
+        return slots, self.background(cells), self.patch(patches), sides
 
 
 def make_targets(scenes: Sequence[Scene], masks: Tensor) -> Targets:
@@ -108,9 +118,27 @@ def make_targets(scenes: Sequence[Scene], masks: Tensor) -> Targets:
     return Targets(slots, background, shape.masked_fill(free, len(SHAPES)), colour.masked_fill(free, len(COLOURS)))
 
 
-def dense_loss(outputs: tuple[Tensor, Tensor, Tensor], targets: Targets) -> Tensor:
+def side_targets(slots: Tensor) -> Tensor:
+    """Which steps the sides of the objects' boxes fall into, softly.
+
+    Args:
+        slots: (B, C, SLOTS, 7) as in `Targets`.
+
+    Returns:
+        (B, C, SLOTS, 4, BINS) float, sums to 1: a bell of half a step's width around each side.
+    """
+    side = GRID // POOL
+    cells = torch.arange(side * side, device=slots.device)
+    corner = torch.stack([cells % side, cells // side], -1)[None, :, None] + 0.5
+    centre, half = slots[..., 4:6] + corner, slots[..., 6:7]
+    sides = torch.cat([centre - half, centre + half], -1) / side * BINS
+    steps = torch.arange(BINS, device=slots.device) + 0.5
+    return (-2 * (steps - sides[..., None]) ** 2).softmax(-1)
+
+
+def dense_loss(outputs: Outputs, targets: Targets) -> Tensor:
     """Sum of the heads' losses (binary and categorical cross-entropy, smooth L1 for places)."""
-    slots, background, patch = (part.float() for part in outputs)
+    slots, background, patch, sides = (part.float() for part in outputs)
     truth = targets.slots
     present, shape, colour, size, place = slots.split(list(FIELDS.values()), -1)
     here = truth[..., 0] > 0.5
@@ -120,6 +148,8 @@ def dense_loss(outputs: tuple[Tensor, Tensor, Tensor], targets: Targets) -> Tens
     loss = loss + F.cross_entropy(size[here], words[:, 2])
     loss = loss + F.smooth_l1_loss(place[here], truth[here][:, 4:], beta=0.1) * 4
     loss = loss + F.cross_entropy(background.flatten(0, 1), targets.background.repeat_interleave(background.shape[1]))
+    wanted = side_targets(truth)[here]
+    loss = loss - (wanted * sides[here].log_softmax(-1)).sum(-1).mean() * 0.5
     shapes, colours = patch.split((len(SHAPES) + 1, len(COLOURS) + 1), -1)
     loss = loss + F.cross_entropy(shapes.flatten(0, 1), targets.patch_shape.flatten())
     return loss + F.cross_entropy(colours.flatten(0, 1), targets.patch_colour.flatten())
@@ -152,9 +182,9 @@ def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(amount(1.0) < 0.2, images, mixed).clamp(0, 1)
 
 
-def accuracy(outputs: tuple[Tensor, Tensor, Tensor], targets: Targets) -> dict[str, float]:
+def accuracy(outputs: Outputs, targets: Targets) -> dict[str, float]:
     """Shares of objects read right, per attribute and all together, and of pictures whose cells are all right."""
-    slots, background, patch = outputs
+    slots, background, patch, sides = outputs
     truth = targets.slots
     present, shape, colour, size, place = slots.split(list(FIELDS.values()), -1)
     here = truth[..., 0] > 0.5
@@ -170,6 +200,7 @@ def accuracy(outputs: tuple[Tensor, Tensor, Tensor], targets: Targets) -> dict[s
         "size": right[2].float().mean().item(),
         "object": (right[0] & right[1] & right[2] & seen).float().mean().item(),
         "place_px": (place[here] - truth[here][:, 4:]).abs().mean().item() * 16,
+        "side": ((sides[here].argmax(-1) - side_targets(truth)[here].argmax(-1)).abs() <= 1).float().mean().item(),
         "background": (background.argmax(-1) == targets.background[:, None]).float().mean().item(),
         "patch": patch_right[cover].float().mean().item(),
     }
@@ -222,6 +253,7 @@ def train(config: TrainingConfig) -> None:
     tower.set_attn_implementation("eager")  # twice as fast as sdpa in bf16 on CPU, backward included
     if config.resume and (config.run / "tower.safetensors").is_file():
         tower.load_state_dict(load_file(config.run / "tower.safetensors"))
+    if config.resume and (config.run / "heads.safetensors").is_file():
         heads.load_state_dict(load_file(config.run / "heads.safetensors"))
     tower.to(config.device)
     heads.to(config.device)

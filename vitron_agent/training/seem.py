@@ -110,12 +110,13 @@ def train(config: TrainingConfig) -> None:
     """Train and export to `config.out`.
 
     Options: `batch` (pictures, even), `rate` (learning rate), `lessons` (share of the run without the decoder), `warm`
-    (1 starts from the weights in `config.out`).
+    (1 starts from the weights and the tokenizer in `config.out`).
     """
     torch.manual_seed(config.seed)
-    tokenizer = build_tokenizer()
+    warm = bool(config.option("warm", 0))
+    tokenizer = CLIPTokenizer.from_pretrained(config.out / "tokenizer") if warm else build_tokenizer()
     model = build_model(tiny_config(len(tokenizer))).to(config.device)
-    if config.option("warm", 0):
+    if warm:
         load_exported(model, config.out)
     model.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     teacher = Teacher(model.config).to(config.device)
@@ -126,7 +127,7 @@ def train(config: TrainingConfig) -> None:
     ema = Ema(model, 0.998)
     run = Run(config, {"seem": model, "teacher": teacher}, optimiser, {"seem": ema})
     count, lessons = int(config.option("batch", 8)), config.option("lessons", 0.25)
-    if config.option("warm", 0) and not run.step:
+    if warm and not run.step:
         introduce(model, teacher, config, tokenizer)
     while not run.done:
         first = run.fraction < lessons

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vitron_agent.shapes.captions import PLACE_WORDS, background_reference, referring
+from vitron_agent.shapes.captions import PLACE_WORDS, background_reference, positioning, referring
 from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene
 
 NOUNS = ("object", "shape", "thing", "figure")
@@ -94,6 +94,13 @@ def _plain(scene: Scene, rng: random.Random) -> Phrase:
     return Phrase(_vary(f"the {words}", rng), found)
 
 
+def placed_phrase(scene: Scene, rng: random.Random) -> Phrase:
+    """Make a phrase for one object by where it is or by how it compares to the others; else any phrase for one."""
+    index = rng.randrange(len(scene.objects))
+    words = positioning(scene, index, rng)
+    return Phrase(_vary(words, rng), frozenset({index})) if words else _one(scene, rng)
+
+
 def several_phrase(scene: Scene, rng: random.Random) -> Phrase:
     """Make a phrase for all objects of some kind, one or more: "all circles", "every red thing"."""
     obj = rng.choice(scene.objects)
@@ -141,11 +148,12 @@ def absent_phrase(scene: Scene, rng: random.Random) -> Phrase:
 
 
 _MAKERS: tuple[tuple[float, Callable[[Scene, random.Random], Phrase]], ...] = (
-    (0.45, _one),
-    (0.15, _plain),
-    (0.14, several_phrase),
-    (0.08, _background),
-    (0.18, absent_phrase),
+    (0.28, _one),
+    (0.13, _plain),
+    (0.26, placed_phrase),
+    (0.12, several_phrase),
+    (0.06, _background),
+    (0.15, absent_phrase),
 )
 
 

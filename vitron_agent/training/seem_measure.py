@@ -25,7 +25,7 @@ from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.specialists.seem.model import Seem
 from vitron_agent.specialists.seem.specialist import SeemSegmenter
 from vitron_agent.training.seem_data import BACKGROUND_SLOT, Pictures, augment, draw, sample_pair, shared_object
-from vitron_agent.training.seem_language import Phrase, absent_phrase, held_out_phrase, several_phrase
+from vitron_agent.training.seem_language import Phrase, absent_phrase, held_out_phrase, placed_phrase, several_phrase
 
 
 @dataclass
@@ -124,6 +124,7 @@ def _phrases(scene: Scene, rng: random.Random) -> list[tuple[str, Phrase]]:
     return [
         ("text", Phrase(referring(scene, index, rng), frozenset({index}))),
         ("text, held-out wording", held_out_phrase(scene, rng)),
+        ("text, place", placed_phrase(scene, rng)),
         ("text, several", several_phrase(scene, rng)),
         ("text, background", Phrase(background_reference(rng), background=True)),
         ("absent", absent_phrase(scene, rng)),

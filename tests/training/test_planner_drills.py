@@ -1,0 +1,65 @@
+"""What the planner's drills teach is true of their pictures."""
+
+import random
+
+import pytest
+
+from vitron_agent.planner import AssistantTurn, UserTurn
+from vitron_agent.shapes import tasks
+from vitron_agent.shapes.tasks_refer import resolve
+from vitron_agent.training.planner_data import turns_of
+from vitron_agent.training.planner_drills import FAILED, absent, failing, inventory, lookup, several
+
+
+def test_an_inventory_lists_every_object_with_its_box() -> None:
+    shown, answer = inventory(random.Random(2))
+    assert isinstance(shown, UserTurn)
+    assert isinstance(answer, AssistantTurn)
+    (scene,) = shown.pictures
+    assert answer.text.count("(") == len(scene.objects)
+    for obj in scene.objects:
+        assert f"{obj.phrase} ({obj.box[0]:.2f}, {obj.box[1]:.2f}, " in answer.text
+    assert scene.background in answer.text
+
+
+def test_a_lookup_names_exactly_the_objects_that_its_phrase_means() -> None:
+    counts = set()
+    for seed in range(60):
+        turns = lookup(random.Random(seed))
+        assert isinstance(turns[0], UserTurn)
+        (scene,) = turns[0].pictures
+        for asked, answer in zip(turns[::2], turns[1::2], strict=True):
+            assert isinstance(answer, AssistantTurn)
+            found = resolve(scene, asked.text.removeprefix("lookup "))
+            counts.add(len(found))
+            assert answer.text.startswith(str(len(found)))
+            assert answer.text.count("(") == len(found)
+            assert all(scene.objects[i].phrase in answer.text for i in found)
+    assert counts == {0, 1, 2, 3}
+
+
+def test_what_is_absent_is_never_called_for() -> None:
+    for seed in range(20):
+        conversation = absent(random.Random(seed))
+        replies = [turn for turn in conversation.turns if turn.role == "assistant"]
+        assert all(turn.invocation is None and turn.text.startswith("I do not see a") for turn in replies)
+
+
+def test_many_requests_are_about_one_picture() -> None:
+    turns = turns_of(several(random.Random(1)))
+    assert sum(len(turn.pictures) for turn in turns if isinstance(turn, UserTurn)) == 1
+    assert sum(isinstance(turn, AssistantTurn) for turn in turns) >= 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_failed_call_ends_its_turn_in_words(seed: int) -> None:
+    turns = turns_of(tasks.sample_conversation(random.Random(seed), "train", "chain"))
+    cut = failing(turns, random.Random(seed))
+    call = next(i for i, turn in enumerate(turns) if isinstance(turn, AssistantTurn) and turn.invocations)
+    result, answer = cut[-2:]
+    assert cut[: call + 1] == turns[: call + 1]
+    assert isinstance(result, UserTurn)
+    assert result.text.startswith("Result: not done: ")
+    assert answer == AssistantTurn(FAILED) or answer.text in (
+        "I do not see " + article + result.text.split("'")[1] + " in the picture." for article in ("a ", "an ")
+    )

@@ -1,0 +1,127 @@
+"""Conversations that only training holds: many requests about one picture, drills in seeing, calls that fail.
+
+A drill asks in a terse form that nobody types. It teaches in few ids what a picture's tokens hold, and how to find what
+words point at (grounded captions and referring expressions, the paper's stage 2.1); people's wordings then have less to
+teach. Knows the task generators; it knows no ids.
+"""
+
+import random
+from collections.abc import Sequence
+
+from vitron_agent.planner.processor import RESULT, AssistantTurn, Turn, UserTurn
+from vitron_agent.shapes import tasks
+from vitron_agent.shapes.captions import PLACE_WORDS, article
+from vitron_agent.shapes.language import Writer
+from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene, relation, sample_scene
+from vitron_agent.shapes.tasks_act import Maker
+from vitron_agent.shapes.tasks_ask import region_what
+from vitron_agent.shapes.tasks_chat import refuse_missing
+from vitron_agent.shapes.tasks_compare import QUESTIONS
+from vitron_agent.shapes.tasks_many import by_place
+from vitron_agent.shapes.tasks_play import a_scene, is_question, some
+from vitron_agent.shapes.tasks_refer import resolve
+from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region
+from vitron_agent.shapes.tasks_session import Session, show_box
+
+MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
+    (QUESTIONS, 0.5),
+    (((region_what, 1.0),), 0.2),
+    (((segment, 0.9), (area_of, 0.1)), 0.2),
+    (((segment_region, 1.0),), 0.1),
+)
+"""What is asked of one picture in a conversation of many requests, and how often."""
+FAILURES = (
+    "the region is empty",
+    "the picture cannot be read",
+    "there is no picture in this conversation yet: draw one, or ask the user for one",
+)
+FAILED = "Sorry, that did not work."
+"""What the planner says when a call came back with an error that is not the request's fault."""
+_EXTREMES = ("leftmost", "rightmost", "topmost", "lowest", "largest", "smallest")
+
+
+def several(rng: random.Random) -> tasks.Conversation:
+    """Two to five requests about one picture that leave it as it is."""
+    session = Session(Writer(rng, "train"))
+    session.upload(a_scene(session))
+    for _ in range(rng.randint(2, 5)):
+        step = some(session, rng.choices([m for m, _ in MANY], [w for _, w in MANY])[0], "full")
+        if step is not None:
+            session.play(step.clause, [step], is_question(step))
+    return tasks.Conversation(tuple(session.turns), "several", tuple(session.writer.used))
+
+
+def absent(rng: random.Random) -> tasks.Conversation:
+    """One to three requests about one picture for objects that it does not have."""
+    session = Session(Writer(rng, "train"))
+    session.upload(a_scene(session))
+    for _ in range(rng.randint(1, 3)):
+        refuse_missing(session)
+    return tasks.Conversation(tuple(session.turns), "absent", tuple(session.writer.used))
+
+
+def inventory(rng: random.Random) -> list[Turn]:
+    """A picture and the list of its objects with their boxes."""
+    scene = sample_scene(rng)
+    entries = [f"{obj.phrase} {show_box(obj.box)}" for obj in sorted(scene.objects, key=lambda obj: obj.x)]
+    return [UserTurn("inventory", (scene,)), AssistantTurn(f"{', '.join(entries)}; {scene.background}.")]
+
+
+def lookup(rng: random.Random) -> list[Turn]:
+    """A picture and three to six phrases as commands hold them; each is answered with all objects that it means."""
+    scene = sample_scene(rng, rng.choice((None, 3)))
+    turns: list[Turn] = []
+    for _ in range(rng.randint(3, 6)):
+        phrase = _phrase(rng, scene)
+        found = [scene.objects[i] for i in by_place(scene) if i in resolve(scene, phrase)]
+        entries = [f"{obj.phrase} {PLACE_WORDS[obj.place][0]} {show_box(obj.box)}" for obj in found]
+        turns.append(UserTurn(f"lookup {phrase}", () if turns else (scene,)))
+        turns.append(AssistantTurn(f"{len(found)}: {', '.join(entries)}." if found else "0."))
+    return turns
+
+
+def _phrase(rng: random.Random, scene: Scene) -> str:
+    """A phrase that may mean none, one or several objects: attributes, a place, an extreme, or a relation."""
+    shown = rng.choice(scene.objects) if scene.objects else None
+    draw = rng.random()
+    if draw < 0.6 or shown is None:
+        return _attributes(rng, shown)
+    noun = rng.choice(("object", "object", shown.shape, f"{shown.colour} object"))
+    if draw < 0.72:
+        return f"{noun} {rng.choice(PLACE_WORDS[shown.place])}"
+    if draw < 0.85:
+        return f"{rng.choice(_EXTREMES)} {noun}"
+    other = rng.choice(scene.objects)
+    words = relation(shown, other) if other is not shown else ()
+    return f"{noun} {rng.choice(words)} the {_attributes(rng, other)}" if words else _attributes(rng, shown)
+
+
+def _attributes(rng: random.Random, obj: Obj | None) -> str:
+    """Some of colour, shape and size: an object's own, or (without one, and now and then) with one word changed."""
+    shape = obj.shape if obj else rng.choice(SHAPES)
+    colour = obj.colour if obj else rng.choice(tuple(COLOURS))
+    size = obj.size if obj else rng.choice(("small", "large"))
+    if rng.random() < 0.3:
+        if rng.random() < 0.5:
+            shape = rng.choice(SHAPES)
+        else:
+            colour = rng.choice(tuple(COLOURS))
+    forms = (f"{colour} {shape}", shape, f"{colour} object", f"{size} {colour} {shape}", f"{size} {shape}")
+    return rng.choices((*forms, f"{size} object"), (4, 3, 2, 1, 1, 1))[0]
+
+
+def failing(turns: Sequence[Turn], rng: random.Random) -> list[Turn]:
+    """A conversation cut at its first call, whose result is an error; as it was if nothing is called.
+
+    A mask of what is not there is answered by saying so: the error names it. Other errors are regretted.
+    """
+    for place, turn in enumerate(turns):
+        if isinstance(turn, AssistantTurn) and turn.invocations:
+            call = turn.invocations[0]
+            words = call.command.removeprefix("the ")
+            reason, answer = rng.choice((*FAILURES, f"nothing found for {words}")), FAILED
+            if call.module.letter == "B" and words not in ("everything", "background"):
+                reason = f"nothing in the picture matches {words!r}: ask what is there, or say it otherwise"
+                answer = f"I do not see {article(words)} in the picture."
+            return [*turns[: place + 1], UserTurn(f"{RESULT}not done: {reason}"), AssistantTurn(answer)]
+    return list(turns)
