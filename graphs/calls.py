@@ -1,11 +1,11 @@
-"""Which calls of a reply can run now. Calls run side by side, except where one needs the picture that another makes.
+"""Which calls of a reply can run now. Calls run side by side, except where one needs what another makes.
 
 A planner may write "draw a circle" and "make it blue" as two calls of one reply. The second works on the latest
-picture, so it waits for the first. This file knows the modules' inputs and outputs, not the tools.
+picture, so it waits for the first; with videos it is the same. This file knows modules' inputs and outputs, no tools.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ from vitron_agent.graphs.state import MAX_TEXT
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind
 from vitron_agent.tools.base import not_done
-from vitron_agent.tools.conversation import pictures
+from vitron_agent.tools.conversation import NAMES, handles
 
-_MAKES = {module.tool_name for module in Module if module.output is MediaKind.IMAGE}
-_NEEDS = {module.tool_name for module in Module if MediaKind.IMAGE in module.inputs}
+_MAKES = {module.tool_name: module.output for module in Module if module.output in NAMES}
+_NEEDS = {module.tool_name: module.inputs[0] for module in Module if module.inputs}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Pending:
 
     Attributes:
         ready: can run now, side by side.
-        lost: cannot run any more, since the call that was to make their picture failed.
+        lost: cannot run any more, since the call that was to make their picture or video failed.
         unread: calls that could not be read; `error` says why.
     """
 
@@ -44,28 +44,31 @@ def pending(messages: Sequence[AnyMessage]) -> Pending:
     reply = messages[last]
     assert isinstance(reply, AIMessage)
     status = {m.tool_call_id: m.status for m in messages[last + 1 :] if isinstance(m, ToolMessage)}
-    known = len(pictures(messages))
+    known = {kind: len(handles(messages, kind)) for kind in NAMES}
     ready: list[Any] = []
     lost: list[Any] = []
-    waiting = failed = False
+    waiting: set[MediaKind] = set()  # what calls before this one are still to make
+    failed: set[MediaKind] = set()  # where the last call that was to make one failed
     for call in reply.tool_calls:
-        name, done = call["name"], status.get(str(call["id"]))
-        if done is None and _uses_newest(call, known):
-            if failed:
-                lost.append(call)
-            elif not waiting:
-                ready.append(call)
-        elif done is None:
+        done, made = status.get(str(call["id"])), _MAKES.get(call["name"])
+        needed = _newest(call, known)
+        if done is None and needed in failed:
+            lost.append(call)
+        elif done is None and needed not in waiting:
             ready.append(call)
-        if name in _MAKES:
-            waiting, failed = waiting or done is None, done == "error"
+        if made is not None:
+            waiting |= {made} if done is None else set()
+            failed = failed | {made} if done == "error" else failed - {made}
     return Pending(ready, lost, [call for call in reply.invalid_tool_calls if call["id"] not in status])
 
 
-def _uses_newest(call: Any, known: int) -> bool:
-    """Whether a call works on the latest picture, or on one that is not there yet."""
-    wanted = call["args"].get("picture")
-    return call["name"] in _NEEDS and (wanted is None or (isinstance(wanted, int) and wanted > known))
+def _newest(call: Any, known: Mapping[MediaKind, int]) -> MediaKind | None:
+    """Whether a call works on the latest picture (or video), or on one that is not there yet; None if it does not."""
+    kind = _NEEDS.get(call["name"])
+    if kind is None:
+        return None
+    wanted = call["args"].get(NAMES[kind])
+    return kind if wanted is None or (isinstance(wanted, int) and wanted > known[kind]) else None
 
 
 def refusal(call: Any, reason: str) -> ToolMessage:

@@ -3,6 +3,7 @@
 The parts they need (planner, store) are keyword arguments, bound when the graph is wired. No node knows the wiring.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -22,19 +23,19 @@ from vitron_agent.graphs.state import AgentState, MediaEntry
 from vitron_agent.graphs.turn import by_reference
 from vitron_agent.graphs.view import View
 from vitron_agent.invocation import Module
-from vitron_agent.media import MediaKind, MediaStore
+from vitron_agent.media import MediaStore
 from vitron_agent.tools.base import not_done
-from vitron_agent.tools.conversation import picture_handles
+from vitron_agent.tools.conversation import NAMES, handles_of
 from vitron_agent.tools.stopping import Check, check_for
 
-_VIDEO_TOOLS = {module.tool_name for module in Module if MediaKind.VIDEO in (*module.inputs, module.output)}
+_TOOLS = {module.tool_name for module in Module}
 
 Planner = Runnable[LanguageModelInput, BaseMessage]
 Done = ToolMessage | Command[Any]
 
 
 def ingest(state: AgentState, *, store: MediaStore) -> dict[str, Any]:
-    """Take in the user's new messages: pictures become handles, and what cannot be used is answered at once.
+    """Take in the user's new messages: pictures and videos become handles, and what cannot be used is answered at once.
 
     An unusable message is replaced by a note, so that it cannot spoil the turns after it.
     """
@@ -118,14 +119,14 @@ def reject(state: AgentState) -> dict[str, Any]:
 
 
 def unknown_tool(name: str) -> str:
-    """Return why a call of no tool of ours is not done; videos are known, and not there yet."""
-    if name in _VIDEO_TOOLS:
-        return "videos cannot be made or changed yet, only pictures"
+    """Return why a call of no tool at hand is not done."""
+    if name in _TOOLS:
+        return f"{name} is not at hand here"
     return f"there is no tool {name[:60]!r}"
 
 
 def observe(state: AgentState) -> dict[str, Any]:
-    """Take the tools' results in: the table of pictures, and a last word where a call failed for good."""
+    """Take the tools' results in: the table of media, and a last word where a call failed for good."""
     update: dict[str, Any] = {"media": media_table(state["messages"])}
     last = _last_answer(state["messages"])
     answers = [message for message in state["messages"][last + 1 :] if isinstance(message, ToolMessage)]
@@ -184,12 +185,15 @@ def _failed_call(request: ToolCallRequest, error: FinalError) -> ToolMessage:
 
 
 def media_table(messages: Sequence[AnyMessage]) -> list[MediaEntry]:
-    """Return the pictures of a conversation with their numbers and where each came from."""
+    """Return the pictures and videos of a conversation with their numbers and where each came from."""
     table: list[MediaEntry] = []
+    count = Counter[str]()
     for message in messages:
         origin = str(message.name) if isinstance(message, ToolMessage) else "user"
-        for handle in picture_handles(message):
-            table.append({"number": len(table) + 1, "uri": handle, "origin": origin})
+        for kind, name in NAMES.items():
+            for handle in handles_of(message, kind):
+                count[name] += 1
+                table.append({"kind": name, "number": count[name], "uri": handle, "origin": origin})
     return table
 
 

@@ -1,4 +1,4 @@
-"""What the agent's graph keeps: messages, the table of pictures, and the rounds of this turn. Handles, never pixels.
+"""What the agent's graph keeps: messages, the table of media, and the rounds of this turn. Handles, never pixels.
 
 Everything here is text, numbers, lists and dicts, so that any checkpointer can store it with strict serialisation.
 """
@@ -12,9 +12,10 @@ MAX_TEXT = 65_536  # characters in one string of the state: a longer one is a pa
 
 
 class MediaEntry(TypedDict):
-    """One picture of the conversation."""
+    """One picture or video of the conversation."""
 
-    number: int  # from 1, in order of appearance
+    kind: str  # "picture" or "video"
+    number: int  # from 1 for each kind, in order of appearance
     uri: str  # its handle
     origin: str  # "user", or the name of the tool that made it
 

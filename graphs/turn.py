@@ -12,11 +12,18 @@ from langchain_core.messages import HumanMessage
 from pydantic import ValidationError
 
 from vitron_agent.errors import InputError
-from vitron_agent.media import MediaKind, MediaRef, MediaStore, Region, decode_image
-from vitron_agent.tools.conversation import HANDLE, region_note
+from vitron_agent.media import MediaKind, MediaRef, MediaStore, Region, decode_image, decode_mp4
+from vitron_agent.tools.conversation import HANDLE, NAMES, region_note
 
 MAX_REQUEST = 8_000  # characters of one request
 _DATA = "data:"
+_MIME = {MediaKind.IMAGE: "image/png", MediaKind.VIDEO: "video/mp4"}
+_KINDS = {
+    "image": MediaKind.IMAGE,
+    "image_url": MediaKind.IMAGE,
+    "video": MediaKind.VIDEO,
+    "video_url": MediaKind.VIDEO,
+}
 
 
 def check_request(text: str) -> str:
@@ -33,34 +40,41 @@ def check_request(text: str) -> str:
     return text
 
 
-def user_turn(text: str, pictures: Sequence[MediaRef | str] = (), region: Region | None = None) -> HumanMessage:
+def user_turn(
+    text: str,
+    pictures: Sequence[MediaRef | str] = (),
+    region: Region | None = None,
+    videos: Sequence[MediaRef | str] = (),
+) -> HumanMessage:
     """Build the message of one user turn.
 
     Args:
         text: What the user says.
         pictures: Handles of the pictures that come with it, in order.
-        region: What the user drew; it lies on the latest picture of the conversation.
+        region: What the user drew; it lies on the latest picture or video (its first frame) of the conversation.
+        videos: Handles of the videos that come with it, in order.
 
     Raises:
         InputError: The text is empty or too long.
     """
     text = check_request(text)
-    handles = [ref.uri if isinstance(ref, MediaRef) else ref for ref in pictures]
     blocks: list[str | dict[str, Any]] = [
-        {"type": "image", "file_id": handle, "mime_type": "image/png"} for handle in handles
+        {"type": kind.value, "file_id": ref.uri if isinstance(ref, MediaRef) else ref, "mime_type": _MIME[kind]}
+        for kind, refs in ((MediaKind.IMAGE, pictures), (MediaKind.VIDEO, videos))
+        for ref in refs
     ]
     notes = {"vitron": {"region": region.model_dump(mode="json")}} if region else {}
     return HumanMessage([*blocks, {"type": "text", "text": text}], additional_kwargs=notes)
 
 
 def by_reference(message: HumanMessage, store: MediaStore) -> HumanMessage:
-    """Return the message as the graph keeps it: every picture a handle of the store, request and region checked.
+    """Return the message as the graph keeps it: pictures and videos are handles of the store, request and region sound.
 
-    Pictures may come as handles, as base64, or as `data:` addresses (OpenAI's `image_url` too).
+    They may come as handles, as base64, or as `data:` addresses (OpenAI's `image_url` too).
 
     Raises:
-        InputError: An empty or endless request, a picture that is none, any other address (nothing is fetched, no file
-            is opened), a video, or a region that is none.
+        InputError: An empty or endless request, a picture or video that is none, any other address (nothing is fetched,
+            no file is opened), or a region that is none.
         StorageError: A handle that the store does not have.
     """
     check_request(str(message.text))
@@ -78,31 +92,33 @@ def by_reference(message: HumanMessage, store: MediaStore) -> HumanMessage:
 
 
 def _block(block: dict[str, Any], store: MediaStore) -> dict[str, Any]:
-    """Return one content block with its picture as a handle."""
-    kind = block.get("type")
-    if kind == "text":
+    """Return one content block with its picture or video as a handle."""
+    if block.get("type") == "text":
         return block
-    if kind not in ("image", "image_url"):
-        raise InputError(f"content of type {str(kind)[:40]!r} cannot be read: send text and pictures")
-    handle = block.get("file_id")
+    kind = _KINDS.get(str(block.get("type")))
+    if kind is None:
+        said = str(block.get("type"))[:40]
+        raise InputError(f"content of type {said!r} cannot be read: send text, pictures and videos")
+    handle, name = block.get("file_id"), NAMES[kind]
     if isinstance(handle, str) and handle.startswith(HANDLE):
-        if store.ref(handle).kind is not MediaKind.IMAGE:
-            raise InputError(f"{handle} is no picture: send the handle of a picture")
+        if store.ref(handle).kind is not kind:
+            raise InputError(f"{handle} is no {name}: send the handle of a {name}")
         return block
-    data = block.get("base64") or _data_of(block)
+    encoded = block.get("base64") or _data_of(block, name)
     try:
-        pixels = decode_image(base64.b64decode(data, validate=True))
+        data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InputError("a picture is no valid base64: encode the whole file again") from error
-    kept = {"type": "image", "file_id": store.put_image(pixels).uri, "mime_type": "image/png"}
-    return {**kept, "extras": block["extras"]} if block.get("extras") else kept
+        raise InputError(f"a {name} is no valid base64: encode the whole file again") from error
+    kept = store.put_image(decode_image(data)) if kind is MediaKind.IMAGE else store.put_video(*decode_mp4(data))
+    entry = {"type": kind.value, "file_id": kept.uri, "mime_type": _MIME[kind]}
+    return {**entry, "extras": block["extras"]} if block.get("extras") else entry
 
 
-def _data_of(block: dict[str, Any]) -> str:
+def _data_of(block: dict[str, Any], name: str) -> str:
     """Return the base64 of a `data:` address."""
-    url = block.get("url") or block.get("image_url")
+    url = block.get("url") or block.get("image_url") or block.get("video_url")
     url = url.get("url") if isinstance(url, dict) else url
     if not isinstance(url, str) or not url.startswith(_DATA) or ";base64," not in url[:100]:
         shown = str(url)[:60]
-        raise InputError(f"picture address {shown!r} is not opened: send the picture's bytes or a handle of the store")
+        raise InputError(f"{name} address {shown!r} is not opened: send the {name}'s bytes or a handle of the store")
     return url.split(";base64,", 1)[1]

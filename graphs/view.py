@@ -1,9 +1,12 @@
 """What a planner is shown: ours reads handles itself; any other chat model gets pictures as base64, for one call.
 
+Of a video it gets three frames, since few chat models take videos.
+
 What is made here is never stored in the conversation.
 """
 
 import base64
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,16 +14,18 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
-from vitron_agent.media import MediaStore
-from vitron_agent.tools.conversation import picture_handles
+from vitron_agent.media import MediaKind, MediaStore, encode_png
+from vitron_agent.tools.conversation import NAMES, handles_of
 
+_KINDS = {kind.value: kind for kind in NAMES}
 View = Callable[[Sequence[AnyMessage]], list[AnyMessage]]
 READS_HANDLES = ("vitron-chat", "scripted-planner")  # `_llm_type` of the planners that resolve handles themselves
 
 GUIDE = (
-    "You help with pictures. Pictures are numbered from 1 in the order in which they appear; every new picture gets "
-    "the next number. Use the tools to draw, segment and edit; boxes are left, top, right, bottom in [0, 1]. Edit "
-    "commands are: replace the OLD with a NEW; remove the OLD; add a NEW; change the background to COLOUR. Be brief."
+    "You help with pictures and videos. Pictures are numbered from 1 in the order in which they appear, and so are "
+    "videos; every new one gets the next number. Use the tools to draw, segment, track and edit; boxes are left, top, "
+    "right, bottom in [0, 1]. Edit commands are: replace the OLD with a NEW; remove the OLD; add a NEW (in pictures); "
+    "change the background to COLOUR. Be brief."
 )
 
 
@@ -42,32 +47,46 @@ def with_pixels(messages: Sequence[AnyMessage], *, store: MediaStore) -> list[An
     """
     shown: list[AnyMessage] = [SystemMessage(GUIDE)]
     waiting: list[dict[str, Any]] = []
-    number = 0
+    count = Counter[MediaKind]()
     for message in messages:
         if waiting and not isinstance(message, ToolMessage):
             shown.append(HumanMessage(list(waiting)))
             waiting = []
-        handles = picture_handles(message)
-        if isinstance(message, HumanMessage) and handles:
-            blocks = iter(handles)
-            content: list[Any] = []
-            for block in message.content:
-                if isinstance(block, dict) and block.get("type") == "image":
-                    number += 1
-                    content += _numbered(number, next(blocks), store)
-                else:
-                    content.append(block)
-            shown.append(message.model_copy(update={"content": content}))
+        found = {kind: handles_of(message, kind) for kind in NAMES}
+        if isinstance(message, HumanMessage) and any(found.values()):
+            shown.append(message.model_copy(update={"content": _with_pixels(message, count, store)}))
             continue
         shown.append(message)
-        for handle in handles:
-            number += 1
-            waiting += _numbered(number, handle, store)
+        for kind, handles in found.items():
+            for handle in handles:
+                count[kind] += 1
+                waiting += _numbered(kind, count[kind], handle, store)
     return [*shown, HumanMessage(list(waiting))] if waiting else shown
 
 
-def _numbered(number: int, handle: str, store: MediaStore) -> list[dict[str, Any]]:
-    """Return a picture as content blocks with its number before it."""
-    data = base64.b64encode(store.get_bytes(handle)).decode()
-    image = {"type": "image", "base64": data, "mime_type": "image/png"}
-    return [{"type": "text", "text": f"Picture {number}:"}, image]
+def _with_pixels(message: HumanMessage, count: Counter[MediaKind], store: MediaStore) -> list[Any]:
+    """Return a user's content with pixels for its handles; `count` goes on."""
+    content: list[Any] = []
+    for block in message.content:
+        kind = _KINDS.get(str(block.get("type"))) if isinstance(block, dict) else None
+        if kind is None or not isinstance(block, dict):
+            content.append(block)
+            continue
+        count[kind] += 1
+        content += _numbered(kind, count[kind], block["file_id"], store)
+    return content
+
+
+def _numbered(kind: MediaKind, number: int, handle: str, store: MediaStore) -> list[dict[str, Any]]:
+    """Return a picture, or three frames of a video, as content blocks with what they are before them."""
+    if kind is MediaKind.IMAGE:
+        return [{"type": "text", "text": f"Picture {number}:"}, _image(store.get_bytes(handle))]
+    frames, _ = store.get_video(handle)
+    places = dict.fromkeys((0, (len(frames) - 1) // 2, len(frames) - 1))
+    text = f"Video {number} of {len(frames)} frames, here frames {', '.join(map(str, places))}:"
+    return [{"type": "text", "text": text}, *(_image(encode_png(frames[place])) for place in places)]
+
+
+def _image(data: bytes) -> dict[str, Any]:
+    """Return a PNG as a content block."""
+    return {"type": "image", "base64": base64.b64encode(data).decode(), "mime_type": "image/png"}

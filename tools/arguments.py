@@ -29,6 +29,8 @@ BoxArgument = Annotated[list[float], Field(min_length=4, max_length=4), AfterVal
 
 COMMAND = "What to do, in plain words, such as: {example}"
 PICTURE = "Number of the picture, counted from 1 in the order of the conversation; leave out for the latest."
+VIDEO = "Number of the video, counted from 1 in the order of the conversation; leave out for the latest."
+FIRST_FRAME = "Where in its first frame: left, top, right, bottom in [0, 1], or 'drawn' for what the user drew."
 REGION = "Where: left, top, right, bottom as shares of the picture in [0, 1], or 'drawn' for what the user drew."
 
 
@@ -42,7 +44,7 @@ class PlacedPhrase(BaseModel):
 
 
 class ToolArguments(BaseModel):
-    """What all three calls have in common."""
+    """What all calls have in common."""
 
     model_config = ConfigDict(extra="ignore")  # the injected runtime passes through validation, and is not ours
 
@@ -122,3 +124,51 @@ class EditArguments(PictureArguments):
     def invocation(self) -> Invocation:
         """Module C."""
         return self._call(Module.C, self.command)
+
+
+class VideoArguments(ToolArguments):
+    """A call that works on a video of the conversation."""
+
+    region: BoxArgument | Literal["drawn"] | None = Field(default=None, description=FIRST_FRAME)
+    video: int | str | None = Field(default=None, description=VIDEO)
+
+    def _call(self, module: Module, command: str, background: str | None = None) -> Invocation:
+        box = self.region if isinstance(self.region, list) else None
+        return Invocation(
+            module=module,
+            command=command,
+            background=background,
+            region=_region(box) if box else None,
+            uses_drawn_region=self.region == DRAWN,
+            media=self.video if isinstance(self.video, int) else None,
+        )
+
+
+class TrackArguments(VideoArguments):
+    """Follow one object through a video and return its mask in every frame."""
+
+    command: str = Field(min_length=1, max_length=MAX_COMMAND, description="What to follow, such as: the red circle")
+
+    def invocation(self) -> Invocation:
+        """Module E."""
+        return self._call(Module.E, self.command)
+
+
+class EditVideoArguments(VideoArguments):
+    """Change an object of a video, its background, or both, and return the new video."""
+
+    command: str = Field(
+        default="",
+        max_length=MAX_COMMAND,
+        description="What to change of an object: replace the OLD with a NEW; leave out to change the background only.",
+    )
+    background: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_COMMAND,
+        description="What to change of the background: change the background to COLOUR; leave out to keep it.",
+    )
+
+    def invocation(self) -> Invocation:
+        """Module F."""
+        return self._call(Module.F, self.command, self.background)

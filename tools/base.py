@@ -20,11 +20,11 @@ from torch import Tensor
 
 from vitron_agent.errors import MissingInputError, RetryableError
 from vitron_agent.invocation import Module
-from vitron_agent.media import MediaStore, Region, RegionKind, load_image
+from vitron_agent.media import MediaKind, MediaStore, Region, RegionKind, load_image, load_video
 from vitron_agent.signals import SignalEmbeddings, SignalStore, arguments_digest
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
-from vitron_agent.tools.arguments import DRAWN, PictureArguments, ToolArguments
-from vitron_agent.tools.conversation import HANDLE, choose_picture, drawn_region, pictures, signal_handle
+from vitron_agent.tools.arguments import DRAWN, PictureArguments, ToolArguments, VideoArguments
+from vitron_agent.tools.conversation import HANDLE, choose, choose_picture, drawn_region, handles, signal_handle
 from vitron_agent.tools.receipts import Receipts, request_key
 from vitron_agent.tools.residency import Residents
 from vitron_agent.tools.stopping import Check, check_for
@@ -74,6 +74,21 @@ class Picture:
         return f"picture {self.number}" if self.number else "the picture"
 
 
+@dataclass(frozen=True)
+class Video:
+    """An input video: handle, number in the conversation (None outside one), frames uint8 (T, 3, H, W) RGB, and fps."""
+
+    uri: str
+    number: int | None
+    frames: Tensor
+    fps: float
+
+    @property
+    def name(self) -> str:
+        """What result texts call it."""
+        return f"video {self.number}" if self.number else "the video"
+
+
 @dataclass
 class Call:
     """One call: its arguments and what it finds around it."""
@@ -95,8 +110,9 @@ class Call:
 
     @property
     def seed(self) -> int:
-        """The run's seed, moved on by each picture, so that asking twice does not draw the same picture twice."""
-        return int(self.config.get("configurable", {}).get("seed", 0)) + len(pictures(self.messages))
+        """The run's seed, moved on by each picture and video, so that asking twice does not make the same one twice."""
+        made = sum(len(handles(self.messages, kind)) for kind in (MediaKind.IMAGE, MediaKind.VIDEO))
+        return int(self.config.get("configurable", {}).get("seed", 0)) + made
 
     def signals(self) -> SignalEmbeddings | None:
         """Return the planner's embeddings for exactly this call, or None."""
@@ -129,13 +145,32 @@ class Call:
         pixels = load_image(wanted)
         return Picture(store.put_image(pixels).uri, None, pixels)
 
+    def video(self) -> Video:
+        """Return the video the call means.
+
+        Raises:
+            MissingInputError: There is none, or not that one.
+            InputError: Outside a graph, the caller's file is no usable video.
+            StorageError: The store lost it.
+        """
+        assert isinstance(self.arguments, VideoArguments)
+        wanted, store = self.arguments.video, self.toolbox.store
+        number = None
+        if self.runtime is not None:
+            uri, number = choose(self.messages, MediaKind.VIDEO, wanted)
+        elif not isinstance(wanted, str):
+            raise MissingInputError("outside a conversation, give the video as a handle or the path of a file")
+        else:
+            uri = wanted if wanted.startswith(HANDLE) else store.put_video(*load_video(wanted)).uri
+        return Video(uri, number, *store.get_video(uri))
+
     def region(self) -> Region | None:
         """Return where the call points, or None.
 
         Raises:
             MissingInputError: It says "drawn" and nothing was drawn.
         """
-        assert isinstance(self.arguments, PictureArguments)
+        assert isinstance(self.arguments, PictureArguments | VideoArguments)
         if self.arguments.region != DRAWN:
             return self.arguments.invocation().region
         region = drawn_region(self.messages)
@@ -143,11 +178,11 @@ class Call:
             raise MissingInputError("no region was drawn: say in words what is meant, or give a box")
         return region
 
-    def region_mask(self, region: Region, picture: Picture) -> Tensor:
-        """Return the pixels of a region, bool (H, W) of the picture's size."""
+    def region_mask(self, region: Region, pixels: Tensor) -> Tensor:
+        """Return the pixels of a region, bool (H, W), on a picture or frames (..., H, W)."""
         if region.kind is RegionKind.MASK and region.mask:
             return self.toolbox.store.get_mask(region.mask)
-        return region.to_mask(picture.pixels.shape[1], picture.pixels.shape[2])
+        return region.to_mask(pixels.shape[-2], pixels.shape[-1])
 
     def run(self, specialist: str, request: SpecialistRequest) -> SpecialistResult:
         """Return a specialist's result: from its receipt, or by running it with progress to whoever streams the graph.

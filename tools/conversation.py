@@ -1,4 +1,4 @@
-"""What a conversation holds, read off its messages: the pictures in order, the drawn region, the signals of a call.
+"""What a conversation holds, read off its messages: pictures and videos in order, the drawn region, a call's signals.
 
 Works on plain LangChain messages, so that a tool finds its inputs in our graph, in `create_agent` and in a bare
 `ToolNode` alike. This file reads messages only; it touches no store and no pixels.
@@ -16,50 +16,71 @@ from vitron_agent.signals import arguments_digest
 from vitron_agent.tools.arguments import ToolArguments
 
 HANDLE = "sha256:"
+NAMES = {MediaKind.IMAGE: "picture", MediaKind.VIDEO: "video"}
+_REMEDY = {MediaKind.IMAGE: "draw one, or ask the user for one", MediaKind.VIDEO: "ask the user for one"}
+
+
+def handles_of(message: AnyMessage, kind: MediaKind) -> list[str]:
+    """Return the handles of the pictures, or videos, that one message adds: the user's, or what a tool made."""
+    if isinstance(message, ToolMessage):
+        artifact = message.artifact if message.status == "success" else None
+        made = isinstance(artifact, dict) and artifact.get("kind") == kind.value
+        return [artifact["uri"]] if made and artifact else []
+    if not isinstance(message, HumanMessage) or isinstance(message.content, str):
+        return []
+    blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == kind.value]
+    return [block["file_id"] for block in blocks if str(block.get("file_id", "")).startswith(HANDLE)]
 
 
 def picture_handles(message: AnyMessage) -> list[str]:
     """Return the handles of the pictures that one message adds: images of the user, or the new picture of a tool."""
-    if isinstance(message, ToolMessage):
-        artifact = message.artifact if message.status == "success" else None
-        made = isinstance(artifact, dict) and artifact.get("kind") == MediaKind.IMAGE.value
-        return [artifact["uri"]] if made and artifact else []
-    if not isinstance(message, HumanMessage) or isinstance(message.content, str):
-        return []
-    blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == "image"]
-    return [block["file_id"] for block in blocks if str(block.get("file_id", "")).startswith(HANDLE)]
+    return handles_of(message, MediaKind.IMAGE)
+
+
+def handles(messages: Sequence[AnyMessage], kind: MediaKind) -> list[str]:
+    """Return the handles of all pictures, or videos, of the conversation in order of appearance: number 1 comes first.
+
+    Pictures and videos are numbered apart: "picture 2" and "video 1".
+    """
+    return [handle for message in messages for handle in handles_of(message, kind)]
 
 
 def pictures(messages: Sequence[AnyMessage]) -> list[str]:
     """Return the handles of all pictures of the conversation, in order of appearance: picture 1 comes first."""
-    return [handle for message in messages for handle in picture_handles(message)]
+    return handles(messages, MediaKind.IMAGE)
 
 
 def choose_picture(messages: Sequence[AnyMessage], wanted: int | str | None) -> tuple[str, int]:
-    """Find the picture a call means.
+    """Find the picture a call means; see `choose`."""
+    return choose(messages, MediaKind.IMAGE, wanted)
+
+
+def choose(messages: Sequence[AnyMessage], kind: MediaKind, wanted: int | str | None) -> tuple[str, int]:
+    """Find the picture or the video a call means.
 
     Args:
         messages: The conversation.
+        kind: Picture or video.
         wanted: Its number from 1, its handle, or None for the latest.
 
     Returns:
         The handle and the number.
 
     Raises:
-        MissingInputError: There is no such picture in this conversation. A file path is never one: what a model wrote
+        MissingInputError: There is no such one in this conversation. A file path is never one: what a model wrote
             must not open files.
     """
-    known = pictures(messages)
+    name, known = NAMES[kind], handles(messages, kind)
     if not known:
-        raise MissingInputError("there is no picture in this conversation yet: draw one, or ask the user for one")
+        raise MissingInputError(f"there is no {name} in this conversation yet: {_REMEDY[kind]}")
     if wanted is None:
         return known[-1], len(known)
     if isinstance(wanted, str) and wanted in known:
         return wanted, len(known) - known[::-1].index(wanted)
     number = int(wanted) if isinstance(wanted, int) or wanted.isdecimal() else 0
     if not 1 <= number <= len(known):
-        have = "only picture 1" if len(known) == 1 else f"pictures 1 to {len(known)}"
-        raise MissingInputError(f"there is no picture {str(wanted)[:40]!r}: the conversation has {have}")
+        have = f"only {name} 1" if len(known) == 1 else f"{name}s 1 to {len(known)}"
+        raise MissingInputError(f"there is no {name} {str(wanted)[:40]!r}: the conversation has {have}")
     return known[number - 1], number
 
 

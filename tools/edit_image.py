@@ -41,7 +41,7 @@ class Looker:
             words_for(words, region),
             image=self.picture.pixels,
             region=region,
-            mask=self.call.region_mask(region, self.picture) if region else None,
+            mask=self.call.region_mask(region, self.picture.pixels) if region else None,
         )
         found = self.call.run(SEGMENTER, request).mask
         if found is None or not found.any():

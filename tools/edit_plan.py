@@ -21,6 +21,7 @@ GROWTH = 2 / 64  # how far an edit reaches beyond its object: soft edges of the 
 GAP = 0.04  # kept free between a new object and the others
 MARGIN = 0.02  # kept free between a new object and the picture's edge
 
+
 @dataclass(frozen=True)
 class Size:
     """What a size word asks for, as radii: half the side of an object's square."""

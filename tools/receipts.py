@@ -21,7 +21,7 @@ from vitron_agent.media import MediaKind, MediaStore, Region
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.tools.stopping import Check, held, never_stop
 
-_FORM = 2  # of keys and results: another number, and older receipts are no longer found
+_FORM = 3  # of keys and results: another number, and older receipts are no longer found
 
 
 class Receipts:
@@ -76,6 +76,8 @@ class Receipts:
             "score": result.score,
             "masks": [store.put_mask(mask).uri for mask in result.masks] if result.masks is not None else None,
             "track": result.track,
+            "video": [store.put_image(frame).uri for frame in result.video] if result.video is not None else None,
+            "looks": {name: store.put_image(picture).uri for name, picture in result.looks.items()},
         }
         store.link(key, store.put_bytes(json.dumps(facts).encode(), "json"))
 
@@ -89,6 +91,8 @@ class Receipts:
             score=facts["score"],
             masks=torch.stack([self._store.get_mask(uri) for uri in facts["masks"]]) if facts["masks"] else None,
             track=tuple(tuple(box) if box else None for box in facts["track"]),
+            video=torch.stack([self._store.get_image(uri) for uri in facts["video"]]) if facts["video"] else None,
+            looks={name: self._store.get_image(uri) for name, uri in facts["looks"].items()},
         )
 
     @contextmanager
@@ -125,6 +129,8 @@ def request_key(specialist: str, revision: str, request: SpecialistRequest) -> s
         "region": _plain(request.region),
         "layout": [item.model_dump(mode="json") for item in request.layout],
         "mask": _digest(request.mask),
+        "masks": _digest(request.masks),
+        "keyframes": {str(frame): _digest(picture) for frame, picture in request.keyframes.items()},
         "reference": [_digest(reference[0]), _plain(reference[1])] if reference else None,
         "signals": [_digest(s.task_specific), _digest(s.task_invariant)] if (s := request.signals) else None,
         "settings": [request.seed, request.steps, request.guidance],

@@ -5,10 +5,11 @@ This file knows words only.
 
 from collections.abc import Sequence
 
+from vitron_agent.media import Box
 from vitron_agent.specialists.base import SpecialistResult
 
 PREFIX = "Result:"
-MADE = f"{PREFIX} done."  # a picture was drawn or edited; the picture itself comes with it
+MADE = f"{PREFIX} done."  # a picture or video was made or edited; it comes with the result
 EVERYTHING = "everything"
 BACKGROUND = "background"
 
@@ -28,6 +29,20 @@ def segmented(command: str, result: SpecialistResult, picture: str) -> str:
     where = " and ".join(box_text(box) for box in result.boxes)
     share = f"{100 * float(result.mask.float().mean()):.1f}% of {picture}"
     return f"{PREFIX} {command} at {where}, {share}." if where else f"{PREFIX} {command}, {share}."
+
+
+def tracked(command: str, track: Sequence[Box | None], video: str) -> str:
+    """Say where an object is in the first and the last frame that show it.
+
+    Args:
+        command: What was followed, as the planner said it.
+        track: Its box in every frame, None where it is not seen.
+        video: What the video is called, such as "video 1".
+    """
+    seen = [frame for frame, box in enumerate(track) if box]
+    boxes = [box for box in track if box]
+    part = "" if len(seen) == len(track) else f"frames {seen[0]} to {seen[-1]} of "
+    return f"{PREFIX} {command} in {part}{video}, from {box_text(boxes[0])} to {box_text(boxes[-1])}."
 
 
 def is_everything(command: str) -> bool:

@@ -35,7 +35,7 @@ def segment_image(call: Call, arguments: SegmentArguments) -> tuple[str, Artifac
         words_for(arguments.command, region),
         image=picture.pixels,
         region=region,
-        mask=call.region_mask(region, picture) if region else None,
+        mask=call.region_mask(region, picture.pixels) if region else None,
         signals=call.signals(),
         seed=call.seed,
     )

@@ -97,7 +97,7 @@ def build_specialist(name: str, profile: str = DEFAULT_PROFILE) -> "Specialist":
     """Load one specialist of a profile.
 
     Args:
-        name: gligen, gligen_inpaint or seem.
+        name: gligen, gligen_inpaint, seem or stable_video.
         profile: its name.
 
     Raises:
@@ -107,7 +107,8 @@ def build_specialist(name: str, profile: str = DEFAULT_PROFILE) -> "Specialist":
     found = loadable(profile)
     if name not in SPECIALISTS:
         raise InputError(f"specialist {name[:60]!r} is unknown: choose one of {', '.join(SPECIALISTS)}")
-    return SPECIALISTS[name](require(found, name))
+    assert found.folder is not None  # `loadable` made sure
+    return SPECIALISTS[name](found.folder if name in WEIGHTLESS else require(found, name))
 
 
 def vitron_tools(
@@ -242,9 +243,18 @@ def _seem(folder: Path) -> "Specialist":
     return SeemTracker(SeemSegmenter.from_pretrained(folder / "seem", mapper=mapper))
 
 
+def _stable_video(folder: Path) -> "Specialist":
+    from vitron_agent.specialists.stable_video import StableVideo
+
+    return StableVideo()
+
+
 PLANNERS: dict[str, Callable[[Path, "MediaStore", bool], "BaseChatModel"]] = {"tiny": _chat_vitron}
 SPECIALISTS: dict[str, Callable[[Path], "Specialist"]] = {
     "gligen": _gligen,
     "gligen_inpaint": _gligen_inpaint,
     "seem": _seem,
+    "stable_video": _stable_video,
 }
+WEIGHTLESS = ("stable_video",)
+"""Specialists that are no network: they fit what they need to each video."""

@@ -28,7 +28,7 @@ def test_the_eighth_turn_reads_only_what_is_new() -> None:
         first, whole = [], []
         for _ in range(ROUNDS):
             planner = VitronPlanner(loaded.model, loaded.vocabulary, prefix_bytes)
-            planner._pictures = loaded._pictures  # encoded pictures are kept by both
+            planner._media = loaded._media  # encoded pictures are kept by both
             planner.reply(before)
             start = time.perf_counter()
             pieces = planner.stream(now)

@@ -17,7 +17,7 @@ def test_ingest_starts_a_turn_afresh(store: MediaStore, picture: str) -> None:
     state: Any = {"messages": [user_turn("hi", [picture])], "rounds": 7}
     update = nodes.ingest(state, store=store)
     assert update["rounds"] == 0
-    assert update["media"] == [{"number": 1, "uri": picture, "origin": "user"}]
+    assert update["media"] == [{"kind": "picture", "number": 1, "uri": picture, "origin": "user"}]
 
 
 def test_ingest_leaves_older_turns_alone(store: MediaStore, picture: str) -> None:

@@ -12,7 +12,7 @@ GOOD: Any = {
         AIMessage("", tool_calls=[{"name": "x", "args": {"box": [0.1, 0.2]}, "id": "1"}]),
         ToolMessage("ok", tool_call_id="1", artifact={"uri": "sha256:00", "seconds": 0.5, "signals": None}),
     ],
-    "media": [{"number": 1, "uri": "sha256:00", "origin": "user"}],
+    "media": [{"kind": "picture", "number": 1, "uri": "sha256:00", "origin": "user"}],
     "rounds": 1,
 }
 

@@ -111,7 +111,7 @@ def test_bad_arguments_are_answered_in_one_line(build, picture: str, arguments: 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("delete_all_files", "there is no tool 'delete_all_files'"), ("generate_video", "videos cannot be made")],
+    [("delete_all_files", "there is no tool 'delete_all_files'"), ("generate_video", "generate_video is not at hand")],
 )
 def test_a_tool_that_is_not_there_is_answered(build, name: str, said: str) -> None:
     agent, _ = build([call(name, command="x")], "Sorry.")

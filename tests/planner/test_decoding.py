@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitron_agent.invocation import Module, parse_reply
-from vitron_agent.planner.decoding import Grammar, Rules, State, rules_for
+from vitron_agent.planner.decoding import Grammar, State
 from vitron_agent.planner.pieces import TokenTable, box_prefix, layout_prefix, phrase_ends, untaken
+from vitron_agent.planner.rules import Rules, rules_for
 from vitron_agent.planner.tokenizer import Vocabulary
 
 BOX = "(0.10, 0.30, 0.42, 0.62)"
@@ -44,13 +45,21 @@ def play(table: TokenTable, rules: Rules, budget: int, dice: random.Random) -> t
     budget=st.sampled_from([1, 2, 10, 25, 40, 60, 90, 160]),
     modules=st.sets(st.sampled_from(list(Module))),
     pictures=st.sampled_from([0, 1, 2, 12]),
+    videos=st.sampled_from([0, 1, 3]),
     drawn=st.booleans(),
     max_calls=st.sampled_from([1, 2]),
 )
 def test_any_choice_within_the_grammar_is_a_reply_that_parses(
-    table: TokenTable, seed: int, budget: int, modules: set[Module], pictures: int, drawn: bool, max_calls: int
+    table: TokenTable,
+    seed: int,
+    budget: int,
+    modules: set[Module],
+    pictures: int,
+    videos: int,
+    drawn: bool,
+    max_calls: int,
 ) -> None:
-    rules = rules_for(modules, pictures, drawn, max_calls)
+    rules = rules_for(modules, pictures, videos, drawn=drawn, max_calls=max_calls)
     grammar, ids = play(table, rules, budget, random.Random(seed))
     assert len(ids) <= budget
     assert grammar.state in (State.TEXT, State.DONE)  # no call is left open
@@ -60,9 +69,9 @@ def test_any_choice_within_the_grammar_is_a_reply_that_parses(
     assert reply.invocations == tuple(grammar.calls)
     for call in grammar.calls:
         assert call.module in rules.modules
-        assert pictures or not call.module.inputs
+        assert rules.media(call.module) or not call.module.inputs
         assert drawn or not call.uses_drawn_region
-        assert call.media is None or 1 <= call.media <= pictures
+        assert call.media is None or 1 <= call.media <= rules.media(call.module)
 
 
 def write(table: TokenTable, rules: Rules, text: str) -> Grammar:
@@ -73,7 +82,7 @@ def write(table: TokenTable, rules: Rules, text: str) -> Grammar:
     return grammar
 
 
-ALL = rules_for(Module, pictures=2, drawn=True)
+ALL = rules_for(Module, pictures=2, videos=2, drawn=True)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +96,12 @@ ALL = rules_for(Module, pictures=2, drawn=True)
         "<signal_B_0></s>",
         "<module>C</module> <instruction>edit: replace the red circle with a blue circle</instruction> "
         "<media>1</media><signal_C_0></s>",
+        "<module>E</module> <instruction>tracking: the star</instruction> <region><objs></region><signal_E_0></s>",
+        "<module>F</module> <instruction>video edit: replace it with a blue star</instruction><signal_F_0></s>",
+        "<module>F</module> <instruction>background: change the background to navy</instruction> <media>2</media>"
+        "<signal_F_0></s>",
+        "<module>F</module> <instruction>foreground: remove the star</instruction> <instruction>background: "
+        "a navy one</instruction><signal_F_0></s>",
     ],
 )
 def test_the_canonical_template_is_allowed(table: TokenTable, text: str) -> None:
@@ -98,9 +113,12 @@ def test_the_canonical_template_is_allowed(table: TokenTable, text: str) -> None
 @pytest.mark.parametrize(
     ("rules", "text", "state"),
     [
-        (rules_for(Module, 0, False), "<module>B", "LETTER"),  # no picture, no segmentation
-        (rules_for({Module.A}, 3, False), "<module>C", "LETTER"),  # not bound
-        (rules_for((), 1, False), "<module>", "TEXT"),  # nothing may be called
+        (rules_for(Module, 0), "<module>B", "LETTER"),  # no picture, no segmentation
+        (rules_for(Module, 2), "<module>E", "LETTER"),  # no video, no tracking
+        (ALL, "<module>F</module> <instruction>segmentation", "TASK"),  # another module's task word
+        (ALL, "<module>F</module> <instruction>foreground: remove it</instruction><signal_F_0>", "COMMAND"),
+        (rules_for({Module.A}, 3), "<module>C", "LETTER"),  # not bound
+        (rules_for((), 1), "<module>", "TEXT"),  # nothing may be called
         (ALL, "<module>B</module> <instruction>edit", "COMMAND"),  # another module's task word
         (ALL, "<module>B</module> <instruction>segmentation:</instruction>", "COMMAND"),  # empty
         (ALL, "<module>B</module> <instruction>segmentation: it</instruction><signal_A_0>", "CLOSED"),
@@ -109,12 +127,12 @@ def test_the_canonical_template_is_allowed(table: TokenTable, text: str) -> None
         (ALL, "<module>A</module> <instruction>generation: it</instruction> <media>", "OPTION"),
         (ALL, "<module>B</module> <instruction>segmentation: it</instruction> <media>3", "MEDIA"),
         (
-            rules_for(Module, 1, False),
+            rules_for(Module, 1),
             "<module>B</module> <instruction>segmentation: it</instruction> <media>",
             "OPTION",
         ),
         (
-            rules_for(Module, 1, False),
+            rules_for(Module, 1),
             "<module>B</module> <instruction>segmentation: it</instruction> <region><objs>",
             "REGION",
         ),

@@ -13,7 +13,7 @@ from vitron_agent.errors import Cancelled, CheckpointError
 from vitron_agent.invocation import Module, parse_reply, render_invocation
 from vitron_agent.media import Region
 from vitron_agent.planner import DrawnRegion, PlannerModel, Settings, UserTurn, VitronPlanner, Vocabulary
-from vitron_agent.planner.engine import MAX_CACHED_PICTURES
+from vitron_agent.planner.engine import MAX_CACHED_MEDIA
 from vitron_agent.planner.model import tiny_planner_config
 from vitron_agent.planner.processor import Turn
 
@@ -121,10 +121,10 @@ def test_pictures_are_encoded_once_and_forgotten_in_time(
     encode = planner.model.encode_pictures
     monkeypatch.setattr(planner.model, "encode_pictures", lambda images: seen.append(1) or encode(images))
     with torch.inference_mode():
-        for shade in [*range(MAX_CACHED_PICTURES + 1), MAX_CACHED_PICTURES, 0]:
+        for shade in [*range(MAX_CACHED_MEDIA + 1), MAX_CACHED_MEDIA, 0]:
             planner.encode(torch.full((3, 9, 9), shade, dtype=torch.uint8))
-    assert len(seen) == MAX_CACHED_PICTURES + 2  # the last one was kept, the first one had to leave
-    assert len(planner._pictures) == MAX_CACHED_PICTURES
+    assert len(seen) == MAX_CACHED_MEDIA + 2  # the last one was kept, the first one had to leave
+    assert len(planner._media) == MAX_CACHED_MEDIA
 
 
 def test_a_picture_and_a_region_change_what_is_read(planner: VitronPlanner) -> None:

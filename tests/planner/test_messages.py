@@ -9,14 +9,15 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from vitron_agent.errors import InputError, StorageError
 from vitron_agent.invocation import GroundedPhrase, Invocation, Module
-from vitron_agent.media import MediaStore, Region
-from vitron_agent.planner.messages import invocation_of, read_turns, tool_arguments, tool_modules
+from vitron_agent.media import MediaKind, MediaStore, Region
+from vitron_agent.planner.messages import Seen, invocation_of, read_turns, tool_arguments, tool_modules
 from vitron_agent.planner.processor import AssistantTurn, UserTurn
 from vitron_agent.signals import arguments_digest
 from vitron_agent.tools.arguments import EditArguments, GenerateArguments, SegmentArguments, ToolArguments
 
 RED = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None].expand(3, 8, 8).clone()
 BLUE = RED.flip(0)
+IMAGE, VIDEO = MediaKind.IMAGE, MediaKind.VIDEO
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_a_conversation_with_a_call_becomes_turns(store: MediaStore) -> None:
     assert (first.text, result.text) == ("remove this", "Result: done.")
     assert torch.equal(first.pictures[0], RED)
     assert torch.equal(result.pictures[0], BLUE)
-    assert first.regions[0].picture == 1
+    assert first.regions[0].number == 1
     assert first.regions[0].mask[32, 32]
     assert said == AssistantTurn(
         "I will edit it.", (Invocation(module=Module.C, command="remove the star", uses_drawn_region=True),)
@@ -142,10 +143,14 @@ def test_arguments_stand_for_the_very_same_call(invocation: Invocation, schema: 
 
 
 def test_calls_name_pictures_by_handle_too_and_foreign_calls_are_none() -> None:
-    known = ["sha256:a", "sha256:b"]
-    call = invocation_of("segment_image", {"command": "it", "picture": "sha256:b"}, known)
+    seen = Seen()
+    for kind, handle in ((IMAGE, "sha256:a"), (VIDEO, "sha256:v"), (IMAGE, "sha256:b")):
+        seen.add(kind, handle)
+    call = invocation_of("segment_image", {"command": "it", "picture": "sha256:b"}, seen)
+    tracking = invocation_of("track_video", {"command": "it", "video": "sha256:v"}, seen)
     assert call is not None
-    assert call.media == 2
+    assert tracking is not None
+    assert (call.media, tracking.media) == (2, 1)
     assert invocation_of("search_web", {"command": "x"}) is None
     assert invocation_of("edit_image", {"text": "x"}) is None
 
@@ -155,10 +160,36 @@ def test_bound_tools_are_modules_by_name() -> None:
     assert tool_modules([*tools, {"name": "generate_image"}]) == {Module.A, Module.C}
 
 
-def test_a_video_is_refused_in_plain_words() -> None:
-    block = {"type": "video", "file_id": "sha256:" + "0" * 64}
-    with pytest.raises(InputError, match="cannot see videos yet"):
-        read_turns([HumanMessage([block])], None)
+def test_videos_are_counted_by_themselves_and_regions_lie_on_what_was_shown_last(tmp_path: Path) -> None:
+    store = MediaStore(tmp_path)
+    clip = store.put_video(RED[None].expand(5, -1, -1, -1), 8.0).uri
+    video = {"type": "video", "file_id": clip}
+    region = Region.parse("box:0.1,0.1,0.5,0.5").model_dump(mode="json")
+    call = {"name": "edit_video", "args": {"command": "", "background": "navy", "video": 1}, "id": "c1"}
+    turns = read_turns(
+        [
+            HumanMessage([image(store.put_image(RED).uri), video, {"type": "text", "text": "hi"}]),
+            AIMessage("Hello."),
+            HumanMessage("track this", additional_kwargs={"vitron": {"region": region}}),
+            AIMessage("I will.", tool_calls=[call]),
+            ToolMessage("Result: done.", tool_call_id="c1", artifact={"kind": "video", "uri": clip}),
+        ],
+        store,
+    )
+    first, _, second, calling, result = turns
+    assert isinstance(first, UserTurn)
+    assert isinstance(second, UserTurn)
+    assert isinstance(result, UserTurn)
+    assert (len(first.pictures), first.videos[0].shape, len(result.videos)) == (1, (5, *RED.shape), 1)
+    assert (second.regions[0].number, second.regions[0].on_video) == (1, True)
+    assert isinstance(calling, AssistantTurn)
+    assert calling.invocations == (Invocation(module=Module.F, command="", background="navy", media=1),)
+    assert tool_arguments(calling.invocations[0]) == call["args"]
+
+
+def test_a_video_that_is_none_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="not a whole MP4"):
+        read_turns([HumanMessage([{"type": "video", "base64": "AAAA"}])], None)
 
 
 def test_serialised_objects_in_user_text_stay_text() -> None:

@@ -43,7 +43,7 @@ def test_the_template_is_written_exactly_so(processor: Processor) -> None:
         "A red circle.</s> Sure. <module>B</module> <instruction>segmentation: the red circle</instruction>"
         "<signal_B_0></s>"
     )
-    assert len(out.pictures) == 2
+    assert len(out.media) == 2
     assert [(number, mask.shape) for number, mask in out.regions] == [(0, (8, 8))]
 
 

@@ -74,6 +74,8 @@ def test_tools_show_a_model_only_what_it_may_write(tools: dict) -> None:
         "generate_image": {"command", "layout"},
         "segment_image": {"command", "region", "picture"},
         "edit_image": {"command", "region", "picture"},
+        "track_video": {"command", "region", "video"},
+        "edit_video": {"command", "background", "region", "video"},
     }
 
 

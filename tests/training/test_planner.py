@@ -12,7 +12,8 @@ from vitron_agent.planner.model import tiny_planner_config
 from vitron_agent.shapes import tasks
 from vitron_agent.training.loop import TrainingConfig
 from vitron_agent.training.planner import batch_loss, rate_factor, train
-from vitron_agent.training.planner_data import SHARES, Batches, collate, make_tokenizer, shares, turns_of
+from vitron_agent.training.planner_batch import collate
+from vitron_agent.training.planner_data import SHARES, Batches, make_tokenizer, shares, turns_of
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_a_conversation_keeps_its_pictures_regions_and_calls(processor: Processo
     batch = collate([example], processor, None)
     assert len(batch.pictures) == 1
     assert len(batch.region_masks) == int(batch.region_places.sum()) == 1
-    assert batch.region_pictures.tolist() == [0]
+    assert batch.region_media.tolist() == [0]
     learned = processor.vocabulary.tokenizer.decode(batch.ids[0][batch.weights[0] > 0])
     assert "<module>B</module> <instruction>segmentation:" in learned
     assert "USER" not in learned

@@ -7,20 +7,22 @@ no tensors beyond the mask it hands out.
 """
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from torch import Tensor
 
 from vitron_agent.invocation import Invocation, Module, parse_reply
 from vitron_agent.planner.pieces import TokenTable, box_prefix, layout_prefix, phrase_ends, untaken
+from vitron_agent.planner.rules import Rules
 
 _COMMAND_RESERVE = 3  # ids: </instruction>, first signal token, and one word
 _REGION_RESERVE = 40  # ids: blank, tag, a word, ": ", a box spelled in single characters, closing tag, signal token
 _MAX_COMMAND_TOKENS = 128
 _MAX_PHRASE_TOKENS = 24
 _MAX_PHRASES = 8
+_FOREGROUND, _BACKGROUND = "foreground", "background"
+_LAYERS = (Module.F.task, _FOREGROUND, _BACKGROUND)
+"""What may stand before the colon of a video edit; behind a foreground's command the background's follows."""
 
 
 class State(Enum):
@@ -28,29 +30,13 @@ class State(Enum):
 
     TEXT = auto()  # free text; a call may begin
     LETTER = auto()  # behind <module>
+    TASK = auto()  # behind <instruction> of a video edit, which names the layer it is about
     COMMAND = auto()  # behind "task:"
     CLOSED = auto()  # behind a closing tag that may be the call's last
     OPTION = auto()  # behind the blank that follows it: <region> or <media> must come
     REGION = auto()
     MEDIA = auto()
     DONE = auto()
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a reply may do.
-
-    Attributes:
-        modules: Modules that may be called now.
-        pictures: Number of pictures in the conversation.
-        drawn: Whether the user drew a region.
-        max_calls: Calls per reply.
-    """
-
-    modules: frozenset[Module]
-    pictures: int = 0
-    drawn: bool = False
-    max_calls: int = 1
 
 
 class Grammar:
@@ -69,6 +55,7 @@ class Grammar:
         self.queue: list[int] = []
         self.calls: list[Invocation] = []
         self.module: Module | None = None
+        self.task = ""  # before the colon of the open instruction
         self.written: list[int] = []  # ids of the open tag's content
         self.parts: dict[str, str] = {}
         self.tags = table.vocabulary.tags
@@ -77,7 +64,13 @@ class Grammar:
     def shortest_call(self) -> int:
         """Ids that the shortest call needs, from `<module>` to its first signal token."""
         words = max((len(self.table.vocabulary.encode(f"{m.task}:")) for m in self.rules.modules), default=0)
-        return 5 + words + _COMMAND_RESERVE + 1
+        layers = self._second_layer if Module.F in self.rules.modules else 0
+        return 5 + words + layers + _COMMAND_RESERVE + 1
+
+    @property
+    def _second_layer(self) -> int:
+        """Ids that the background's instruction needs behind the foreground's."""
+        return 2 + len(self.table.vocabulary.encode(f"{_BACKGROUND}:")) + _COMMAND_RESERVE
 
     def allowed(self) -> Tensor:
         """Bool (V,): which ids may come next; at least one is True unless the reply is done."""
@@ -119,9 +112,13 @@ class Grammar:
     def _letter(self) -> Tensor:
         return self.table.mask(self.table.vocabulary.encode(m.letter)[0] for m in self.rules.modules)
 
+    def _task(self) -> Tensor:
+        return self.table.mask(self.table.vocabulary.encode(f"{task}:")[0] for task in _LAYERS)
+
     def _command(self) -> Tensor:
         close = self.table.mask((self.tags["</instruction>"],))
-        hurry = self.budget <= _COMMAND_RESERVE or len(self.written) >= _MAX_COMMAND_TOKENS
+        reserve = _COMMAND_RESERVE + (self._second_layer if self.task == _FOREGROUND else 0)
+        hurry = self.budget <= reserve or len(self.written) >= _MAX_COMMAND_TOKENS
         if not self.written:
             blank = self.table.mask(() if hurry else (self.table.blank,))
             return self.table.begins_word | blank
@@ -175,7 +172,7 @@ class Grammar:
         Where the command gives no such run (another script, all words taken), any phrase is as good.
         """
         pieces, lead = self.table.pieces, "" if phrase or not text or text.endswith(" ") else " "
-        left = untaken(self.parts["command"], re.findall(r"(?:^|\), )([^:]+): \(", text))
+        left = untaken(self.parts[self.task], re.findall(r"(?:^|\), )([^:]+): \(", text))
         rests, may_end = phrase_ends(left, phrase)
         follows = tuple(lead + rest for rest in rests)
         allowed = self.table.mask(i for i, p in enumerate(pieces) if p and any(rest.startswith(p) for rest in follows))
@@ -189,8 +186,9 @@ class Grammar:
         return allowed
 
     def _media(self) -> Tensor:
+        assert self.module is not None
         text = self._content()
-        numbers = {str(n) for n in range(1, self.rules.pictures + 1)}
+        numbers = {str(n) for n in range(1, self.rules.media(self.module) + 1)}
         allowed = self.table.mask(
             i for i, p in enumerate(self.table.pieces) if p and any(n.startswith(text + p) for n in numbers)
         )
@@ -208,16 +206,28 @@ class Grammar:
 
     def _after_letter(self, token: int) -> None:
         self.module = Module[self.table.pieces[token].strip()]
-        start = self.table.vocabulary.encode(f"{self.module.task}:")
-        self.queue = [self.tags["</module>"], self.table.blank, self.tags["<instruction>"], *start]
-        self.state = State.COMMAND
+        self.queue = [self.tags["</module>"], self.table.blank, self.tags["<instruction>"]]
+        self.task, self.state = self.module.task, State.COMMAND
+        if self.module is Module.F:
+            self.state = State.TASK
+        else:
+            self.queue += self.table.vocabulary.encode(f"{self.task}:")
+
+    def _after_task(self, token: int) -> None:
+        starts = {task: self.table.vocabulary.encode(f"{task}:") for task in _LAYERS}
+        self.task = next(task for task, ids in starts.items() if ids[0] == token)
+        self.queue, self.state = starts[self.task][1:], State.COMMAND
 
     def _after_command(self, token: int) -> None:
         if token != self.tags["</instruction>"]:
             self.written.append(token)
             return
-        self.parts["command"] = self._content().strip()
+        self.parts[self.task] = self._content().strip()
         self.written, self.state = [], State.CLOSED
+        if self.task == _FOREGROUND:
+            self.task, self.state = _BACKGROUND, State.COMMAND
+            start = self.table.vocabulary.encode(f"{_BACKGROUND}:")
+            self.queue = [self.table.blank, self.tags["<instruction>"], *start]
 
     def _after_closed(self, token: int) -> None:
         if token == self.table.blank:
@@ -267,16 +277,17 @@ class Grammar:
         if "media" in self.parts:
             return []
         options = [] if "region" in self.parts else ["<region>"]
-        has_choice = self.rules.pictures > 1 and self.module is not None and self.module.inputs
+        has_choice = self.module is not None and self.rules.media(self.module) > 1
         return [*options, "<media>"] if has_choice else options
 
     def _call(self) -> Invocation | None:
         """The call as it would read if its open tag were closed now; None where that is no sound call."""
         assert self.module is not None
-        parts = self.parts if "command" in self.parts else {"command": self._content().strip()}
-        written = (
-            f"<module>{self.module.letter}</module> <instruction>{self.module.task}: {parts['command']}</instruction>"
-        )
+        parts = self.parts if self.task in self.parts else {**self.parts, self.task: self._content().strip()}
+        written = f"<module>{self.module.letter}</module>"
+        for task in (self.module.task, _FOREGROUND, _BACKGROUND):
+            if task in parts:
+                written += f" <instruction>{task}: {parts[task]}</instruction>"
         for name in ("region", "media"):
             if name in parts:
                 written += f" <{name}>{parts[name]}</{name}>"
@@ -285,9 +296,3 @@ class Grammar:
             return None
         call = reply.invocations[0]
         return call if call.module is self.module else None
-
-
-def rules_for(modules: Collection[Module], pictures: int, drawn: bool, max_calls: int = 1) -> Rules:
-    """Rules for a conversation: modules that need a picture are dropped while there is none."""
-    usable = frozenset(m for m in modules if pictures or not m.inputs)
-    return Rules(usable, pictures, drawn, max_calls)

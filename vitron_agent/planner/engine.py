@@ -17,23 +17,25 @@ from transformers import DynamicCache, LlamaTokenizer
 
 from vitron_agent.errors import Cancelled, CheckpointError
 from vitron_agent.invocation import Module
-from vitron_agent.planner.decoding import Grammar, State, rules_for
-from vitron_agent.planner.model import EncodedPictures, PlannerModel
+from vitron_agent.planner.decoding import Grammar, State
+from vitron_agent.planner.model import Encoded, PlannerModel
 from vitron_agent.planner.pieces import TokenTable
 from vitron_agent.planner.prefix_cache import MAX_BYTES, PrefixCache, content_digest, conversation_tokens
 from vitron_agent.planner.processor import Processor, Serialised, Turn, UserTurn
 from vitron_agent.planner.reply import DEFAULT_SETTINGS, PlannerOutput, Reply, Settings
+from vitron_agent.planner.rules import rules_for
 from vitron_agent.planner.tokenizer import Vocabulary
+from vitron_agent.planner.vision import sample_frames
 from vitron_agent.signals import SignalEmbeddings
 
-MAX_CACHED_PICTURES = 64
+MAX_CACHED_MEDIA = 64
 _REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
 
 
 class VitronPlanner:
     """The planner ready for use.
 
-    Safe to share between conversations and threads: all it keeps are caches of pictures and of what was read before.
+    Safe to share between conversations and threads: all it keeps are caches of media and of what was read before.
     """
 
     def __init__(self, model: PlannerModel, vocabulary: Vocabulary, prefix_bytes: int = MAX_BYTES) -> None:
@@ -46,10 +48,12 @@ class VitronPlanner:
         """
         self.model = model.eval()
         self.vocabulary = vocabulary
-        self.processor = Processor(vocabulary, model.image_tokens, folds_case=model.folds_case)
+        self.processor = Processor(
+            vocabulary, model.image_tokens, folds_case=model.folds_case, video_tokens=model.video_tokens
+        )
         self.table = TokenTable(vocabulary)
         self.prefixes = PrefixCache(model.llava.config.text_config, prefix_bytes)
-        self._pictures: OrderedDict[str, EncodedPictures] = OrderedDict()
+        self._media: OrderedDict[str, Encoded] = OrderedDict()
         self._lock = threading.Lock()
 
     @classmethod
@@ -131,7 +135,8 @@ class VitronPlanner:
         if not conversation or not isinstance(conversation[-1], UserTurn):
             raise ValueError("the conversation must end with a user's turn or a result")
         prompt = self.processor.fit(conversation)
-        rules = rules_for(allowed_modules, len(prompt.pictures), bool(prompt.regions), settings.max_calls)
+        counts = prompt.count(videos=False), prompt.count(videos=True)
+        rules = rules_for(allowed_modules, *counts, drawn=bool(prompt.regions), max_calls=settings.max_calls)
         tokens = conversation_tokens(prompt, self.processor)
         known, cache = self.prefixes.begin(tokens)
         out = Reply(prompt, cache, Grammar(self.table, rules, settings.max_new_tokens))
@@ -152,8 +157,8 @@ class VitronPlanner:
     def embed(self, prompt: Serialised) -> Tensor:
         """Embeddings (1, T, d_llm) of a written-down conversation, features merged in."""
         ids = torch.tensor([prompt.ids], device=self.model.device)
-        encoded = [self.encode(picture) for picture in prompt.pictures]
-        tokens = torch.cat([e.tokens for e in encoded]) if encoded else None
+        encoded = [self.encode(shown.content) for shown in prompt.media]
+        tokens = torch.cat([e.tokens[0] for e in encoded]) if encoded else None
         regions = None
         if prompt.regions:
             parts = [self.model.encode_regions(encoded[i].patches, mask[None]) for i, mask in prompt.regions]
@@ -161,17 +166,22 @@ class VitronPlanner:
         places = (ids == self.vocabulary.tags["<objs>"]) & ~torch.tensor([prompt.learn], device=ids.device)
         return self.model.merge(ids, tokens, regions, places)
 
-    def encode(self, picture: Tensor) -> EncodedPictures:
-        """Features of one picture, uint8 (3, H, W); kept by content, the least recently used of 64 leaves first."""
-        key = content_digest(picture)
+    def encode(self, medium: Tensor) -> Encoded:
+        """Features of one picture, uint8 (3, H, W), or video, uint8 (T, 3, H, W).
+
+        Kept by content; the least recently used of 64 leaves first.
+        """
+        key = content_digest(medium)
         with self._lock:
-            found = self._pictures.pop(key, None)
-        if found is None:
-            found = self.model.encode_pictures(picture[None])
+            found = self._media.pop(key, None)
+        if found is None and medium.ndim == 4:
+            found = self.model.encode_videos(sample_frames(medium, self.model.video_frames)[None])
+        elif found is None:
+            found = self.model.encode_pictures(medium[None])
         with self._lock:
-            self._pictures[key] = found
-            while len(self._pictures) > MAX_CACHED_PICTURES:
-                self._pictures.popitem(last=False)
+            self._media[key] = found
+            while len(self._media) > MAX_CACHED_MEDIA:
+                self._media.popitem(last=False)
         return found
 
     def signal_run(self, module: Module, cache: DynamicCache) -> tuple[SignalEmbeddings, Tensor]:

@@ -1,13 +1,14 @@
-"""LangChain messages to the planner's turns and back: pictures by handle, calls as tool calls.
+"""LangChain messages to the planner's turns and back: pictures and videos by handle, calls as tool calls.
 
-Reads exactly what the tools write: a picture made by a tool is in its message's artifact, a region that the user drew
-in `additional_kwargs["vitron"]["region"]` (or an image block's extras). This file does not know the model.
+Reads exactly what the tools write: a picture or video made by a tool is in its message's artifact, a region that the
+user drew in `additional_kwargs["vitron"]["region"]` (or a block's extras). This file does not know the model.
 """
 
 import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -16,13 +17,19 @@ from torch import Tensor
 
 from vitron_agent.errors import InputError
 from vitron_agent.invocation import GroundedPhrase, Invocation, Module
-from vitron_agent.media import MediaStore, Region, RegionKind, decode_image
+from vitron_agent.media import MediaKind, MediaStore, Region, RegionKind, decode_image, decode_mp4
 from vitron_agent.planner.processor import RESULT, AssistantTurn, DrawnRegion, Turn, UserTurn
 
 HANDLE = "sha256:"
 DRAWN = "drawn"
 """What a call's `region` says for "the region the user drew"."""
 _BY_TOOL = {module.tool_name: module for module in Module}
+_BLOCKS = {
+    "image": MediaKind.IMAGE,
+    "image_url": MediaKind.IMAGE,
+    "video": MediaKind.VIDEO,
+    "video_url": MediaKind.VIDEO,
+}
 _MASK_SIDE = 64  # a drawn region is rasterised at this size; the region encoder sees 16x16 and the patch grid
 
 
@@ -35,6 +42,8 @@ def tool_modules(tools: Sequence[Mapping[str, Any]]) -> frozenset[Module]:
 def tool_arguments(invocation: Invocation) -> dict[str, Any]:
     """A call as the arguments of its tool; what is at its default is left out."""
     arguments: dict[str, Any] = {"command": invocation.command}
+    if invocation.background is not None:
+        arguments["background"] = invocation.background
     if invocation.layout:
         arguments["layout"] = [{"phrase": e.phrase, "box": list(e.box)} for e in invocation.layout]
     if invocation.uses_drawn_region:
@@ -42,33 +51,60 @@ def tool_arguments(invocation: Invocation) -> dict[str, Any]:
     elif invocation.region is not None:
         arguments["region"] = list(invocation.region.box)
     if invocation.media is not None:
-        arguments["picture"] = invocation.media
+        arguments[_medium(invocation.module)] = invocation.media
     return arguments
 
 
-def invocation_of(name: str, arguments: Mapping[str, Any], pictures: Sequence[str] = ()) -> Invocation | None:
+def _medium(module: Module) -> str:
+    """What the argument is called that names the picture, or video, a call works on."""
+    return "video" if MediaKind.VIDEO in module.inputs else "picture"
+
+
+def invocation_of(name: str, arguments: Mapping[str, Any], seen: "Seen | None" = None) -> Invocation | None:
     """The call that a tool call stands for, or None where it is not one of ours.
 
     Args:
         name: The tool's name.
         arguments: As `tool_arguments` gives them.
-        pictures: Handles of the conversation's pictures: a call may name one by its handle.
+        seen: The conversation's pictures and videos: a call may name one by its handle.
     """
     module = _BY_TOOL.get(name)
-    region, picture = arguments.get("region"), arguments.get("picture")
-    if isinstance(picture, str):
-        picture = pictures.index(picture) + 1 if picture in pictures else None
+    if module is None:
+        return None
+    region, medium = arguments.get("region"), arguments.get(_medium(module))
+    if isinstance(medium, str):
+        known = (seen or Seen()).handles[MediaKind.VIDEO if _medium(module) == "video" else MediaKind.IMAGE]
+        medium = known.index(medium) + 1 if medium in known else None
     try:
-        return module and Invocation(
+        return Invocation(
             module=module,
-            command=str(arguments["command"]),
+            command=str(arguments.get("command", "")),
+            background=arguments.get("background"),
             region=Region.from_box(*region) if isinstance(region, (list, tuple)) else None,
             uses_drawn_region=region == DRAWN,
             layout=tuple(GroundedPhrase.model_validate(entry) for entry in arguments.get("layout") or ()),
-            media=picture,
+            media=medium,
         )
-    except (ValidationError, KeyError, TypeError):
+    except (ValidationError, TypeError):
         return None
+
+
+@dataclass
+class Seen:
+    """The pictures and videos of a conversation so far.
+
+    Attributes:
+        handles: Of each kind, in order; "" for one that came as bytes.
+        latest: What was shown last.
+    """
+
+    handles: dict[MediaKind, list[str]] = field(default_factory=lambda: {MediaKind.IMAGE: [], MediaKind.VIDEO: []})
+    latest: MediaKind = MediaKind.IMAGE
+
+    def add(self, kind: MediaKind, handle: str = "") -> None:
+        """Takes in one more."""
+        self.handles[kind].append(handle)
+        self.latest = kind
 
 
 def read_turns(messages: Sequence[BaseMessage], store: MediaStore | None) -> list[Turn]:
@@ -79,92 +115,103 @@ def read_turns(messages: Sequence[BaseMessage], store: MediaStore | None) -> lis
 
     Args:
         messages: The conversation; the last one is a user's or a tool's.
-        store: Where handles are looked up; None if there are only base64 pictures.
+        store: Where handles are looked up; None if there are only base64 pictures and videos.
 
     Raises:
-        InputError: A content block that is no text or picture, a picture that cannot be read, or a bad region.
+        InputError: A content block that is no text, picture or video, one that cannot be read, or a bad region.
         StorageError: A handle that the store does not have.
     """
     turns: list[Turn] = []
-    handles: list[str] = []
+    seen = Seen()
     for message in messages:
         if isinstance(message, SystemMessage):
             continue
         if isinstance(message, AIMessage):
-            calls = (invocation_of(call["name"], call["args"], handles) for call in message.tool_calls)
+            calls = (invocation_of(call["name"], call["args"], seen) for call in message.tool_calls)
             turns.append(AssistantTurn(str(message.text), tuple(call for call in calls if call is not None)))
             continue
         turn = (
-            _result_turn(message, store, handles)
-            if isinstance(message, ToolMessage)
-            else _user_turn(message, store, handles)
+            _result_turn(message, store, seen) if isinstance(message, ToolMessage) else _user_turn(message, store, seen)
         )
         last = turns[-1] if turns else None
         if isinstance(last, UserTurn):
             turns[-1] = UserTurn(
-                f"{last.text}\n{turn.text}", last.pictures + turn.pictures, last.regions + turn.regions
+                f"{last.text}\n{turn.text}",
+                last.pictures + turn.pictures,
+                last.regions + turn.regions,
+                last.videos + turn.videos,
             )
         else:
             turns.append(turn)
     return turns
 
 
-def _result_turn(message: ToolMessage, store: MediaStore | None, handles: list[str]) -> UserTurn:
-    """A tool's observation; a new picture comes with it."""
+def _result_turn(message: ToolMessage, store: MediaStore | None, seen: Seen) -> UserTurn:
+    """A tool's observation; a new picture or video comes with it."""
     text = str(message.text)
     text = text if text.startswith(RESULT.strip()) else f"{RESULT}{text}"
     artifact = message.artifact if message.status == "success" else None
-    if isinstance(artifact, dict) and artifact.get("kind") == "image":
-        return UserTurn(text, (_stored(artifact["uri"], store, handles),))
+    kind = artifact.get("kind") if isinstance(artifact, dict) else None
+    if artifact and kind == MediaKind.IMAGE.value:
+        return UserTurn(text, (_stored(artifact["uri"], MediaKind.IMAGE, store, seen),))
+    if artifact and kind == MediaKind.VIDEO.value:
+        return UserTurn(text, videos=(_stored(artifact["uri"], MediaKind.VIDEO, store, seen),))
     return UserTurn(text)
 
 
-def _user_turn(message: BaseMessage, store: MediaStore | None, handles: list[str]) -> UserTurn:
+def _user_turn(message: BaseMessage, store: MediaStore | None, seen: Seen) -> UserTurn:
     """What the user said, showed and drew."""
     content = message.content if isinstance(message.content, list) else [message.content]
-    texts, pictures = [], []
+    texts: list[str] = []
+    shown: dict[MediaKind, list[Tensor]] = {MediaKind.IMAGE: [], MediaKind.VIDEO: []}
     notes = message.additional_kwargs.get("vitron") or {}
     drawn = notes.get("region") if isinstance(message, HumanMessage) else None
     for block in content:
         if isinstance(block, str) or block.get("type") == "text":
             texts.append(block if isinstance(block, str) else str(block.get("text", "")))
             continue
-        if block.get("type") in ("video", "video_url"):
-            raise InputError("the planner cannot see videos yet: send a picture, or describe the video in words")
-        if block.get("type") not in ("image", "image_url"):
-            raise InputError(f"content of type {str(block.get('type'))[:40]!r} cannot be read: send text and pictures")
-        pictures.append(_picture(block, store, handles))
+        kind = _BLOCKS.get(str(block.get("type")))
+        if kind is None:
+            said = str(block.get("type"))[:40]
+            raise InputError(f"content of type {said!r} cannot be read: send text, pictures and videos")
+        shown[kind].append(_pixels(block, kind, store, seen))
         drawn = drawn or (block.get("extras") or {}).get("region")
-    regions = (DrawnRegion(_mask(drawn, store), len(handles)),) if drawn else ()
-    return UserTurn("\n".join(texts), tuple(pictures), regions)
+    regions: tuple[DrawnRegion, ...] = ()
+    if drawn:
+        number, on_video = len(seen.handles[seen.latest]), seen.latest is MediaKind.VIDEO
+        regions = (DrawnRegion(_mask(drawn, store), number or None, on_video),)
+    return UserTurn("\n".join(texts), tuple(shown[MediaKind.IMAGE]), regions, tuple(shown[MediaKind.VIDEO]))
 
 
-def _stored(handle: str, store: MediaStore | None, handles: list[str]) -> Tensor:
+def _stored(handle: str, kind: MediaKind, store: MediaStore | None, seen: Seen) -> Tensor:
+    """Pixels of a handle: a picture uint8 (3, H, W), a video uint8 (T, 3, H, W)."""
     if store is None:
-        raise InputError(f"picture {handle[:20]}... cannot be looked up: give the planner a media store")
-    handles.append(handle)
-    return store.get_image(handle)
+        raise InputError(f"{kind.value} {handle[:20]}... cannot be looked up: give the planner a media store")
+    seen.add(kind, handle)
+    return store.get_video(handle)[0] if kind is MediaKind.VIDEO else store.get_image(handle)
 
 
-def _picture(block: dict[str, Any], store: MediaStore | None, handles: list[str]) -> Tensor:
-    """Pixels of an image block, uint8 (3, H, W): a handle, base64, or a `data:` address."""
+def _pixels(block: dict[str, Any], kind: MediaKind, store: MediaStore | None, seen: Seen) -> Tensor:
+    """Pixels of a picture's or video's block: a handle, base64, or a `data:` address."""
     handle = block.get("file_id")
     if isinstance(handle, str) and handle.startswith(HANDLE):
-        return _stored(handle, store, handles)
-    url = block.get("url") or block.get("image_url")
+        return _stored(handle, kind, store, seen)
+    url = block.get("url") or block.get("image_url") or block.get("video_url")
     url = url.get("url") if isinstance(url, dict) else url
     data = block.get("base64")
     if data is None and isinstance(url, str) and url.startswith("data:") and ";base64," in url[:100]:
         data = url.split(";base64,", 1)[1]
+    name = "picture" if kind is MediaKind.IMAGE else "video"
     if data is None:
         raise InputError(
-            f"picture address {str(url)[:60]!r} is not opened: send the picture's bytes or a handle of the store"
+            f"{name} address {str(url)[:60]!r} is not opened: send the {name}'s bytes or a handle of the store"
         )
-    handles.append("")
+    seen.add(kind)
     try:
-        return decode_image(base64.b64decode(data, validate=True))
+        whole = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InputError("a picture is no valid base64: encode the whole file again") from error
+        raise InputError(f"a {name} is no valid base64: encode the whole file again") from error
+    return decode_mp4(whole)[0] if kind is MediaKind.VIDEO else decode_image(whole)
 
 
 def _mask(drawn: object, store: MediaStore | None) -> Tensor:

@@ -31,12 +31,12 @@ EXTRA_FILE = "extra.safetensors"
 
 
 @dataclass(frozen=True)
-class EncodedPictures:
-    """What the tower made of B pictures.
+class Encoded:
+    """What the tower made of B pictures or videos.
 
     Attributes:
         tokens: (B, n, d_llm) projected tokens that stand where `<image>` stands.
-        patches: (B, P, d_vision) features that regions are pooled from.
+        patches: (B, P, d_vision) features that regions are pooled from; of a video, those of its first frame.
     """
 
     tokens: Tensor
@@ -44,7 +44,7 @@ class EncodedPictures:
 
 
 def tiny_planner_config(vocab_size: int, image_token_id: int, pad_token_id: int) -> LlavaConfig:
-    """The tiny planner: Llama of 6 layers, width 256, over the tiny tower; 16 tokens a picture.
+    """The tiny planner: Llama of 6 layers, width 256, over the tiny tower; 16 tokens a picture, 80 a video.
 
     Args:
         vocab_size: Size of the tokenizer, specials included.
@@ -73,7 +73,9 @@ def tiny_planner_config(vocab_size: int, image_token_id: int, pad_token_id: int)
         image_seq_length=16,
         tie_word_embeddings=True,
     )
-    config.vitron = {"pool": 2, "signals_per_module": 4, "shared_signals": 4, "adapter": 1, "folds_case": 1}
+    config.vitron = {
+        "pool": 2, "signals_per_module": 4, "shared_signals": 4, "adapter": 1, "folds_case": 1, "video_frames": 4
+    }  # fmt: skip
     return config
 
 
@@ -81,7 +83,7 @@ class PlannerModel(nn.Module):
     """Tower, projector, region encoder and language model, with separate steps for each."""
 
     def __init__(self, llava: LlavaForConditionalGeneration) -> None:
-        """Wraps a LLaVA model; its config's `vitron` entry (pooling, signal counts) may be absent."""
+        """Wraps a LLaVA model; its config's `vitron` entry (pooling, signal and frame counts) may be absent."""
         super().__init__()
         config = llava.config
         self.llava = llava
@@ -89,7 +91,8 @@ class PlannerModel(nn.Module):
         self.settings: dict[str, int] = dict(getattr(config, "vitron", None) or {})
         self.pool = self.settings.get("pool", 1)
         has_adapter = bool(self.settings.get("adapter", 0))
-        self.adapter = FeatureAdapter(self.image_tokens, self.d_llm) if has_adapter else None
+        self.video_frames = self.settings.get("video_frames", 0)
+        self.adapter = FeatureAdapter(self.image_tokens, self.d_llm, self.video_frames) if has_adapter else None
 
     @classmethod
     def new(cls, config: LlavaConfig) -> "PlannerModel":
@@ -118,6 +121,12 @@ class PlannerModel(nn.Module):
         return int((vision.image_size // vision.patch_size // self.pool) ** 2)
 
     @property
+    def video_tokens(self) -> int:
+        """Tokens per video: the mean over time, then every frame's own; 0 where these weights know no videos."""
+        own = self.image_tokens // self.settings.get("frame_pool", 1) ** 2
+        return self.image_tokens + self.video_frames * own if self.video_frames else 0
+
+    @property
     def folds_case(self) -> bool:
         """Whether it was trained on users' words in lower case."""
         return bool(self.settings.get("folds_case", 0))
@@ -127,7 +136,7 @@ class PlannerModel(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    def encode_pictures(self, images: Tensor) -> EncodedPictures:
+    def encode_pictures(self, images: Tensor) -> Encoded:
         """Encodes pictures.
 
         Args:
@@ -138,13 +147,31 @@ class PlannerModel(nn.Module):
         dtype = next(self.tower.parameters()).dtype
         patches = patch_features(self.tower, pixels.to(dtype), config.vision_feature_layer)
         tokens = self.llava.model.multi_modal_projector(pool_patches(patches, self.pool))
-        return EncodedPictures(tokens if self.adapter is None else self.adapter.pictures(tokens), patches)
+        return Encoded(tokens if self.adapter is None else self.adapter.pictures(tokens), patches)
+
+    def encode_videos(self, videos: Tensor) -> Encoded:
+        """Encodes videos of F = `video_frames` frames each, see `sample_frames`.
+
+        The paper takes the mean over time alone, which cannot tell left from right: the frames' own tokens, pooled
+        further by the setting `frame_pool`, stand behind it.
+
+        Args:
+            videos: (B, F, 3, H, W) RGB, uint8 in [0, 255] or float in [0, 1].
+        """
+        count, frames = videos.shape[:2]
+        each = self.encode_pictures(videos.flatten(0, 1))
+        tokens = each.tokens.unflatten(0, (count, frames))
+        mean = tokens.mean(1, keepdim=True)
+        own = pool_patches(tokens.flatten(0, 1), self.settings.get("frame_pool", 1)).unflatten(0, (count, frames))
+        if self.adapter is not None:
+            mean, own = mean + self.adapter.video_time[0], own + self.adapter.video_time[1:, None]
+        return Encoded(torch.cat([mean.flatten(1, 2), own.flatten(1, 2)], 1), each.patches[::frames])
 
     def encode_regions(self, patches: Tensor, masks: Tensor) -> Tensor:
         """One token per region.
 
         Args:
-            patches: (N, P, d_vision) of the pictures that were drawn on.
+            patches: (N, P, d_vision) of the pictures, or first frames, that were drawn on.
             masks: (N, H, W) bool.
 
         Returns:
@@ -164,7 +191,8 @@ class PlannerModel(nn.Module):
 
         Args:
             ids: (B, T) int64.
-            pictures: (M, n, d_llm) in order of appearance (row by row), M * n = number of `<image>` ids; or None.
+            pictures: Tokens of pictures and videos (..., d_llm) in order of appearance (row by row), as many as there
+                are `<image>` ids; or None.
             regions: (R, d_llm) likewise for the places of regions; or None.
             region_places: (B, T) bool: the `<objs>` ids of user turns. In a call of the planner's own, `<objs>` keeps
                 its plain embedding.

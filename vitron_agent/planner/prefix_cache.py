@@ -23,20 +23,21 @@ MAX_BYTES = 128 * 2**20
 
 
 def content_digest(pixels: Tensor) -> str:
-    """Names a picture or a mask by its content and shape."""
+    """Names a picture, a video or a mask by its content and shape."""
     shape = repr((tuple(pixels.shape), pixels.dtype)).encode()
     return hashlib.sha256(pixels.contiguous().cpu().numpy().tobytes() + shape).hexdigest()
 
 
 def conversation_tokens(prompt: Serialised, processor: Processor) -> Tokens:
     """What a written-down conversation consists of; the planner's own `<objs>` in calls are plain ids."""
-    tags, digests = processor.vocabulary.tags, [content_digest(picture) for picture in prompt.pictures]
-    shown = iter([digest for digest in digests for _ in range(processor.image_tokens)])
-    drawn = iter(f"{digests[picture]} {content_digest(mask)}" for picture, mask in prompt.regions)
+    tags, digests = processor.vocabulary.tags, [content_digest(shown.content) for shown in prompt.media]
+    counts = [processor.video_tokens if shown.is_video else processor.image_tokens for shown in prompt.media]
+    seen = iter([digest for digest, count in zip(digests, counts, strict=True) for _ in range(count)])
+    drawn = iter(f"{digests[medium]} {content_digest(mask)}" for medium, mask in prompt.regions)
 
     def token(number: int, learn: bool) -> Hashable:
         if number == tags["<image>"]:
-            return number, next(shown)
+            return number, next(seen)
         return (number, next(drawn)) if number == tags["<objs>"] and not learn else number
 
     return tuple(token(number, learn) for number, learn in zip(prompt.ids, prompt.learn, strict=True))

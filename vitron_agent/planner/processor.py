@@ -30,28 +30,33 @@ class DrawnRegion:
     """A region that the user drew.
 
     Attributes:
-        mask: (H, W) bool, any size.
-        picture: Number of the picture it was drawn on, from 1; None for the latest.
+        mask: (H, W) bool, any size; on a video, of its first frame.
+        number: Of the picture or video it was drawn on, each counted from 1; None for what was shown last.
+        on_video: Whether that is a video.
     """
 
     mask: Tensor
-    picture: int | None = None
+    number: int | None = None
+    on_video: bool = False
 
 
 @dataclass(frozen=True)
 class UserTurn:
-    """What comes in: words of the user, or the result of a tool (`Result: ...`), with new pictures.
+    """What comes in: words of the user, or the result of a tool (`Result: ...`), with new pictures and videos.
 
     Attributes:
         text: Holds `<objs>` where it speaks of a drawn region; a region without its mark gets one at the end.
         pictures: New pictures in order; they take the next numbers. Handed through: uint8 (3, H, W) in use, scenes that
             are still to be drawn in training.
         regions: What the user drew, in the order of the marks.
+        videos: New videos, shown behind the pictures, numbered by themselves. Handed through: uint8 (T, 3, H, W), or
+            clips that are still to be drawn.
     """
 
     text: str
     pictures: tuple[Any, ...] = ()
     regions: tuple[DrawnRegion, ...] = ()
+    videos: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,21 +70,33 @@ class AssistantTurn:
 Turn = UserTurn | AssistantTurn
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A picture or a video of a conversation, as the turn gave it."""
+
+    content: Any
+    is_video: bool = False
+
+
 @dataclass
 class Serialised:
     """A conversation as ids.
 
     Attributes:
-        ids: Token ids; every picture is a run of `<image>` ids.
+        ids: Token ids; every picture and every video is a run of `<image>` ids.
         learn: For each id whether training asks for it (assistant's words, calls, first signal token, `</s>`).
-        pictures: What the turns gave, in order of their runs.
-        regions: (index of the picture in `pictures`, mask (H, W)) in order of the `<objs>` ids.
+        media: What the turns gave, in order of their runs.
+        regions: (index in `media`, mask (H, W)) in order of the `<objs>` ids.
     """
 
     ids: list[int] = field(default_factory=list)
     learn: list[bool] = field(default_factory=list)
-    pictures: list[Any] = field(default_factory=list)
+    media: list[Shown] = field(default_factory=list)
     regions: list[tuple[int, Tensor]] = field(default_factory=list)
+
+    def count(self, videos: bool) -> int:
+        """How many videos, or pictures, there are."""
+        return sum(shown.is_video is videos for shown in self.media)
 
     def add(self, ids: Sequence[int], learn: bool = False) -> None:
         """Appends ids."""
@@ -88,7 +105,7 @@ class Serialised:
 
 
 class Processor:
-    """Writes conversations down for one vocabulary and one number of tokens per picture."""
+    """Writes conversations down for one vocabulary and one number of tokens per picture and per video."""
 
     def __init__(
         self,
@@ -97,6 +114,7 @@ class Processor:
         max_tokens: int = 3072,
         system: str = "",
         folds_case: bool = False,
+        video_tokens: int = 0,
     ) -> None:
         """Remembers the vocabulary.
 
@@ -106,21 +124,23 @@ class Processor:
             max_tokens: Longest prompt; older turns are left out of a longer conversation.
             system: What stands before the first turn; nothing in the tiny profile, Vicuna's sentence at full size.
             folds_case: Whether users' words are read in lower case: a small model need not learn everything twice.
+            video_tokens: `<image>` ids per video; 0 if the model knows no videos.
         """
         self.vocabulary = vocabulary
         self.image_tokens = image_tokens
         self.max_tokens = max_tokens
         self.system = f"{system} " if system else ""
         self.folds_case = folds_case
+        self.video_tokens = video_tokens
 
     def serialise(self, turns: Sequence[Turn]) -> Serialised:
         """Writes a whole conversation down; if the last turn is a user's, the ids end with `ASSISTANT:`.
 
         Args:
-            turns: From the first to the last. Pictures are numbered over the whole conversation.
+            turns: From the first to the last. Pictures are numbered over the whole conversation, and so are videos.
 
         Raises:
-            InputError: A turn speaks of a region that was not drawn, or of a picture that is not there.
+            InputError: A region lies on a picture that is not there, or there is a video that the model cannot see.
         """
         out = Serialised()
         out.add([self.vocabulary.id("<s>"), *self.vocabulary.encode(self.system)])
@@ -134,7 +154,7 @@ class Processor:
     def fit(self, turns: Sequence[Turn]) -> Serialised:
         """As `serialise`, with the oldest turns emptied of words until at most `max_tokens` ids are left.
 
-        Pictures of emptied turns stay, so that their numbers go on meaning the same.
+        Pictures and videos of emptied turns stay, so that their numbers go on meaning the same.
 
         Raises:
             InputError: The last turn alone is too long.
@@ -147,7 +167,8 @@ class Processor:
             if index == len(turns) - 1:
                 break
             turn = turns[index]
-            turns[index] = UserTurn("", turn.pictures) if isinstance(turn, UserTurn) else AssistantTurn("")
+            is_user = isinstance(turn, UserTurn)
+            turns[index] = UserTurn("", turn.pictures, videos=turn.videos) if is_user else AssistantTurn("")
         raise InputError(
             f"the request is too long: {len(out.ids)} tokens, at most {self.max_tokens} fit; say it shorter"
         )
@@ -155,15 +176,18 @@ class Processor:
     def _add_user(self, out: Serialised, turn: UserTurn) -> None:
         tags, encode = self.vocabulary.tags, self.vocabulary.encode
         out.add(encode("USER:"))
-        for picture in turn.pictures:
-            out.pictures.append(picture)
-            out.add(encode(f" Picture {len(out.pictures)}: "))
-            out.add([tags["<image>"]] * self.image_tokens)
+        if turn.videos and not self.video_tokens:
+            raise InputError("the planner cannot see videos with these weights: send a picture instead")
+        for shown in (*map(Shown, turn.pictures), *(Shown(video, is_video=True) for video in turn.videos)):
+            out.media.append(shown)
+            name = "Video" if shown.is_video else "Picture"
+            out.add(encode(f" {name} {out.count(shown.is_video)}: "))
+            out.add([tags["<image>"]] * (self.video_tokens if shown.is_video else self.image_tokens))
             out.add(encode("\n"))
         said = turn.text.lower() if self.folds_case and not turn.text.startswith(RESULT) else turn.text
         text = said + " <objs>" * (len(turn.regions) - said.count("<objs>"))
         first, *parts = text.split("<objs>")
-        out.add(encode(plain(first if turn.pictures else f" {first}")))
+        out.add(encode(plain(first if turn.pictures or turn.videos else f" {first}")))
         for number, part in enumerate(parts):
             if number < len(turn.regions):
                 out.add([tags["<objs>"]])
@@ -174,11 +198,14 @@ class Processor:
         out.add(encode(" ASSISTANT:"))
 
     def _region(self, out: Serialised, region: DrawnRegion) -> tuple[int, Tensor]:
-        count = len(out.pictures)
-        number = region.picture or count
-        if not 1 <= number <= count:
-            raise InputError(f"the region is drawn on picture {number}, but there are {count}: give its picture first")
-        return number - 1, region.mask
+        places = [i for i, shown in enumerate(out.media) if shown.is_video is region.on_video]
+        if region.number is None:
+            places = [len(out.media) - 1] if out.media else []
+        number = region.number or len(places)
+        if not 1 <= number <= len(places):
+            kind = "video" if region.on_video else "picture"
+            raise InputError(f"the region is drawn on {kind} {number}, but there are {len(places)}: give that first")
+        return places[number - 1], region.mask
 
     def _add_assistant(self, out: Serialised, turn: AssistantTurn) -> None:
         text = f" {plain(turn.text)}" if turn.text else ""

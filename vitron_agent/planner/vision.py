@@ -1,4 +1,4 @@
-"""The planner's eye: a CLIP vision tower whose patch grid is pooled to a few tokens per picture.
+"""The planner's eye: a CLIP vision tower whose patch grid is pooled to a few tokens per picture, or frame of a video.
 
 The tower is transformers' `CLIPVisionModel`, so published CLIP weights fit. This file knows pictures and patch
 features; it knows nothing about regions (regions.py), words or the language model.
@@ -85,24 +85,36 @@ def pool_patches(features: Tensor, factor: int) -> Tensor:
     return grid.mean(dim=(2, 4)).flatten(1, 2)
 
 
+def sample_frames(video: Tensor, count: int) -> Tensor:
+    """Takes `count` frames (count, 3, H, W) of a video (T, 3, H, W), evenly spread, the first and the last among them.
+
+    A video of fewer frames shows some of them again.
+    """
+    places = torch.linspace(0, len(video) - 1, count).round().long()
+    return video[places]
+
+
 class FeatureAdapter(nn.Module):
-    """Brings picture and region tokens to the scale of words and tells picture tokens where they stand.
+    """Brings picture and region tokens to the scale of words and tells picture tokens where (and when) they stand.
 
     LLaVA has no such step. Measured at toy size: without it the projector's tokens grow to 160 times the words' norm,
     so that no layer of the language model can change them, and a linear probe finds a token's place in 11 % of cases.
     """
 
-    def __init__(self, count: int, width: int) -> None:
+    def __init__(self, count: int, width: int, frames: int = 0) -> None:
         """Starts with a modest scale and small random places.
 
         Args:
             count: Tokens per picture.
             width: Width of the language model.
+            frames: Frames that are looked at in a video, 0 if none can be.
         """
         super().__init__()
         self.picture_gain = nn.Parameter(torch.full((width,), 0.3))
         self.picture_place = nn.Parameter(torch.randn(count, width) * 0.1)
         self.region_gain = nn.Parameter(torch.full((width,), 0.3))
+        if frames:  # of the mean over time, then of each frame
+            self.video_time = nn.Parameter(torch.randn(1 + frames, width) * 0.1)
 
     def pictures(self, tokens: Tensor) -> Tensor:
         """Adapts projected picture tokens (B, count, width)."""

@@ -3,8 +3,8 @@
 This file does not know planners, conversations, files or stores: a request holds pixels.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
@@ -37,6 +37,8 @@ class SpecialistRequest:
         steps: denoising steps, None for the specialist's own number.
         guidance: classifier-free guidance scale, 1 is none; None for the specialist's own.
         video: the clip to work on, uint8 (T, 3, H, W) RGB.
+        masks: the object in every frame of the clip, bool (T, H, W).
+        keyframes: edited frames of the clip, frame number -> uint8 (3, H, W): the rest of it shall look like them.
     """
 
     command: str
@@ -50,6 +52,8 @@ class SpecialistRequest:
     steps: int | None = None
     guidance: float | None = None
     video: Tensor | None = None
+    masks: Tensor | None = None
+    keyframes: Mapping[int, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,8 @@ class SpecialistResult:
         score: how sure the specialist is, in [0, 1].
         masks: bool (T, H, W), the mask of every frame of a clip.
         track: the box around each of `masks`, None where nothing is seen.
+        video: uint8 (T, 3, H, W) RGB: the clip that was made.
+        looks: pictures of how it was done, for people: name -> uint8 (3, h, w).
     """
 
     kind: MediaKind
@@ -75,6 +81,8 @@ class SpecialistResult:
     score: float | None = None
     masks: Tensor | None = None
     track: tuple[Box | None, ...] = ()
+    video: Tensor | None = None
+    looks: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Specialist(Protocol):

@@ -25,7 +25,8 @@ from vitron_agent.planner.processor import Processor
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.training.attention import use_plain_attention
 from vitron_agent.training.loop import Ema, TrainingConfig, config_from_arguments, replace_folder_files
-from vitron_agent.training.planner_data import Batch, Batches, make_tokenizer
+from vitron_agent.training.planner_batch import Batch, embed
+from vitron_agent.training.planner_data import Batches, make_tokenizer
 from vitron_agent.training.planner_probe import probe
 
 DEFAULTS = {
@@ -73,12 +74,7 @@ def batch_loss(model: PlannerModel, batch: Batch) -> tuple[Tensor, Tensor]:
     Returns:
         The loss, and the logits (N, V) at the N learned places.
     """
-    encoded = model.encode_pictures(batch.pictures) if len(batch.pictures) else None
-    regions = None
-    if encoded is not None and len(batch.region_pictures):
-        regions = model.encode_regions(encoded.patches[batch.region_pictures], batch.region_masks)
-    embeds = model.merge(batch.ids, encoded.tokens if encoded else None, regions, batch.region_places)
-    states = model.hidden(embeds)
+    states = model.hidden(embed(model, batch))
     places = batch.weights[:, 1:] > 0
     logits = model.logits(states[:, :-1][places]).float()
     losses = F.cross_entropy(logits, batch.ids[:, 1:][places], reduction="none")
@@ -182,7 +178,12 @@ class Trainer:
         if config.resume and self.path.is_file():
             self.counters = load_checkpoint(self.path, self.model, self.ema)
         self.first_step = self.counters["step"]
-        self.processor = Processor(self.vocabulary, self.model.image_tokens, folds_case=self.model.folds_case)
+        self.processor = Processor(
+            self.vocabulary,
+            self.model.image_tokens,
+            folds_case=self.model.folds_case,
+            video_tokens=self.model.video_tokens,
+        )
         seed = config.seed * 1_000_003 + int(self.counters["step"])
         self.batches = Batches(self.processor, random.Random(seed), int(config.option("tokens", DEFAULTS["tokens"])))
         self.begin = time.monotonic() - self.counters["seconds"]

@@ -1,26 +1,21 @@
-"""Batches for recipe `planner`: conversations of the small world, written down, drawn and padded.
+"""Conversations for recipe `planner`: which are drawn how often, written down and grouped by length.
 
-Knows the task generators and the processor; it does not know the network.
+Knows the task generators and the processor; it does not know tensors or the network.
 """
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 from transformers import LlamaTokenizer
 
 from vitron_agent.invocation import render_invocation
 from vitron_agent.planner.processor import AssistantTurn, DrawnRegion, Processor, Serialised, Turn, UserTurn
 from vitron_agent.planner.tokenizer import TAGS, train_tokenizer
 from vitron_agent.shapes import tasks
-from vitron_agent.shapes.render import render
-from vitron_agent.shapes.scene import Scene
 from vitron_agent.training import planner_drills
-from vitron_agent.training.planner_vision import disturb
+from vitron_agent.training.planner_batch import SIDE, Batch, collate
 
-SIDE = 64
 SHARES = {
     "draw": 0.17,
     "segment": 0.05,
@@ -49,81 +44,21 @@ POOL = 24
 """Batches' worth of conversations that are sorted by length together."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Padded conversations with what their placeholders stand for.
-
-    Attributes:
-        ids: (B, T) int64, padded on the right.
-        weights: (B, T) float, 0 where nothing is learned.
-        pictures: (M, 3, 64, 64) float in [0, 1], in order of appearance row by row.
-        region_pictures: (R,) int64: which picture each region was drawn on.
-        region_masks: (R, 64, 64) bool.
-        region_places: (B, T) bool: where the regions' `<objs>` stand.
-    """
-
-    ids: Tensor
-    weights: Tensor
-    pictures: Tensor
-    region_pictures: Tensor
-    region_masks: Tensor
-    region_places: Tensor
-
-    def to(self, device: str) -> "Batch":
-        """The batch on a device."""
-        return Batch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
-
-
 def turns_of(conversation: tasks.Conversation) -> list[Turn]:
-    """The planner's turns of a generated conversation; pictures are still scenes."""
+    """The planner's turns of a generated conversation; pictures are still scenes, and videos clips."""
     turns: list[Turn] = []
     for turn in conversation.turns:
         if turn.role == "assistant":
             turns.append(AssistantTurn(turn.text, (turn.invocation,) if turn.invocation else ()))
         else:
             regions = tuple(DrawnRegion(region.to_mask(SIDE, SIDE)) for region in turn.regions)
-            turns.append(UserTurn(turn.text, tuple(turn.scenes), regions))
+            turns.append(UserTurn(turn.text, tuple(turn.scenes), regions, tuple(turn.clips)))
     return turns
 
 
 def shares(early: bool) -> dict[str, float]:
     """How often each task is drawn, in the first half of a run or later."""
     return {task: share * (EARLY if early and task in LONG else 1) for task, share in SHARES.items()}
-
-
-def collate(examples: Sequence[Serialised], processor: Processor, generator: torch.Generator | None) -> Batch:
-    """Pads conversations and draws their pictures.
-
-    Args:
-        examples: Conversations whose pictures are scenes.
-        processor: Knows the special ids.
-        generator: Disturbs the pictures (see planner_vision.disturb); None leaves them clean.
-    """
-    tags = processor.vocabulary.tags
-    length = max(len(example.ids) for example in examples)
-    ids = torch.full((len(examples), length), tags["<pad>"])
-    weights = torch.zeros(len(examples), length)
-    scenes, owners, masks = list[Scene](), list[int](), list[Tensor]()
-    for row, example in enumerate(examples):
-        ids[row, : len(example.ids)] = torch.tensor(example.ids)
-        weights[row, : len(example.ids)] = torch.tensor(example.learn, dtype=torch.float)
-        for picture, mask in example.regions:
-            owners.append(len(scenes) + picture)
-            masks.append(mask)
-        scenes += example.pictures
-    pictures = torch.cat(
-        [render(scenes[i : i + 64]).images for i in range(0, len(scenes), 64)] or [torch.zeros(0, 3, SIDE, SIDE)]
-    )
-    if generator is not None and len(scenes):
-        pictures = disturb(pictures, generator)
-    return Batch(
-        ids,
-        weights,
-        pictures,
-        torch.tensor(owners, dtype=torch.int64),
-        torch.stack(masks) if masks else torch.zeros(0, SIDE, SIDE, dtype=torch.bool),
-        (ids == tags["<objs>"]) & (weights == 0),
-    )
 
 
 class Batches:

@@ -16,7 +16,8 @@ from vitron_agent.planner.model import PlannerModel
 from vitron_agent.planner.processor import Processor
 from vitron_agent.shapes import tasks
 from vitron_agent.shapes.language import Split
-from vitron_agent.training.planner_data import collate, turns_of
+from vitron_agent.training.planner_batch import collate, embed
+from vitron_agent.training.planner_data import turns_of
 
 _NUMBER = re.compile(r" ?\d+(\.\d+)?")
 Scores = dict[str, tuple[int, float, float]]
@@ -47,12 +48,7 @@ def measure(
         numbers: list[bool] = []
         for begin in range(0, count, 8):
             batch = collate(examples[begin : begin + 8], processor, None)
-            encoded = model.encode_pictures(batch.pictures) if len(batch.pictures) else None
-            regions = None
-            if encoded is not None and len(batch.region_pictures):
-                regions = model.encode_regions(encoded.patches[batch.region_pictures], batch.region_masks)
-            embeds = model.merge(batch.ids, encoded.tokens if encoded else None, regions, batch.region_places)
-            best = model.logits(model.hidden(embeds)[:, :-1]).argmax(-1)
+            best = model.logits(model.hidden(embed(model, batch))[:, :-1]).argmax(-1)
             target, asked = batch.ids[:, 1:], batch.weights[:, 1:] > 0
             right, number = best == target, ~values[target].isnan()
             near = (values[best] - values[target]).abs() < 0.025

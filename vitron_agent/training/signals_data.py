@@ -18,7 +18,8 @@ from vitron_agent.planner.processor import Processor
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.shapes import tasks
 from vitron_agent.shapes.language import Split
-from vitron_agent.training.planner_data import Batch, collate, turns_of
+from vitron_agent.training.planner_batch import Batch, collate, embed
+from vitron_agent.training.planner_data import turns_of
 
 BATCH = 12  # conversations that the planner reads together
 OWN = {Module.A: "draw", Module.B: "segment", Module.C: "edit"}
@@ -45,11 +46,7 @@ class SignalledCall:
 @torch.no_grad()
 def planner_states(model: PlannerModel, batch: Batch) -> Tensor:
     """Last-layer states (B, T, d_llm) of the planner over whole conversations."""
-    encoded = model.encode_pictures(batch.pictures) if len(batch.pictures) else None
-    regions = None
-    if encoded is not None and len(batch.region_pictures):
-        regions = model.encode_regions(encoded.patches[batch.region_pictures], batch.region_masks)
-    return model.hidden(model.merge(batch.ids, encoded.tokens if encoded else None, regions, batch.region_places))
+    return model.hidden(embed(model, batch))
 
 
 def signal_runs(ids: Tensor, states: Tensor, vocabulary: Vocabulary) -> list[list[Tensor]]:
@@ -82,7 +79,7 @@ def signalled_calls(
         seed: Of the conversations.
         split: Which wordings.
     """
-    processor = Processor(vocabulary, model.image_tokens, folds_case=model.folds_case)
+    processor = Processor(vocabulary, model.image_tokens, folds_case=model.folds_case, video_tokens=model.video_tokens)
     rng = random.Random(f"signals/{module.letter}/{split}/{seed}")
     while True:
         own = [None if rng.random() < OTHERS else OWN.get(module) for _ in range(BATCH)]

@@ -1,0 +1,101 @@
+"""`StableVideo`: carries edited keyframes over to a whole clip, or takes an object out, through its layered atlas.
+
+The keyframes are edited elsewhere; here is what makes the edit stick to what moves. Atlases are kept by the content of
+clip and masks, so that a second edit of the same object need not fit one again. Knows tensors only.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+
+import torch
+from torch import Tensor
+
+from vitron_agent.errors import MissingInputError
+from vitron_agent.media import MediaKind
+from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
+from vitron_agent.specialists.stable_video.fit import FitSettings, fit_atlas
+from vitron_agent.specialists.stable_video.layers import LayeredAtlas
+from vitron_agent.specialists.stable_video.propagation import LayerName, edit_layer, keyframe_atlas
+
+KEPT = 4  # atlases in memory
+BACKGROUND = "background"  # the command whose keyframes change everything but the object
+REMOVE = "remove"  # the command that takes the object out
+
+
+class StableVideo:
+    """StableVideo's way of editing a clip: an atlas for the object, one for the rest."""
+
+    name = "stable_video"
+
+    def __init__(self, settings: FitSettings | None = None) -> None:
+        """Take the settings of the fit; there are no weights."""
+        self.settings = settings or FitSettings()
+        self._kept: OrderedDict[str, LayeredAtlas] = OrderedDict()
+        self._guard = threading.Lock()
+
+    @property
+    def revision(self) -> str:
+        """Which way of fitting: another one gives other results."""
+        return hashlib.sha256(repr(self.settings).encode()).hexdigest()[:12]
+
+    def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
+        """Edit `request.video`, whose object is in `request.masks`.
+
+        `command` says what to do: "remove" takes the object out; "background" carries the keyframes over to everything
+        but the object; anything else, to the object. What is not edited stays as it is, pixel for pixel.
+
+        Returns:
+            `video`, and in `looks` both textures, the object's share of the first frame, and the first frame as the
+            atlas remembers it.
+
+        Raises:
+            MissingInputError: video, masks or keyframes are missing, or no frame shows the object.
+            Cancelled: `progress` asked to stop.
+        """
+        video, masks = request.video, request.masks
+        if video is None or masks is None or not masks.any():
+            raise MissingInputError("a video edit needs a video and the object's mask in its frames: find it first")
+        atlas = self.atlas(video, masks, progress)
+        if request.command == REMOVE:
+            return SpecialistResult(MediaKind.VIDEO, video=without_object(atlas, video), looks=looks_of(atlas))
+        if not request.keyframes:
+            raise MissingInputError("a video edit needs at least one edited frame")
+        layer: LayerName = "background" if request.command == BACKGROUND else "foreground"
+        keyframes = {frame: picture.float() / 255 for frame, picture in request.keyframes.items()}
+        texture, coverage = keyframe_atlas(atlas, layer, keyframes)
+        edited = edit_layer(atlas, layer, texture, coverage, video)
+        return SpecialistResult(MediaKind.VIDEO, video=edited, looks=looks_of(atlas))
+
+    def atlas(self, video: Tensor, masks: Tensor, progress: Progress = ignore_progress) -> LayeredAtlas:
+        """Fit the layered atlas of a clip, uint8 (T, 3, H, W), and its object, bool (T, H, W), or take the kept one."""
+        key = hashlib.sha256(video.numpy().tobytes() + masks.numpy().tobytes() + str(video.shape).encode()).hexdigest()
+        with self._guard:
+            found = self._kept.pop(key, None)
+        if found is None:
+            with torch.inference_mode(False), torch.enable_grad():
+                found = fit_atlas(video.clone(), masks.clone(), self.settings, progress)
+        with self._guard:
+            self._kept[key] = found
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+def without_object(atlas: LayeredAtlas, video: Tensor) -> Tensor:
+    """The clip, uint8 (T, 3, H, W), with what its background's texture shows in place of the object."""
+    size = atlas.alpha.shape[1:]
+    behind = atlas.background.seen_at(atlas.background.places(*size))
+    shown = (video.float() / 255).lerp(behind, (atlas.alpha > 0.02)[:, None].float())
+    return (shown.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def looks_of(atlas: LayeredAtlas) -> dict[str, Tensor]:
+    """Pictures of an atlas, uint8 (3, h, w): both textures, the object's share and the clip's first frame again."""
+    pictures = {
+        "foreground": atlas.foreground.texture,
+        "background": atlas.background.texture,
+        "alpha": atlas.alpha[:1].expand(3, -1, -1),
+        "reconstruction": atlas.render()[0],
+    }
+    return {name: (picture.clamp(0, 1) * 255).round().to(torch.uint8) for name, picture in pictures.items()}

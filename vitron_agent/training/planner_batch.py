@@ -1,0 +1,120 @@
+"""Padded conversations with their pictures, videos and regions as tensors, and how the planner embeds them.
+
+Knows scenes, clips and the network; which conversations are drawn is `planner_data`'s business.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from vitron_agent.planner.model import PlannerModel
+from vitron_agent.planner.processor import Processor, Serialised
+from vitron_agent.planner.vision import sample_frames
+from vitron_agent.shapes.clip import Clip
+from vitron_agent.shapes.render import render
+from vitron_agent.shapes.scene import Scene
+from vitron_agent.training.planner_vision import disturb
+
+SIDE = 64
+_CHUNK = 64  # pictures that are drawn together
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B conversations with what their placeholders stand for.
+
+    Attributes:
+        ids: (B, T) int64, padded on the right.
+        weights: (B, T) float, 0 where nothing is learned.
+        pictures: (M, 3, 64, 64) float in [0, 1], in order of appearance row by row.
+        videos: (V, F, 3, 64, 64) float in [0, 1], likewise.
+        is_video: (M + V,) bool: which of all that appears, in order, is a video.
+        region_media: (R,) int64: on which of all that appears each region was drawn.
+        region_masks: (R, 64, 64) bool.
+        region_places: (B, T) bool: where the regions' `<objs>` stand.
+    """
+
+    ids: Tensor
+    weights: Tensor
+    pictures: Tensor
+    videos: Tensor
+    is_video: Tensor
+    region_media: Tensor
+    region_masks: Tensor
+    region_places: Tensor
+
+    def to(self, device: str) -> "Batch":
+        """The batch on a device."""
+        return Batch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+def collate(
+    examples: Sequence[Serialised], processor: Processor, generator: torch.Generator | None, frames: int = 4
+) -> Batch:
+    """Pads conversations and draws their pictures and videos.
+
+    Args:
+        examples: Conversations whose pictures are scenes and whose videos are clips.
+        processor: Knows the special ids.
+        generator: Disturbs the pictures (see planner_vision.disturb); None leaves them clean.
+        frames: Frames per video that the planner looks at.
+    """
+    tags = processor.vocabulary.tags
+    length = max(len(example.ids) for example in examples)
+    ids = torch.full((len(examples), length), tags["<pad>"])
+    weights = torch.zeros(len(examples), length)
+    scenes, moments, is_video = list[Scene](), list[Scene](), list[bool]()
+    owners, masks = list[int](), list[Tensor]()
+    for row, example in enumerate(examples):
+        ids[row, : len(example.ids)] = torch.tensor(example.ids)
+        weights[row, : len(example.ids)] = torch.tensor(example.learn, dtype=torch.float)
+        for medium, mask in example.regions:
+            owners.append(len(is_video) + medium)
+            masks.append(mask)
+        scenes += [shown.content for shown in example.media if not shown.is_video]
+        moments += [scene for shown in example.media if shown.is_video for scene in _sampled(shown.content, frames)]
+        is_video += [shown.is_video for shown in example.media]
+    return Batch(
+        ids,
+        weights,
+        _drawn(scenes, generator),
+        _drawn(moments, generator).unflatten(0, (-1, frames)) if moments else torch.zeros(0, frames, 3, SIDE, SIDE),
+        torch.tensor(is_video, dtype=torch.bool),
+        torch.tensor(owners, dtype=torch.int64),
+        torch.stack(masks) if masks else torch.zeros(0, SIDE, SIDE, dtype=torch.bool),
+        (ids == tags["<objs>"]) & (weights == 0),
+    )
+
+
+def _sampled(clip: Clip, frames: int) -> list[Scene]:
+    """The scenes of the frames that the planner looks at."""
+    places = sample_frames(torch.arange(len(clip.scenes)), frames)
+    return [clip.scenes[int(place)] for place in places]
+
+
+def _drawn(scenes: Sequence[Scene], generator: torch.Generator | None) -> Tensor:
+    """Pictures of scenes, (M, 3, 64, 64) float in [0, 1]."""
+    if not scenes:
+        return torch.zeros(0, 3, SIDE, SIDE)
+    pictures = torch.cat([render(scenes[i : i + _CHUNK]).images for i in range(0, len(scenes), _CHUNK)])
+    return pictures if generator is None else disturb(pictures, generator)
+
+
+def embed(model: PlannerModel, batch: Batch) -> Tensor:
+    """Embeddings (B, T, d_llm) of a batch, features merged in."""
+    parts = []
+    if len(batch.pictures):
+        parts.append(model.encode_pictures(batch.pictures))
+    if len(batch.videos):
+        parts.append(model.encode_videos(batch.videos))
+    if not parts:
+        return model.merge(batch.ids)
+    order = batch.is_video.int().argsort(stable=True).argsort()  # encoded: first all pictures, then all videos
+    tokens = [row for part in parts for row in part.tokens]
+    patches = torch.cat([part.patches for part in parts])[order]
+    regions = None
+    if len(batch.region_media):
+        regions = model.encode_regions(patches[batch.region_media], batch.region_masks)
+    return model.merge(batch.ids, torch.cat([tokens[int(i)] for i in order]), regions, batch.region_places)
