@@ -1,4 +1,4 @@
-"""An ideal agent is judged right in all tasks about pictures, through the real graph and tools; one that errs is not."""
+"""In tasks about pictures an ideal agent is judged right, through the real graph and tools; an erring one is not."""
 
 import random
 from collections.abc import Callable
