@@ -6,7 +6,8 @@ import torch
 from vitron_agent.media import MediaKind, Region
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Scene, sample_scene
-from vitron_agent.shapes.tasks_session import RESULT_PICTURE, mask_result
+from vitron_agent.shapes.tasks_results import mask_result
+from vitron_agent.shapes.tasks_session import RESULT_PICTURE
 from vitron_agent.specialists.base import SpecialistResult
 from vitron_agent.tools.results import MADE, segmented
 

@@ -9,10 +9,13 @@
   "edit" (operation: that of the command, or for several calls "move", "recolour all", "recolour some", "resize all",
   "remove some", "keep only", "swap colours"; before, after: scenes; target: index in `before` or None; wish and where
   for additions),
-  "ask" (question, answer, must: words that a right answer holds, scene; box for "where"),
+  "track" (target: index; clip; video: its number),
+  "edit_video" (operation: "replace", "background" or "both"; before, after: clips; target: index or None; video),
+  "ask" (question, answer, must: words that a right answer holds, scene; box for "where"; about a video also
+  clip and video, scene being its first frame, and motion for "what goes"),
   "back" (picture: number), "chat" (topic), "refuse" (reason).
 
-This file composes; wording and truth of the single requests are made in tasks_draw, _act, _many, _ask and _chat.
+This file composes; wording and truth of single requests are made in tasks_draw, _act, _many, _ask, _chat and _video.
 """
 
 import random
@@ -37,8 +40,10 @@ from vitron_agent.shapes.tasks_play import (
 from vitron_agent.shapes.tasks_refer import apply, resolve
 from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region, segment_some
 from vitron_agent.shapes.tasks_session import Session, Turn
+from vitron_agent.shapes.tasks_video import VIDEO_EDITS, VIDEO_REFUSALS, dialogue_video, one_video, track_video
+from vitron_agent.shapes.tasks_video_ask import VIDEO_QUESTIONS
 
-__all__ = ["TASKS", "Conversation", "Turn", "apply", "resolve", "sample_conversation"]
+__all__ = ["TASKS", "VIDEO_TASKS", "Conversation", "Turn", "apply", "resolve", "sample_conversation"]
 
 TASKS: dict[str, float] = {
     "draw": 0.15,
@@ -52,8 +57,14 @@ TASKS: dict[str, float] = {
     "refuse": 0.08,
     "chain": 0.12,
     "dialogue": 0.12,
+    "track": 0.05,
+    "edit_video": 0.05,
+    "ask_video": 0.06,
+    "dialogue_video": 0.04,
 }
 """The kinds of conversations and how often each is drawn."""
+VIDEO_TASKS = ("track", "edit_video", "ask_video", "dialogue_video")
+"""Those about videos."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,8 @@ class Conversation:
     """A conversation with its truth.
 
     Attributes:
-        turns: What is said and called, in order; pictures are numbered through all turns' scenes.
+        turns: What is said and called, in order; pictures are numbered through all turns' scenes, videos
+            through their clips.
         task: One of `TASKS`.
         template_ids: The templates that its wording used.
     """
@@ -117,7 +129,8 @@ def _chat(session: Session) -> bool:
 
 
 def _refuse(session: Session) -> bool:
-    play = session.writer.rng.choices([p for p, _ in REFUSALS], [w for _, w in REFUSALS])[0]
+    refusals = (*REFUSALS, *VIDEO_REFUSALS)
+    play = session.writer.rng.choices([p for p, _ in refusals], [w for _, w in refusals])[0]
     play(session)
     return True
 
@@ -134,4 +147,8 @@ _PLAYS: dict[str, Callable[[Session], bool]] = {
     "refuse": _refuse,
     "chain": chain,
     "dialogue": dialogue,
+    "track": track_video,
+    "edit_video": lambda session: one_video(session, VIDEO_EDITS),
+    "ask_video": lambda session: one_video(session, VIDEO_QUESTIONS),
+    "dialogue_video": dialogue_video,
 }

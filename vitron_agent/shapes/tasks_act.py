@@ -69,7 +69,7 @@ def other_colour(session: Session, index: int) -> str:
     return session.writer.rng.choice([c for c in COLOURS if c != wrong and not clashes(c, scene.background)])
 
 
-def _elliptic(session: Session, style: Style) -> Reference | None:
+def elliptic(session: Session, style: Style) -> Reference | None:
     """The object spoken of last, where a dialogue lets its name be dropped ("now blue"); in some of the cases."""
     if style == "bare" or session.focus is None or not session.turns or not session.writer.chance(0.25):
         return None
@@ -79,7 +79,7 @@ def _elliptic(session: Session, style: Style) -> Reference | None:
 
 def recolour(session: Session, style: Style, by_region: bool = False) -> Step | None:
     """Asks for another colour of an object."""
-    short = None if by_region else _elliptic(session, style)
+    short = None if by_region else elliptic(session, style)
     found = (short, {}) if short else _target(session, by_region)
     if found is None:
         return None
@@ -118,7 +118,7 @@ def recolour_like(session: Session, style: Style) -> Step | None:
 
 def reshape(session: Session, style: Style, by_region: bool = False) -> Step | None:
     """Asks for another shape of an object."""
-    short = None if by_region else _elliptic(session, style)
+    short = None if by_region else elliptic(session, style)
     found = (short, {}) if short else _target(session, by_region)
     if found is None:
         return None
@@ -174,7 +174,7 @@ def remake(session: Session, style: Style, by_region: bool = False) -> Step | No
 
 def resize(session: Session, style: Style, by_region: bool = False) -> Step | None:
     """Asks for an object to be bigger or smaller."""
-    short = None if by_region else _elliptic(session, style)
+    short = None if by_region else elliptic(session, style)
     found = (short, {}) if short else _target(session, by_region)
     if found is None:
         return None

@@ -11,8 +11,9 @@ from vitron_agent.shapes.language import plural
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Obj, Scene
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_refer import Words, fits
+from vitron_agent.shapes.tasks_results import show_box
 from vitron_agent.shapes.tasks_segment import around
-from vitron_agent.shapes.tasks_session import Session, Step, Style, capital, show_box
+from vitron_agent.shapes.tasks_session import Session, Step, Style, capital
 from vitron_agent.shapes.tasks_words import Reference, clear_size, mark, pick
 
 PRONOUNS = ("it", "that", "that one")
@@ -259,7 +260,7 @@ def missing(session: Session, style: Style) -> Step:
     noun = f"{writer.word(f'word.{colour}') if colour else ''} {writer.word(f'word.{shape}')}"
     phrase = f"{colour} {shape}" if colour else shape
     clause = session.direct(style, "missing.ask", x=f"the {noun}")
-    answer = f"I do not see {article(phrase)} in the picture."
+    answer = f"I do not see {article(phrase)} in the {'video' if session.playing else 'picture'}."
     return answered(clause, "missing", answer, ("not", shape), scene)
 
 

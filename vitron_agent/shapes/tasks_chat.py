@@ -19,7 +19,8 @@ def reply(session: Session, name: str) -> str:
     return session.writer.say(f"say.{name}")
 
 
-def _refusal(reason: str) -> Facts:
+def refusal(reason: str) -> Facts:
+    """The truth about a request that cannot be met."""
     return {"kind": "refuse", "reason": reason}
 
 
@@ -79,7 +80,7 @@ def refuse_strange(session: Session) -> None:
     text = writer.say(family, **any_slots(session))
     if writer.chance(0.3) and text.split()[0] in _IMPERATIVES:
         text = writer.say("polite", do=text)
-    session.say(text, reply(session, name), _refusal(name))
+    session.say(text, reply(session, name), refusal(name))
 
 
 _NEEDS_PICTURE: tuple[Maker, ...] = (segment, segment, recolour, resize, remove, ground)
@@ -102,7 +103,7 @@ def refuse_no_picture(session: Session) -> None:
     found = None
     while found is None:
         found = ghost_text(session)
-    session.say(found[0], reply(session, "no_picture"), _refusal("no picture"), question=found[1])
+    session.say(found[0], reply(session, "no_picture"), refusal("no picture"), question=found[1])
 
 
 def refuse_no_region(session: Session) -> None:
@@ -119,7 +120,17 @@ def refuse_no_region(session: Session) -> None:
         text = writer.say(
             "question", q=writer.say(form, x=words, region=words, rplace="in the region I marked", mark="")
         )
-    session.say(text, reply(session, "no_region"), _refusal("no region"), question="." in form)
+    session.say(text, reply(session, "no_region"), refusal("no region"), question="." in form)
+
+
+def absent(session: Session) -> tuple[str, str]:
+    """Names an object of a shape that is not there: the user's words and the plain phrase."""
+    writer, rng = session.writer, session.writer.rng
+    here = {o.shape for o in session.scene.objects}
+    shape = rng.choice([s for s in SHAPES if s not in here])
+    colour = rng.choice(tuple(COLOURS)) if writer.chance(0.4) else None
+    words = f"the {writer.word(f'word.{colour}') if colour else ''} {writer.word(f'word.{shape}')}"
+    return words, f"{colour} {shape}" if colour else shape
 
 
 def refuse_missing(session: Session) -> None:
@@ -127,16 +138,12 @@ def refuse_missing(session: Session) -> None:
     writer, rng = session.writer, session.writer.rng
     if not session.pictures:
         session.upload(sample_scene(rng))
-    here = {o.shape for o in session.scene.objects}
-    shape = rng.choice([s for s in SHAPES if s not in here])
-    colour = rng.choice(tuple(COLOURS)) if writer.chance(0.4) else None
-    words = f"the {writer.word(f'word.{colour}') if colour else ''} {writer.word(f'word.{shape}')}"
+    words, phrase = absent(session)
     form = rng.choice(("segment", "segment", "remove", "recolour", "reshape"))
-    other = rng.choice([s for s in SHAPES if s != shape])
+    other = rng.choice([s for s in SHAPES if not phrase.endswith(s)])
     slots = {"colour": writer.word(f"word.{rng.choice(tuple(COLOURS))}"), "shape": writer.word(f"word.{other}")}
     text = session.worded(form, "full", x=words, **slots)
-    phrase = f"{colour} {shape}" if colour else shape
-    session.say(text, f"I do not see {article(phrase)} in the picture.", _refusal("missing object"))
+    session.say(text, f"I do not see {article(phrase)} in the picture.", refusal("missing object"))
 
 
 def refuse_ambiguous(session: Session) -> None:
@@ -152,14 +159,14 @@ def refuse_ambiguous(session: Session) -> None:
         text = writer.say("polite", do=writer.say(form, x="it"))
     else:
         text = session.worded(form, "full", x="it", **slots)
-    session.say(text, reply(session, "which"), _refusal("ambiguous"))
+    session.say(text, reply(session, "which"), refusal("ambiguous"))
 
 
 def refuse_undo(session: Session) -> None:
     """Plays an undo where nothing was done yet."""
     if session.writer.chance(0.5):
         session.upload(sample_scene(session.writer.rng))
-    session.say(session.writer.say("undo"), reply(session, "no_undo"), _refusal("nothing to undo"))
+    session.say(session.writer.say("undo"), reply(session, "no_undo"), refusal("nothing to undo"))
 
 
 REFUSALS = (

@@ -134,10 +134,11 @@ def chain(session: Session) -> bool:
         return _chain_with_undo(session, fresh)
     count = writer.rng.choices((2, 3, 4), (0.45, 0.42, 0.13))[0]
     steps = _steps(session, count, fresh)
-    return bool(steps) and _joined(session, steps)
+    return bool(steps) and joined(session, steps)
 
 
-def _joined(session: Session, steps: list[Step]) -> bool:
+def joined(session: Session, steps: list[Step]) -> bool:
+    """Plays bare steps as one turn, their clauses joined."""
     writer = session.writer
     if len(steps) == 1:
         text = steps[0].clause
@@ -161,7 +162,7 @@ def _chain_with_undo(session: Session, fresh: bool) -> bool:
         return False
     undo = session.writer.say("undo")
     last = Step(f"{undo} and {step.clause}", step.actions, step.answer, step.facts)
-    return _joined(session, [*steps, last])
+    return joined(session, [*steps, last])
 
 
 def _back_text(session: Session, number: int, undo: bool, full: bool) -> str:
@@ -247,7 +248,7 @@ def _further(session: Session) -> bool:
         return True
     if kind < 0.42:
         steps = _steps(session, 2, False)
-        return bool(steps) and _joined(session, steps)
+        return bool(steps) and joined(session, steps)
     step = some(session, _DIALOGUE, "full")
     if step is None:
         return False

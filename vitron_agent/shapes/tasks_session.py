@@ -1,10 +1,9 @@
-"""Plays a conversation in a simulated world: pictures so far, what "it" means, which turns were said.
+"""Plays a conversation in a simulated world: pictures and videos so far, what "it" means, which turns were said.
 
-Calls are carried out exactly on scenes (tasks_refer.apply), so the truth after every step is known. This file knows how
-turns follow each other and how results read; what people ask for is made in the other tasks_ files.
+Calls are carried out exactly on scenes and clips (tasks_refer.apply, tasks_results.apply_clip), so the truth after
+every step is known. This file knows how turns follow each other; what people ask for is made in the other tasks_ files.
 """
 
-import math
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field
@@ -12,17 +11,25 @@ from typing import Any, Literal
 
 from vitron_agent.invocation import Invocation, Module
 from vitron_agent.media import Region
+from vitron_agent.shapes.clip import Clip
 from vitron_agent.shapes.language import REGION_MARK, Writer, roughen, tidy
-from vitron_agent.shapes.scene import Obj, Scene
-from vitron_agent.shapes.tasks_refer import apply, is_background, is_everything, phrase_for, target_of
+from vitron_agent.shapes.scene import Scene
+from vitron_agent.shapes.tasks_refer import apply, phrase_for
+from vitron_agent.shapes.tasks_results import apply_clip, mask_result, track_result
 
 Facts = dict[str, Any]
 Style = Literal["full", "bare"]
 """A request that stands alone in any form, or a bare imperative that can be joined with others."""
 
 RESULT_PICTURE = "Result: done."
-"""What a planner reads after a generation or an edit; the new picture itself comes with it."""
-LEADS = {Module.A: "I will draw it.", Module.B: "I will cut it out.", Module.C: "I will edit it."}
+"""What a planner reads after a generation or an edit; the new picture or video itself comes with it."""
+LEADS = {
+    Module.A: "I will draw it.",
+    Module.B: "I will cut it out.",
+    Module.C: "I will edit it.",
+    Module.E: "I will track it.",
+    Module.F: "I will edit the video.",
+}
 NEXT = "Next."
 """What the assistant says before its first call, and before further ones."""
 
@@ -35,9 +42,10 @@ class Turn:
         role: "user", "result" (a tool's observation, on the user's side of the dialogue) or "assistant".
         text: What is said, without calls; `<objs>` stands for a drawn region.
         scenes: Pictures that appear in this turn, numbered on through the conversation from 1.
-        regions: What the user drew, one per `<objs>`, on the latest picture.
+        regions: What the user drew, one per `<objs>`, on the latest picture or (first frame of the) video.
         invocation: The assistant's call, if it makes one; it comes after the text.
         facts: Ground truth for checkers (see tasks.py).
+        clips: Videos that appear in this turn, numbered on through the conversation from 1, apart from the pictures.
     """
 
     role: Literal["user", "result", "assistant"]
@@ -46,15 +54,17 @@ class Turn:
     regions: tuple[Region, ...] = ()
     invocation: Invocation | None = None
     facts: Facts = field(default_factory=dict)
+    clips: tuple[Clip, ...] = ()
 
 
 @dataclass(frozen=True)
 class Action:
-    """One call with what comes back: the observation's text and the new picture, if any."""
+    """One call with what comes back: the observation's text and the new picture or video, if any."""
 
     invocation: Invocation
     result: str
     scene: Scene | None
+    clip: Clip | None = None
 
 
 @dataclass(frozen=True)
@@ -85,8 +95,10 @@ class Session:
         pictures: All pictures so far; number n is at n - 1.
         current: Number of the picture in hand, 0 if there is none.
         trail: Numbers of the pictures that were in hand before each change (for undo), the last at the end.
-        focus: Index of the object that "it" means in the picture in hand, or None.
+        focus: Index of the object that "it" means in the picture or video in hand, or None.
         turns: What was said so far.
+        videos: All videos so far; number n is at n - 1.
+        playing: Number of the video in hand, 0 where it is a picture.
     """
 
     writer: Writer
@@ -95,17 +107,27 @@ class Session:
     focus: int | None = None
     turns: list[Turn] = field(default_factory=list)
     trail: list[int] = field(default_factory=list)
+    videos: list[Clip] = field(default_factory=list)
+    playing: int = 0
     _new: list[Scene] = field(default_factory=list)
+    _new_clips: list[Clip] = field(default_factory=list)
     _drawn: list[Region] = field(default_factory=list)
 
     @property
     def scene(self) -> Scene:
-        """The picture in hand."""
-        return self.pictures[self.current - 1]
+        """The picture in hand, or the first frame of the video in hand."""
+        return self.clip.scene if self.playing else self.pictures[self.current - 1]
+
+    @property
+    def clip(self) -> Clip:
+        """The video in hand."""
+        return self.videos[self.playing - 1]
 
     @property
     def media(self) -> int | None:
-        """The number that a call must name: None where the picture in hand is the latest."""
+        """The number that a call must name: None where the picture (or video) in hand is the latest."""
+        if self.playing:
+            return None if self.playing == len(self.videos) else self.playing
         return None if self.current == len(self.pictures) else self.current
 
     def upload(self, scene: Scene) -> None:
@@ -113,25 +135,40 @@ class Session:
         self._new.append(scene)
         self._show(scene)
 
+    def upload_clip(self, clip: Clip) -> None:
+        """Gives a video with the user's next turn."""
+        self._new_clips.append(clip)
+        self.show_clip(clip)
+
     def draw(self, region: Region) -> None:
         """Draws a region with the user's next turn; its wording says where the mark stands, or it is put at an end."""
         self._drawn.append(region)
 
     def _show(self, scene: Scene) -> None:
         self.pictures.append(scene)
-        self.current, self.focus = len(self.pictures), None
+        self.current, self.playing, self.focus = len(self.pictures), 0, None
+
+    def show_clip(self, clip: Clip) -> None:
+        """Takes a new video in hand."""
+        self.videos.append(clip)
+        self.playing, self.focus = len(self.videos), None
 
     def call(self, module: Module, command: str, **more: Any) -> Action:
-        """Makes a call on the picture in hand and carries it out; the new picture, if any, is then in hand.
+        """Makes a call on what is in hand and carries it out; the new picture or video, if any, is then in hand.
 
         Args:
-            module: A, B or C.
+            module: A, B or C, or for the video in hand E or F.
             command: Its command.
-            **more: Further fields of the invocation (layout, region, uses_drawn_region).
+            **more: Further fields of the invocation (layout, region, uses_drawn_region, background).
         """
         needs_number = module is not Module.A
         invocation = Invocation(module=module, command=command, media=self.media if needs_number else None, **more)
         drawn = self._drawn[-1] if invocation.uses_drawn_region else None
+        if module is Module.E:
+            return Action(invocation, track_result(self.clip, command, self.playing, drawn), None)
+        if module is Module.F:
+            self.show_clip(apply_clip(self.clip, invocation, drawn))
+            return Action(invocation, RESULT_PICTURE, None, self.clip)
         before = self.scene if self.current else None
         if module is Module.B:
             return Action(invocation, mask_result(self.scene, command, self.current, drawn), None)
@@ -141,7 +178,11 @@ class Session:
 
     def take(self, number: int, focus: int | None = None) -> None:
         """Takes a picture in hand."""
-        self.current, self.focus = number, focus
+        self.current, self.playing, self.focus = number, 0, focus
+
+    def take_clip(self, number: int, focus: int | None = None) -> None:
+        """Takes a video in hand."""
+        self.playing, self.focus = number, focus
 
     def go_back(self, number: int) -> None:
         """Takes an earlier picture in hand, as the user asked; this can be undone."""
@@ -163,40 +204,47 @@ class Session:
         """Goes back to a saved state."""
         vars(self).update(vars(saved))
 
+    def say_of_it(self, family: str, **slots: str) -> str:
+        """Words a family; what is in hand is called a picture, or where it is one, a video."""
+        if self.playing:
+            slots = {"picture": self.writer.word("clip"), **slots}
+        return self.writer.say(family, **slots)
+
     def worded(self, family: str, style: Style, **slots: str) -> str:
         """Words a request from a family: alone with its frames and its `.full` forms, or as a bare imperative."""
         if style == "full" and self.writer.chance(0.38):
-            return self.writer.say(f"{family}.full", **slots)
-        clause = self.writer.say(family, **slots)
-        return self.writer.say("polite", do=clause) if style == "full" else clause
+            return self.say_of_it(f"{family}.full", **slots)
+        clause = self.say_of_it(family, **slots)
+        return self.say_of_it("polite", do=clause) if style == "full" else clause
 
     def framed(self, style: Style, family: str, **slots: str) -> str:
         """Words a family's bare imperative, in a polite frame where the style is full."""
-        clause = self.writer.say(family, **slots)
-        return self.writer.say("polite", do=clause) if style == "full" else clause
+        clause = self.say_of_it(family, **slots)
+        return self.say_of_it("polite", do=clause) if style == "full" else clause
 
     def direct(self, style: Style, family: str, **slots: str) -> str:
         """Words a question that has no embedded form: as it is, or behind "tell me" in the bare style."""
-        question = self.writer.say(family, **slots)
-        return self.writer.say("question", q=question) + "?" if style == "full" else f"tell me, {question}"
+        question = self.say_of_it(family, **slots)
+        return self.say_of_it("question", q=question) + "?" if style == "full" else f"tell me, {question}"
 
     def asked(self, family: str, style: Style, **slots: str) -> str:
         """Words a question: direct, or embedded behind "tell me" (always so in the bare style)."""
-        say, chance = self.writer.say, self.writer.chance
+        say, chance = self.say_of_it, self.writer.chance
         if style == "full" and chance(0.7):
             return say("question", q=say(family, **slots)) + "?"
         return say("ask.lead" if style == "full" else "ask.do", ask=say(f"{family}.in", **slots))
 
     def user(self, text: str, steps: Iterable[Step] = (), question: bool = False) -> None:
-        """Says a user's turn, typed as people type, with the new pictures and drawn regions."""
+        """Says a user's turn, typed as people type, with the new pictures, videos and drawn regions."""
         rng = self.writer.rng
         missing = len(self._drawn) - text.count(REGION_MARK)
         text = roughen(tidy(text), rng, question)
         if missing > 0:
             text = f"{REGION_MARK} {text}" if self.writer.chance(0.12) else f"{text} {REGION_MARK}"
         facts = {"steps": tuple(step.facts for step in steps)}
-        self.turns.append(Turn("user", text, tuple(self._new), tuple(self._drawn), facts=facts))
-        self._new, self._drawn = [], []
+        clips = tuple(self._new_clips)
+        self.turns.append(Turn("user", text, tuple(self._new), tuple(self._drawn), facts=facts, clips=clips))
+        self._new, self._new_clips, self._drawn = [], [], []
 
     def assistant(self, text: str, facts: Facts, invocation: Invocation | None = None) -> None:
         """Says an assistant's turn."""
@@ -212,7 +260,8 @@ class Session:
                 lead = NEXT if calls else LEADS[action.invocation.module]
                 self.assistant(" ".join([*said, lead]), step.facts, action.invocation)
                 scenes = () if action.scene is None else (action.scene,)
-                self.turns.append(Turn("result", action.result, scenes))
+                clips = () if action.clip is None else (action.clip,)
+                self.turns.append(Turn("result", action.result, scenes, clips=clips))
                 said, calls = [], calls + 1
             if step.answer and (step.is_question or number == len(steps) - 1):
                 said.append(step.answer)
@@ -223,43 +272,10 @@ class Session:
         self.play(text, [Step(text, (), reply, facts, is_question=True)], question)
 
     def name_of(self, index: int) -> str | None:
-        """The command's phrase for an object of the picture in hand, or None where words do not tell it apart."""
+        """The command's phrase for an object of what is in hand, or None where words do not tell it apart."""
         return phrase_for(self.scene, index)
 
 
 def capital(text: str) -> str:
     """The text with a capital first letter."""
     return text[:1].upper() + text[1:]
-
-
-_AREA = {
-    "circle": math.pi,
-    "square": 4.0,
-    "triangle": 2.0,
-    "diamond": 2.0,
-    "cross": 8 * 0.38 - 4 * 0.38**2,
-    "star": 5 * 0.45 * math.sin(math.pi / 5),
-}
-
-
-def area(obj: Obj) -> float:
-    """Share of the picture that an object covers."""
-    return _AREA[obj.shape] * obj.r**2
-
-
-def show_box(box: tuple[float, float, float, float]) -> str:
-    """A box as it is written everywhere: (0.10, 0.20, 0.30, 0.40)."""
-    return f"({box[0]:.2f}, {box[1]:.2f}, {box[2]:.2f}, {box[3]:.2f})"
-
-
-def mask_result(scene: Scene, phrase: str, number: int, drawn: Region | None) -> str:
-    """What a planner reads after a segmentation: phrase, box and share of picture `number`."""
-    if is_everything(phrase):
-        labels = [f"{o.colour} {o.shape}" for o in scene.objects] + ["background"]
-        return f"Result: {len(labels)} segments of picture {number}: {', '.join(labels)}."
-    if is_background(phrase):
-        share, box = 1 - sum(area(o) for o in scene.objects), (0.0, 0.0, 1.0, 1.0)
-    else:
-        obj = scene.objects[target_of(scene, phrase, drawn)]
-        share, box = area(obj), obj.box
-    return f"Result: {phrase} at {show_box(box)}, {100 * share:.1f}% of picture {number}."

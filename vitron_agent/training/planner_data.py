@@ -28,6 +28,10 @@ SHARES = {
     "refuse": 0.08,
     "chain": 0.12,
     "dialogue": 0.08,
+    "track": 0.05,
+    "edit_video": 0.05,
+    "ask_video": 0.06,
+    "dialogue_video": 0.04,
 }
 """How often each task is drawn where no drill is."""
 DRILLS = {"several": 0.15, "inventory": 0.05, "lookup": 0.12, "absent": 0.05}

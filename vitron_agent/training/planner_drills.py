@@ -20,8 +20,9 @@ from vitron_agent.shapes.tasks_compare import QUESTIONS
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_play import a_scene, is_question, some
 from vitron_agent.shapes.tasks_refer import resolve
+from vitron_agent.shapes.tasks_results import show_box
 from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region
-from vitron_agent.shapes.tasks_session import Session, show_box
+from vitron_agent.shapes.tasks_session import Session
 
 MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
     (QUESTIONS, 0.5),
