@@ -19,7 +19,7 @@ from vitron_agent.training.planner_data import SHARES, Batches, make_tokenizer, 
 @pytest.fixture(scope="module")
 def processor() -> Processor:
     """A tokenizer learned from a few conversations."""
-    return Processor(Vocabulary(make_tokenizer(0, 60, 850), 4, 4), image_tokens=16)
+    return Processor(Vocabulary(make_tokenizer(0, 60, 850), 4, 4), image_tokens=16, video_tokens=80)
 
 
 @pytest.fixture(scope="module")

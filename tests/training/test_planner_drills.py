@@ -8,7 +8,7 @@ from vitron_agent.planner import AssistantTurn, UserTurn
 from vitron_agent.shapes import tasks
 from vitron_agent.shapes.tasks_refer import resolve
 from vitron_agent.training.planner_data import turns_of
-from vitron_agent.training.planner_drills import FAILED, absent, failing, inventory, lookup, several
+from vitron_agent.training.planner_drills import FAILED, absent, failing, inventory, lookup, motions, several
 
 
 def test_an_inventory_lists_every_object_with_its_box() -> None:
@@ -36,6 +36,15 @@ def test_a_lookup_names_exactly_the_objects_that_its_phrase_means() -> None:
             assert answer.text.count("(") == len(found)
             assert all(scene.objects[i].phrase in answer.text for i in found)
     assert counts == {0, 1, 2, 3}
+
+
+def test_motions_say_what_every_object_of_a_clip_does() -> None:
+    shown, answer = motions(random.Random(3))
+    assert isinstance(shown, UserTurn)
+    assert isinstance(answer, AssistantTurn)
+    (clip,) = shown.videos
+    for obj, motion in zip(clip.scene.objects, clip.motions, strict=True):
+        assert f"{obj.phrase} {motion.name if motion else 'still'}" in answer.text
 
 
 def test_what_is_absent_is_never_called_for() -> None:

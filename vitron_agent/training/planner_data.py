@@ -28,13 +28,13 @@ SHARES = {
     "refuse": 0.08,
     "chain": 0.12,
     "dialogue": 0.08,
-    "track": 0.05,
-    "edit_video": 0.05,
+    "track": 0.03,
+    "edit_video": 0.03,
     "ask_video": 0.06,
-    "dialogue_video": 0.04,
+    "dialogue_video": 0.03,
 }
 """How often each task is drawn where no drill is."""
-DRILLS = {"several": 0.15, "inventory": 0.05, "lookup": 0.12, "absent": 0.05}
+DRILLS = {"several": 0.14, "inventory": 0.03, "lookup": 0.10, "motions": 0.04, "absent": 0.05}
 """How often each conversation of `planner_drills` is drawn, of all."""
 LONG = ("chain", "dialogue")
 EARLY = 0.5
@@ -88,12 +88,8 @@ class Batches:
     def example(self) -> Serialised:
         """One conversation, written down."""
         drill = self.rng.choices((*DRILLS, None), (*DRILLS.values(), 1 - sum(DRILLS.values())))[0]
-        if drill in ("several", "absent"):
-            make = planner_drills.several if drill == "several" else planner_drills.absent
-            return self.processor.serialise(turns_of(make(self.rng)))
         if drill is not None:
-            make_turns = planner_drills.inventory if drill == "inventory" else planner_drills.lookup
-            return self.processor.serialise(make_turns(self.rng))
+            return self.processor.serialise(self._drilled(drill))
         weights = shares(self.early)
         task = self.rng.choices(list(weights), list(weights.values()))[0]
         turns = turns_of(tasks.sample_conversation(self.rng, "train", task))
@@ -103,6 +99,19 @@ class Batches:
         elif self.early and len(calls) == 1 and self.rng.random() < CUT:
             turns = turns[: calls[0] + 1]
         return self.processor.serialise(turns)
+
+    def _drilled(self, name: str) -> list[Turn]:
+        """A conversation of `planner_drills`."""
+        if name == "several":
+            return turns_of(planner_drills.several(self.rng))
+        if name == "absent":
+            return turns_of(planner_drills.absent(self.rng))
+        makers = {
+            "inventory": planner_drills.inventory,
+            "lookup": planner_drills.lookup,
+            "motions": planner_drills.motions,
+        }
+        return makers[name](self.rng)
 
     def next(self) -> Batch:
         """The next batch."""

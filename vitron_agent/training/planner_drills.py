@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from vitron_agent.planner.processor import RESULT, AssistantTurn, Turn, UserTurn
 from vitron_agent.shapes import tasks
 from vitron_agent.shapes.captions import PLACE_WORDS, article
+from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene, relation, sample_scene
 from vitron_agent.shapes.tasks_act import Maker
@@ -66,6 +67,14 @@ def inventory(rng: random.Random) -> list[Turn]:
     scene = sample_scene(rng)
     entries = [f"{obj.phrase} {show_box(obj.box)}" for obj in sorted(scene.objects, key=lambda obj: obj.x)]
     return [UserTurn("inventory", (scene,)), AssistantTurn(f"{', '.join(entries)}; {scene.background}.")]
+
+
+def motions(rng: random.Random) -> list[Turn]:
+    """A video and what each of its objects does, from left to right by the first frame."""
+    clip = sample_clip(rng)
+    pairs = sorted(zip(clip.scene.objects, clip.motions, strict=True), key=lambda pair: pair[0].x)
+    entries = [f"{obj.phrase} {motion.name if motion else 'still'}" for obj, motion in pairs]
+    return [UserTurn("motions", videos=(clip,)), AssistantTurn(f"{', '.join(entries)}; {clip.scene.background}.")]
 
 
 def lookup(rng: random.Random) -> list[Turn]:
