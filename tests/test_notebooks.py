@@ -2,6 +2,7 @@
 
 import base64
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,71 @@ def test_it_is_kept_without_outputs(path: Path) -> None:
     assert set(notebook.metadata.language_info) == {"name"}  # no version of whoever ran it last
 
 
-@each
-@pytest.mark.skipif(
-    any(TINY.missing(part) for part in TINY.parts if part.name != "mappers"), reason="the tiny weights are not there"
-)
-def test_it_runs_and_shows_pictures(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that a kernel works in; it finds this checkout, and nothing of the user's."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("VITRON_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    work = tmp_path / "work"
-    work.mkdir()
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def execute(notebook: Any, work: Path, **options: Any) -> None:
+    """Run all cells in a fresh kernel; `notebook` holds the outputs then."""
+    nbclient.NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(work)}}, **options).execute()
+
+
+@each
+@pytest.mark.skipif(
+    any(TINY.missing(part) for part in TINY.parts if part.name != "mappers"), reason="the tiny weights are not there"
+)
+def test_it_runs_and_shows_pictures(path: Path, work: Path) -> None:
     notebook = read(path)
-    nbclient.NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(work)}}).execute()
+    execute(notebook, work)
     shown = [decode_png(data) for data in pictures(notebook)]
     assert shown
     assert all(len(picture.flatten(1).unique(dim=1)[0]) > 1 for picture in shown)  # none is blank
+
+
+CELLS = [
+    """
+    import os, signal, threading, time
+    from langgraph.checkpoint.memory import InMemorySaver
+    from vitron_agent.build import build_agent
+    from vitron_agent.graphs import user_turn
+    from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call
+
+    class Slow(EchoSpecialist):
+        def run(self, request, progress):
+            for step in range(1000):
+                progress(step + 1, 1000)
+                if step == 10:
+                    os.kill(os.getpid(), signal.SIGINT)  # what the notebook's stop button does
+                time.sleep(0.01)
+
+    planner = ScriptedPlanner(replies=[[call("generate_image", command="a star")], "Yes?"])
+    agent = build_agent(checkpointer=InMemorySaver(), planner=planner, specialists={"gligen": Slow})
+    talk = {"configurable": {"thread_id": "talk"}}
+    """,
+    """
+    start = time.monotonic()
+    agent.invoke({"messages": [user_turn("draw a star")]}, talk)
+    """,
+    """
+    assert time.monotonic() - start < 5, "the work went on"
+    state = agent.invoke({"messages": [user_turn("still there?")]}, talk)
+    print(*(getattr(m, "status", m.type) for m in state["messages"]))
+    """,
+]
+
+
+def test_the_stop_button_ends_a_turn_and_the_conversation_goes_on(work: Path) -> None:
+    cells = [nbformat.v4.new_code_cell(textwrap.dedent(source)) for source in CELLS]
+    cells[1].metadata["tags"] = ["raises-exception"]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    execute(notebook, work)
+    assert [output.ename for output in cells[1].outputs if output.output_type == "error"] == ["KeyboardInterrupt"]
+    assert cells[2].outputs[0].text == "human ai error human ai\n"

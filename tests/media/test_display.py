@@ -115,6 +115,15 @@ def test_sizes_on_the_page(store: MediaStore) -> None:
     assert f"width:{LARGE}px" in str(page.tags[0][1]["style"])
 
 
+def test_a_large_picture_is_shrunk_and_looks_the_same(store: MediaStore) -> None:
+    halves = torch.zeros(3, 1500, 3000, dtype=torch.uint8)
+    halves[:, :, 1500:] = 200
+    small = seen(show(store, store.put_image(halves)))
+    assert small.shape == (3, LARGE // 2, LARGE)
+    assert (small[:, :, : LARGE // 2 - 2] == 0).all()
+    assert (small[:, :, LARGE // 2 + 2 :] == 200).all()
+
+
 def test_what_is_lost_or_damaged_is_said(store: MediaStore, picture: MediaRef, tmp_path: Path) -> None:
     assert "is not in the media store" in page_of(show(store, LOST)).text
     assert "not a media handle" in page_of(show(store, "cat.png")).text

@@ -55,7 +55,7 @@ class Shown(ABC):
 
     def _repr_png_(self) -> bytes | None:
         try:
-            return encode_png(self.pixels())
+            return encode_png(_fitted(self.pixels()))
         except VitronError:
             return None  # the HTML says why
 
@@ -111,7 +111,7 @@ class ShownMedia(Shown):
         if len(data) > MAX_INLINE:
             return None
         address = f"data:video/mp4;base64,{base64.b64encode(data).decode()}"
-        width = round(known.width * _enlarged(known.width, known.height))
+        width = known.width * _enlarged(known.width, known.height)
         return f'<video controls loop muted playsinline width="{width}" src="{address}"></video>'
 
 
@@ -166,15 +166,11 @@ def store_of(source: MediaStore | HasMedia) -> MediaStore:
 
 def image_element(pixels: Tensor, alt: str = "") -> str:
     """Return a picture, uint8 (3, H, W), as an HTML image: small ones with their pixels enlarged, large ones shrunk."""
+    pixels = _fitted(pixels)
     height, width = pixels.shape[1:]
     scale = _enlarged(width, height)
-    longest = max(width, height)
-    if longest > LARGE:
-        size = [max(1, side * LARGE // longest) for side in (height, width)]
-        shrunk = F.interpolate(pixels[None].float(), size, mode="bilinear", antialias=True)[0]
-        pixels, width = shrunk.round().clamp(0, 255).to(torch.uint8), size[1]
     address = f"data:image/png;base64,{base64.b64encode(encode_png(pixels)).decode()}"
-    style = f"width:{round(width * scale)}px;max-width:100%;image-rendering:{'pixelated' if scale > 1 else 'auto'}"
+    style = f"width:{width * scale}px;max-width:100%;image-rendering:{'pixelated' if scale > 1 else 'auto'}"
     return f'<img src="{address}" alt="{html.escape(alt)}" style="{style}">'
 
 
@@ -186,6 +182,15 @@ def text_element(text: str, tag: str = "em") -> str:
         tag: The element; ours to choose, never a user's.
     """
     return f'<{tag} style="white-space:pre-wrap">{html.escape(text)}</{tag}>'
+
+
+def _fitted(pixels: Tensor) -> Tensor:
+    """Return a picture that is not larger than a page needs: a notebook's file holds all that it shows."""
+    longest = max(pixels.shape[1:])
+    if longest <= LARGE:
+        return pixels
+    size = [max(1, side * LARGE // longest) for side in pixels.shape[1:]]
+    return F.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
 
 
 def _enlarged(width: int, height: int) -> int:
