@@ -31,13 +31,17 @@ def ctrl_c() -> None:
 
 
 def slowly(echo: EchoSpecialist, steps: int = 500) -> threading.Event:
-    """Make an echo specialist take `steps` steps of 10 ms; the event is set once it is at work."""
+    """Make an echo specialist take `steps` steps of 10 ms; the event is set once it is well at work.
+
+    Not at its first step: Python loses a signal's wake-up where the main thread is just about to wait for the worker.
+    """
     run, at_work = echo.run, threading.Event()
 
     def slow(request: Any, progress: Any) -> Any:
         for step in range(steps):
             progress(step + 1, steps)
-            at_work.set()
+            if step == 20:
+                at_work.set()
             time.sleep(0.01)
         return run(request)
 
