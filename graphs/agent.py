@@ -22,6 +22,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
 from vitron_agent.errors import InputError, StorageError
+from vitron_agent.graphs.interrupt import interruptible
 from vitron_agent.graphs.state import AgentState
 from vitron_agent.graphs.turns import Turn, Turns
 from vitron_agent.media import MediaStore
@@ -36,14 +37,15 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
     """A compiled graph whose conversations are safe.
 
     - Turns on one thread queue up, also between processes that share a media folder.
-    - `stop(thread_id)` ends the running turn within one specialist step or one word of the planner's.
+    - `stop(thread_id)` ends the running turn within one specialist step or one word of the planner's; so does Ctrl-C.
     - What is wrong with a request or with the stored conversations is raised as an error of ours.
     """
 
-    def __init__(self, *, turns: Turns, **parts: Any) -> None:
+    def __init__(self, *, turns: Turns, media_store: MediaStore, **parts: Any) -> None:
         """Take a compiled graph's parts; `Agent.over` is the way to one."""
         super().__init__(**parts)
         self.turns = turns
+        self.media_store = media_store
 
     @classmethod
     def over(cls, graph: "CompiledStateGraph[Any, Any, Any, Any]", store: MediaStore) -> Self:
@@ -54,7 +56,7 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         if isinstance(saver, BaseCheckpointSaver):
             turns = _TURNS.setdefault(saver, turns)
         parts = {name: part for name, part in vars(graph).items() if name != "__orig_class__"}
-        return cls(turns=turns, **parts)
+        return cls(turns=turns, media_store=store, **parts)
 
     def stop(self, thread_id: str) -> bool:
         """Stop the turn that runs on a thread; from any Python thread.
@@ -85,7 +87,8 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         with _in_our_terms(), self.turns.enter(self._thread(config), config) as turn:
             while not turn.ready():
                 time.sleep(POLL)
-            for part in super().stream(input, _with_stop(config, turn), **options):
+            parts = super().stream(input, _with_stop(config, turn), **options)
+            for part in interruptible(parts, turn):
                 try:
                     yield part
                 except GeneratorExit:

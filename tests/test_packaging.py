@@ -120,7 +120,7 @@ def test_weights_are_small_and_hold_no_code() -> None:
 
 def text_files() -> list[Path]:
     """Everything a person reads here."""
-    folders = [*FOLDERS.values(), "tests", "docs", ".ci"]
+    folders = [*FOLDERS.values(), "tests", "docs", "notebooks", ".ci"]
     found = [*ROOT.iterdir(), *(path for folder in folders for path in (ROOT / folder).rglob("*"))]
     endings = {"", ".py", ".md", ".toml", ".txt", ".json", ".in", ".cfg", ".yaml", ".yml", ".ipynb"}
     own = {Path(__file__), ROOT / "LICENSE"}

@@ -1,5 +1,6 @@
 """Pictures, videos, masks and regions: values, handles, files and the store that keeps them."""
 
+from vitron_agent.media.display import Shown, show, side_by_side
 from vitron_agent.media.geometry import Box, Point
 from vitron_agent.media.images import MAX_PIXELS, MAX_SIDE, decode_image, decode_png, encode_png, load_image
 from vitron_agent.media.refs import MediaKind, MediaRef
@@ -20,6 +21,7 @@ __all__ = [
     "Point",
     "Region",
     "RegionKind",
+    "Shown",
     "decode_image",
     "decode_mp4",
     "decode_png",
@@ -27,4 +29,6 @@ __all__ = [
     "encode_png",
     "load_image",
     "load_video",
+    "show",
+    "side_by_side",
 ]

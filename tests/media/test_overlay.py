@@ -1,6 +1,8 @@
+"""A mask over its picture, by its pixels."""
+
 import torch
 
-from vitron_agent.tools.overlay import TINT, outline, overlay
+from vitron_agent.media.overlay import TINT, outline, overlay
 
 
 def test_the_outline_is_the_masks_border() -> None:
