@@ -3,8 +3,6 @@
 This file knows messages and the media store; it does not know graphs.
 """
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +10,19 @@ from langchain_core.messages import HumanMessage
 from pydantic import ValidationError
 
 from vitron_agent.errors import InputError
-from vitron_agent.media import MediaKind, MediaRef, MediaStore, Region, decode_image
-from vitron_agent.tools.conversation import HANDLE, region_note
+from vitron_agent.media import (
+    NO_SOURCES,
+    MediaKind,
+    MediaRef,
+    MediaSources,
+    MediaStore,
+    Region,
+    block_handle,
+    read_picture,
+)
+from vitron_agent.tools.conversation import region_note
 
 MAX_REQUEST = 8_000  # characters of one request
-_DATA = "data:"
 
 
 def check_request(text: str) -> str:
@@ -53,14 +59,21 @@ def user_turn(text: str, pictures: Sequence[MediaRef | str] = (), region: Region
     return HumanMessage([*blocks, {"type": "text", "text": text}], additional_kwargs=notes)
 
 
-def by_reference(message: HumanMessage, store: MediaStore) -> HumanMessage:
+def by_reference(message: HumanMessage, store: MediaStore, sources: MediaSources = NO_SOURCES) -> HumanMessage:
     """Return the message as the graph keeps it: every picture a handle of the store, request and region checked.
 
-    Pictures may come as handles, as base64, or as `data:` addresses (OpenAI's `image_url` too).
+    Pictures come in every form that `vitron_agent.media.blocks` knows; what is read here is read once, and only its
+    pixels are kept.
+
+    Args:
+        message: The user's.
+        store: Where pictures are kept.
+        sources: Where they may come from besides the message itself.
 
     Raises:
-        InputError: An empty or endless request, a picture that is none, any other address (nothing is fetched, no file
-            is opened), a video, or a region that is none.
+        InputError: An empty or endless request, a picture that is none, one from a source that is not open, a video,
+            or a region that is none.
+        DownloadError: An address that cannot be downloaded.
         StorageError: A handle that the store does not have.
     """
     check_request(str(message.text))
@@ -73,36 +86,21 @@ def by_reference(message: HumanMessage, store: MediaStore) -> HumanMessage:
             raise InputError(f"the drawn region cannot be used: {reason}") from None
     if isinstance(message.content, str):
         return message
-    blocks = [_block(block, store) if isinstance(block, dict) else block for block in message.content]
+    blocks = [_block(block, store, sources) if isinstance(block, dict) else block for block in message.content]
     return message.model_copy(update={"content": blocks})
 
 
-def _block(block: dict[str, Any], store: MediaStore) -> dict[str, Any]:
+def _block(block: dict[str, Any], store: MediaStore, sources: MediaSources) -> dict[str, Any]:
     """Return one content block with its picture as a handle."""
     kind = block.get("type")
     if kind == "text":
         return block
     if kind not in ("image", "image_url"):
         raise InputError(f"content of type {str(kind)[:40]!r} cannot be read: send text and pictures")
-    handle = block.get("file_id")
-    if isinstance(handle, str) and handle.startswith(HANDLE):
+    if handle := block_handle(block):
         if store.ref(handle).kind is not MediaKind.IMAGE:
             raise InputError(f"{handle} is no picture: send the handle of a picture")
         return block
-    data = block.get("base64") or _data_of(block)
-    try:
-        pixels = decode_image(base64.b64decode(data, validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise InputError("a picture is no valid base64: encode the whole file again") from error
+    pixels = read_picture(block, store, sources)
     kept = {"type": "image", "file_id": store.put_image(pixels).uri, "mime_type": "image/png"}
     return {**kept, "extras": block["extras"]} if block.get("extras") else kept
-
-
-def _data_of(block: dict[str, Any]) -> str:
-    """Return the base64 of a `data:` address."""
-    url = block.get("url") or block.get("image_url")
-    url = url.get("url") if isinstance(url, dict) else url
-    if not isinstance(url, str) or not url.startswith(_DATA) or ";base64," not in url[:100]:
-        shown = str(url)[:60]
-        raise InputError(f"picture address {shown!r} is not opened: send the picture's bytes or a handle of the store")
-    return url.split(";base64,", 1)[1]

@@ -1,5 +1,8 @@
 """Pictures, videos, masks and regions: values, handles, files and the store that keeps them."""
 
+from vitron_agent.media.blocks import NO_SOURCES, Block, MediaSources, block_handle, read_picture, read_video
+from vitron_agent.media.download import Downloads
+from vitron_agent.media.folders import Folders
 from vitron_agent.media.geometry import Box, Point
 from vitron_agent.media.images import MAX_PIXELS, MAX_SIDE, decode_image, decode_png, encode_png, load_image
 from vitron_agent.media.refs import MediaKind, MediaRef
@@ -12,14 +15,20 @@ __all__ = [
     "MAX_FRAMES",
     "MAX_PIXELS",
     "MAX_SIDE",
+    "NO_SOURCES",
     "SCRIBBLE_RADIUS",
+    "Block",
     "Box",
+    "Downloads",
+    "Folders",
     "MediaKind",
     "MediaRef",
+    "MediaSources",
     "MediaStore",
     "Point",
     "Region",
     "RegionKind",
+    "block_handle",
     "decode_image",
     "decode_mp4",
     "decode_png",
@@ -27,4 +36,6 @@ __all__ = [
     "encode_png",
     "load_image",
     "load_video",
+    "read_picture",
+    "read_video",
 ]

@@ -4,8 +4,6 @@ Reads exactly what the tools write: a picture made by a tool is in its message's
 in `additional_kwargs["vitron"]["region"]` (or an image block's extras). This file does not know the model.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,10 +14,17 @@ from torch import Tensor
 
 from vitron_agent.errors import InputError
 from vitron_agent.invocation import GroundedPhrase, Invocation, Module
-from vitron_agent.media import MediaStore, Region, RegionKind, decode_image
+from vitron_agent.media import (
+    NO_SOURCES,
+    MediaSources,
+    MediaStore,
+    Region,
+    RegionKind,
+    block_handle,
+    read_picture,
+)
 from vitron_agent.planner.processor import RESULT, AssistantTurn, DrawnRegion, Turn, UserTurn
 
-HANDLE = "sha256:"
 DRAWN = "drawn"
 """What a call's `region` says for "the region the user drew"."""
 _BY_TOOL = {module.tool_name: module for module in Module}
@@ -71,7 +76,9 @@ def invocation_of(name: str, arguments: Mapping[str, Any], pictures: Sequence[st
         return None
 
 
-def read_turns(messages: Sequence[BaseMessage], store: MediaStore | None) -> list[Turn]:
+def read_turns(
+    messages: Sequence[BaseMessage], store: MediaStore | None, sources: MediaSources = NO_SOURCES
+) -> list[Turn]:
     """A conversation as the planner's turns.
 
     Messages of the user's side that follow each other become one turn; system messages are left out, for the tiny
@@ -80,9 +87,11 @@ def read_turns(messages: Sequence[BaseMessage], store: MediaStore | None) -> lis
     Args:
         messages: The conversation; the last one is a user's or a tool's.
         store: Where handles are looked up; None if there are only base64 pictures.
+        sources: Where the pictures of user messages may come from besides.
 
     Raises:
         InputError: A content block that is no text or picture, a picture that cannot be read, or a bad region.
+        DownloadError: An address that cannot be downloaded.
         StorageError: A handle that the store does not have.
     """
     turns: list[Turn] = []
@@ -97,7 +106,7 @@ def read_turns(messages: Sequence[BaseMessage], store: MediaStore | None) -> lis
         turn = (
             _result_turn(message, store, handles)
             if isinstance(message, ToolMessage)
-            else _user_turn(message, store, handles)
+            else _user_turn(message, store, sources, handles)
         )
         last = turns[-1] if turns else None
         if isinstance(last, UserTurn):
@@ -115,11 +124,12 @@ def _result_turn(message: ToolMessage, store: MediaStore | None, handles: list[s
     text = text if text.startswith(RESULT.strip()) else f"{RESULT}{text}"
     artifact = message.artifact if message.status == "success" else None
     if isinstance(artifact, dict) and artifact.get("kind") == "image":
-        return UserTurn(text, (_stored(artifact["uri"], store, handles),))
+        handles.append(artifact["uri"])
+        return UserTurn(text, (read_picture({"file_id": artifact["uri"]}, store),))
     return UserTurn(text)
 
 
-def _user_turn(message: BaseMessage, store: MediaStore | None, handles: list[str]) -> UserTurn:
+def _user_turn(message: BaseMessage, store: MediaStore | None, sources: MediaSources, handles: list[str]) -> UserTurn:
     """What the user said, showed and drew."""
     content = message.content if isinstance(message.content, list) else [message.content]
     texts, pictures = [], []
@@ -133,38 +143,11 @@ def _user_turn(message: BaseMessage, store: MediaStore | None, handles: list[str
             raise InputError("the planner cannot see videos yet: send a picture, or describe the video in words")
         if block.get("type") not in ("image", "image_url"):
             raise InputError(f"content of type {str(block.get('type'))[:40]!r} cannot be read: send text and pictures")
-        pictures.append(_picture(block, store, handles))
+        pictures.append(read_picture(block, store, sources))
+        handles.append(block_handle(block) or "")
         drawn = drawn or (block.get("extras") or {}).get("region")
     regions = (DrawnRegion(_mask(drawn, store), len(handles)),) if drawn else ()
     return UserTurn("\n".join(texts), tuple(pictures), regions)
-
-
-def _stored(handle: str, store: MediaStore | None, handles: list[str]) -> Tensor:
-    if store is None:
-        raise InputError(f"picture {handle[:20]}... cannot be looked up: give the planner a media store")
-    handles.append(handle)
-    return store.get_image(handle)
-
-
-def _picture(block: dict[str, Any], store: MediaStore | None, handles: list[str]) -> Tensor:
-    """Pixels of an image block, uint8 (3, H, W): a handle, base64, or a `data:` address."""
-    handle = block.get("file_id")
-    if isinstance(handle, str) and handle.startswith(HANDLE):
-        return _stored(handle, store, handles)
-    url = block.get("url") or block.get("image_url")
-    url = url.get("url") if isinstance(url, dict) else url
-    data = block.get("base64")
-    if data is None and isinstance(url, str) and url.startswith("data:") and ";base64," in url[:100]:
-        data = url.split(";base64,", 1)[1]
-    if data is None:
-        raise InputError(
-            f"picture address {str(url)[:60]!r} is not opened: send the picture's bytes or a handle of the store"
-        )
-    handles.append("")
-    try:
-        return decode_image(base64.b64decode(data, validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise InputError("a picture is no valid base64: encode the whole file again") from error
 
 
 def _mask(drawn: object, store: MediaStore | None) -> Tensor:
