@@ -5,6 +5,7 @@ name the address as it was given, never where it led. Which sockets may be opene
 bytes are a picture is the decoders'.
 """
 
+import contextlib
 import ipaddress
 import re
 import ssl
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 import httpcore
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from vitron_agent.errors import DownloadError, InputError, quoted
 from vitron_agent.media.network import CheckedNetwork, Network, Resolver, system_resolver
@@ -47,7 +48,10 @@ class _TransientError(DownloadError):
 
 
 class _Transport(httpx.HTTPTransport):
-    """httpx's own transport over sockets of ours."""
+    """httpx's own transport over sockets of ours.
+
+    It is used without `httpx.Client`, which would keep cookies, log addresses and look into redirects.
+    """
 
     def __init__(self, network: CheckedNetwork, trusted: ssl.SSLContext | None) -> None:
         context = trusted or httpx.create_ssl_context(trust_env=False)
@@ -105,26 +109,28 @@ class Downloads:
         network = CheckedNetwork(name, self.resolve, self._networks, self.seconds)
         again = Retrying(
             stop=stop_after_attempt(self.attempts),
-            wait=wait_exponential_jitter(0.1, max=1, jitter=0.1),
+            wait=wait_random_exponential(multiplier=0.1, max=1),
             retry=retry_if_exception_type(_TransientError),
             reraise=True,
         )
-        transport = _Transport(network, self.trusted)
-        with httpx.Client(transport=transport, trust_env=False, headers=_HEADERS, timeout=self.seconds) as client:
-            return again(self._attempt, client, target, kind, name)
+        with _Transport(network, self.trusted) as transport:
+            return again(self._attempt, transport, target, kind, name)
 
-    def _attempt(self, client: httpx.Client, url: httpx.URL, kind: MediaKind, name: str) -> bytes:
+    def _attempt(self, transport: _Transport, url: httpx.URL, kind: MediaKind, name: str) -> bytes:
         try:
-            return self._follow(client, url, kind, name)
+            return self._follow(transport, url, kind, name)
+        except httpx.InvalidURL:
+            raise DownloadError(f"{name} redirects to what is no address: give another one") from None
         except httpx.ReadTimeout:
             raise DownloadError(f"{name} took more than {self.seconds:g} seconds: try another address") from None
         except httpx.HTTPError:  # what it says may hold an address
             raise _TransientError(f"{name} cannot be reached, or broke off: try again later") from None
 
-    def _follow(self, client: httpx.Client, url: httpx.URL, kind: MediaKind, name: str) -> bytes:
+    def _follow(self, transport: _Transport, url: httpx.URL, kind: MediaKind, name: str) -> bytes:
         """Go where an address leads; every step passes the same checks."""
         for _ in range(self.max_redirects + 1):
-            with client.stream("GET", url, follow_redirects=False) as response:
+            request = httpx.Request("GET", url, headers=_HEADERS)
+            with contextlib.closing(transport.handle_request(request)) as response:
                 if not response.has_redirect_location:
                     return self._body(response, kind, name)
                 url = url.join(_parsed(response.headers["Location"], name, absolute=False))
@@ -138,9 +144,7 @@ class Downloads:
         declared = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         noun = "video" if kind is MediaKind.VIDEO else "picture"
         if declared not in starts:
-            raise DownloadError(
-                f"{name} is {quoted(declared, 40)} and no {noun} that can be read: give another address"
-            )
+            raise DownloadError(f"{name} is of type {quoted(declared, 40)}: give the address of a {noun} itself")
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise DownloadError(f"{name} comes compressed, which was not asked for: give another address")
         data = bytearray()
@@ -175,6 +179,8 @@ def _parsed(url: str, name: str, absolute: bool = True) -> httpx.URL:
         raise DownloadError(f"{name} is no address: check how it is written") from None
     if absolute and (parsed.scheme not in ("http", "https") or not parsed.host):
         raise DownloadError(f"{name} is no http or https address: only those are opened")
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise DownloadError(f"{name} is no address: its port does not exist")
     if parsed.userinfo:
         raise DownloadError(f"{name} comes with a user's name or password: leave them out")
     return parsed
