@@ -39,7 +39,7 @@ class Site:
         class Page(Handler):
             def do_GET(self) -> None:
                 site.asked.append(self)
-                page = site.pages.get(self.path, lambda handler: handler.send_error(404, "no /srv/secret here"))
+                page = site.pages.get(self.path, lambda handler: handler.send_error(404, "no secret here"))
                 try:
                     page(self)
                 except OSError:  # the client hung up, as it should
@@ -117,7 +117,7 @@ def refused(downloads: Downloads, url: str, kind: MediaKind = MediaKind.IMAGE) -
     said = str(caught.value)
     assert "\n" not in said
     assert len(said) < 250
-    secrets = r"/srv|secret|Errno|refused|object at|at 0x"
+    secrets = r"secret|Errno|refused|object at|at 0x"
     assert re.search(secrets, said) is None
     assert "127.0.0.1" in url or "127.0.0.1" not in said
     assert caught.value.__cause__ is None
@@ -372,7 +372,7 @@ def test_redirects_and_tries_share_the_time(site: Site) -> None:
 
 # What comes back.
 
-HTML = b"<!doctype html><script>alert('/srv/secret')</script>"
+HTML = b"<!doctype html><script>alert('secret')</script>"
 
 
 @pytest.mark.parametrize(
