@@ -84,6 +84,13 @@ def test_other_paths_read_nothing(home: Path, path: str, monkeypatch: pytest.Mon
     assert opened == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such names on Windows")
+@pytest.mark.parametrize("name", ["c:a.png", "C:\\a.png", "\\a.png", "holiday\\..\\a.png"])
+def test_a_path_that_means_something_else_on_windows_is_refused_everywhere(home: Path, name: str) -> None:
+    (home / name).write_bytes(b"a")
+    assert "is no file" in refused(Folders(home), name)
+
+
 def test_what_lies_outside_is_not_told(home: Path) -> None:
     there, gone = str(home.parent / "secret.png"), str(home.parent / "nothing.png")
     said = [refused(Folders(home), path).replace(repr(path), "PATH") for path in (there, gone)]
