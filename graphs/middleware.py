@@ -28,7 +28,7 @@ from vitron_agent.graphs.state import MediaEntry
 from vitron_agent.graphs.view import View, view_for
 from vitron_agent.graphs.wiring import ROUNDS
 from vitron_agent.invocation import Module
-from vitron_agent.media import MediaStore
+from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
 from vitron_agent.tools.stopping import check_for
 
 Update = dict[str, Any] | None
@@ -47,7 +47,12 @@ class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
     state_schema = VitronState
 
     def __init__(
-        self, store: MediaStore, view: View, rounds: int = ROUNDS, approve: Collection[str] = frozenset()
+        self,
+        store: MediaStore,
+        view: View,
+        rounds: int = ROUNDS,
+        approve: Collection[str] = frozenset(),
+        sources: MediaSources = NO_SOURCES,
     ) -> None:
         """Set up.
 
@@ -56,14 +61,16 @@ class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
             view: Shapes the messages for the planner.
             rounds: How often the planner may be asked in one turn.
             approve: Tools whose calls a person looks at; see `review`.
+            sources: Where users' pictures may come from besides the store and the messages.
         """
         super().__init__()
         self._store, self._view, self._rounds, self._approve = store, view, rounds, approve
+        self._sources = sources
 
     @hook_config(can_jump_to=["end"])
     def before_agent(self, state: VitronState, runtime: Runtime[None]) -> Update:
         """Take in the user's new messages, and answer calls of a turn that was cut off."""
-        update = nodes.ingest(_ours(state), store=self._store)
+        update = nodes.ingest(_ours(state), store=self._store, sources=self._sources)
         if any(isinstance(message, AIMessage) for message in update["messages"]):
             return {**update, "jump_to": "end"}
         messages: Any = add_messages(_ours(state)["messages"], update["messages"])
@@ -131,6 +138,7 @@ def make_langchain_agent(
     rounds: int = ROUNDS,
     approve: Collection[Module | str] = (),
     middleware: Sequence[AgentMiddleware[Any, Any]] = (),
+    sources: MediaSources = NO_SOURCES,
 ) -> Agent:
     """Make an agent with LangChain's `create_agent`.
 
@@ -142,12 +150,13 @@ def make_langchain_agent(
         rounds: How often the planner may be asked in one turn.
         approve: Modules (or tool names) whose calls a person looks at before they run.
         middleware: Further middleware, inside ours.
+        sources: Where users' pictures may come from besides the store and the messages; nowhere by default.
 
     Raises:
         InputError: `approve` names what is no module, or there is no checkpointer to wait in.
     """
     reviewed = tool_names(approve, [tool.name for tool in tools], keeps=checkpointer is not None)
-    ours = VitronMiddleware(store, view_for(planner, store), rounds, reviewed)
+    ours = VitronMiddleware(store, view_for(planner, store), rounds, reviewed, sources)
     graph = create_agent(planner, tools, middleware=[ours, *middleware], checkpointer=checkpointer, name="vitron")
     return Agent.over(graph, store)
 

@@ -23,7 +23,7 @@ from vitron_agent.graphs.state import AgentState, MediaEntry
 from vitron_agent.graphs.turn import by_reference
 from vitron_agent.graphs.view import View
 from vitron_agent.invocation import Module
-from vitron_agent.media import MediaStore
+from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
 from vitron_agent.tools.base import not_done
 from vitron_agent.tools.conversation import NAMES, handles_of
 from vitron_agent.tools.stopping import Check, check_for
@@ -34,7 +34,7 @@ Planner = Runnable[LanguageModelInput, BaseMessage]
 Done = ToolMessage | Command[Any]
 
 
-def ingest(state: AgentState, *, store: MediaStore) -> dict[str, Any]:
+def ingest(state: AgentState, *, store: MediaStore, sources: MediaSources = NO_SOURCES) -> dict[str, Any]:
     """Take in the user's new messages: pictures and videos become handles, and what cannot be used is answered at once.
 
     An unusable message is replaced by a note, so that it cannot spoil the turns after it.
@@ -45,7 +45,7 @@ def ingest(state: AgentState, *, store: MediaStore) -> dict[str, Any]:
     fresh = [m for m in messages[_last_answer(messages) + 1 :] if isinstance(m, HumanMessage)]
     update: list[AnyMessage] = []
     try:
-        update += [by_reference(message, store) for message in fresh]
+        update += [by_reference(message, store, sources) for message in fresh]
     except FinalError as error:
         update = [HumanMessage("(This message could not be read.)", id=message.id) for message in fresh]
         update.append(failed(error))

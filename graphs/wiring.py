@@ -22,7 +22,7 @@ from vitron_agent.graphs.review import review, tool_names
 from vitron_agent.graphs.state import AgentState
 from vitron_agent.graphs.view import reads_handles, view_for
 from vitron_agent.invocation import Module
-from vitron_agent.media import MediaStore
+from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
 
 ROUNDS = 8  # planner rounds in one turn
 
@@ -34,6 +34,7 @@ def make_agent(
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     rounds: int = ROUNDS,
     approve: Collection[Module | str] = (),
+    sources: MediaSources = NO_SOURCES,
 ) -> Agent:
     """Wire a planner and tools into the loop and compile it.
 
@@ -44,6 +45,7 @@ def make_agent(
         checkpointer: Keeps conversations by thread id; None keeps nothing between calls.
         rounds: How often the planner may be asked in one turn.
         approve: Modules (or tool names) whose calls a person looks at before they run; see `review`.
+        sources: Where users' pictures may come from besides the store and the messages; nowhere by default.
 
     Returns:
         The compiled graph: `invoke({"messages": [user_turn(...)]})` runs one turn.
@@ -54,7 +56,7 @@ def make_agent(
     names = [tool.name for tool in tools]
     reviewed = tool_names(approve, names, keeps=checkpointer is not None)
     graph = StateGraph(AgentState)
-    graph.add_node("ingest", partial(nodes.ingest, store=store))
+    graph.add_node("ingest", partial(nodes.ingest, store=store, sources=sources))
     graph.add_node("repair", nodes.repair)
     graph.add_node(
         "plan",

@@ -3,13 +3,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from langchain_core.messages import HumanMessage
 
 from vitron_agent import build
 from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.graphs import user_turn
-from vitron_agent.media import MediaStore
+from vitron_agent.media import Folders, MediaSources, MediaStore, encode_png
 from vitron_agent.profiles import PROFILES, Part, Profile
-from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call
+from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call, paint
 
 
 @pytest.fixture
@@ -105,6 +106,17 @@ def test_own_specialists_take_the_place_of_the_profiles(store: MediaStore, monke
     out = agent.invoke({"messages": [user_turn("draw a star")]})
     assert out["media"][0]["origin"] == "generate_image"
     assert [request.signals for request in mine.requests] == [None]
+
+
+@pytest.mark.parametrize("make", [build.build_agent, build.create_vitron_agent])
+def test_users_pictures_come_from_open_sources_only(make, store: MediaStore, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode_png(paint("a picture")))
+    message = HumanMessage([{"type": "image", "path": "a.png"}, {"type": "text", "text": "what is this?"}])
+    for sources, said in ((MediaSources(folders=Folders(tmp_path)), "A picture."), (None, "is not opened")):
+        planner = ScriptedPlanner(replies=["A picture."])
+        out = make(store=store, planner=planner, sources=sources).invoke({"messages": [message]})
+        assert said in out["messages"][-1].content
+        assert len(out["media"]) == (sources is not None)
 
 
 def test_a_specialist_that_no_tool_asks_for_is_refused(store: MediaStore) -> None:

@@ -76,6 +76,14 @@ def test_a_whole_run_of_the_default_agent_opens_no_connection(
     assert network == []
 
 
+@pytest.mark.parametrize("url", ["https://example.com/a.png", "http://93.184.215.14/a.png"])
+def test_an_address_in_a_message_is_not_opened_by_default(store: MediaStore, network: list[str], url: str) -> None:
+    agent = build_agent(store=store, planner=ScriptedPlanner(replies=["Hm."]), specialists=SPECIALISTS)
+    out = agent.invoke({"messages": [HumanMessage([{"type": "image", "url": url}, {"type": "text", "text": "look"}])]})
+    assert "MediaSources(downloads=Downloads())" in out["messages"][-1].text
+    assert network == []
+
+
 def test_the_guard_sees_a_look_up(network: list[str]) -> None:
     with pytest.raises(OSError, match="no network"):
         socket.create_connection(("example.com", 80))

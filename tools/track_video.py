@@ -8,10 +8,10 @@ from langchain_core.tools import StructuredTool
 from vitron_agent.errors import NothingFoundError
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind
+from vitron_agent.media.overlay import overlay
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.tools.arguments import TrackArguments
 from vitron_agent.tools.base import Artifact, Call, Toolbox, Video, make_tool
-from vitron_agent.media.overlay import overlay
 from vitron_agent.tools.results import tracked
 from vitron_agent.tools.segment_image import SPECIALIST, words_for
 

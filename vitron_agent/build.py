@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from vitron_agent.graphs.agent import Agent
     from vitron_agent.invocation import Module
-    from vitron_agent.media import MediaStore
+    from vitron_agent.media import MediaSources, MediaStore
     from vitron_agent.specialists.base import Specialist
 
 HOME_VARIABLE = "VITRON_HOME"
@@ -149,6 +149,7 @@ def build_agent(
     planner: "BaseChatModel | None" = None,
     specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
     approve: "Collection[Module | str]" = (),
+    sources: "MediaSources | None" = None,
 ) -> "Agent":
     """Build the agent: planner, tools and the graph around them.
 
@@ -164,6 +165,8 @@ def build_agent(
         specialists: your own in place of the profile's: name -> a class or function that builds one, called once.
         approve: modules (such as "C", or "edit_image") whose calls wait until a person has approved, edited or rejected
             them; `vitron_agent.graphs.review` shows how.
+        sources: where users' pictures may come from besides the store and the messages: downloads, folders. Nowhere
+            by default.
 
     Returns:
         The compiled graph. `agent.invoke({"messages": [user_turn("draw a red circle")]})` runs one turn.
@@ -173,11 +176,12 @@ def build_agent(
         CheckpointError: the planner's weights are missing or broken.
     """
     from vitron_agent.graphs import make_agent
+    from vitron_agent.media import NO_SOURCES
 
     store = store or default_store()
     chosen = planner or build_planner(profile, store, use_signals)
     tools = vitron_tools(profile, store, use_signals, specialists=specialists)
-    return make_agent(chosen, tools, store, checkpointer, approve=approve)
+    return make_agent(chosen, tools, store, checkpointer, approve=approve, sources=sources or NO_SOURCES)
 
 
 def create_vitron_agent(
@@ -189,6 +193,7 @@ def create_vitron_agent(
     planner: "BaseChatModel | None" = None,
     approve: "Collection[Module | str]" = (),
     middleware: "Sequence[AgentMiddleware[Any, Any]]" = (),
+    sources: "MediaSources | None" = None,
 ) -> "Agent":
     """Build the agent as LangChain's `create_agent` with our planner, tools and middleware, and with more middleware.
 
@@ -203,17 +208,21 @@ def create_vitron_agent(
         planner: as in `build_agent`.
         approve: as in `build_agent`.
         middleware: further middleware, inside ours.
+        sources: as in `build_agent`.
 
     Raises:
         InputError: as in `build_agent`.
         CheckpointError: as in `build_agent`.
     """
     from vitron_agent.graphs.middleware import make_langchain_agent
+    from vitron_agent.media import NO_SOURCES
 
     store = store or default_store()
     chosen = planner or build_planner(profile, store, use_signals)
     tools = vitron_tools(profile, store, use_signals)
-    return make_langchain_agent(chosen, tools, store, checkpointer, approve=approve, middleware=middleware)
+    return make_langchain_agent(
+        chosen, tools, store, checkpointer, approve=approve, middleware=middleware, sources=sources or NO_SOURCES
+    )
 
 
 def _chat_vitron(folder: Path, store: "MediaStore", use_signals: bool) -> "BaseChatModel":

@@ -7,6 +7,7 @@
     │   └── NothingFoundError     the specialist ran and found nothing that matches
     └── FinalError            trying again would not help; the turn ends with this text
         ├── InputError            what the user gave is no good (the command line exits with 2)
+        ├── DownloadError         an address may not be opened, does not answer, or holds something else
         ├── CheckpointError       weights are missing, damaged or of another shape
         ├── StorageError          the media store or the conversations are unreadable, full or damaged
         ├── BusyError             the conversation is at work on another turn
@@ -24,6 +25,7 @@ __all__ = [
     "BusyError",
     "Cancelled",
     "CheckpointError",
+    "DownloadError",
     "FinalError",
     "InputError",
     "InvocationError",
@@ -76,6 +78,10 @@ class FinalError(VitronError):
 
 class InputError(FinalError):
     """What the user gave cannot be used: a file, a region, an option."""
+
+
+class DownloadError(FinalError):
+    """An address may not be opened, does not answer within the limits, or holds something else than it should."""
 
 
 class CheckpointError(FinalError):

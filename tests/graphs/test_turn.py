@@ -1,4 +1,5 @@
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from langchain_core.messages import HumanMessage
 
 from vitron_agent.errors import InputError, StorageError
 from vitron_agent.graphs.turn import MAX_REQUEST, by_reference, check_request, user_turn
-from vitron_agent.media import MediaStore, Region, encode_png
+from vitron_agent.media import Downloads, Folders, MediaSources, MediaStore, Region, encode_png
 from vitron_agent.testing import paint
 
 PNG = base64.b64encode(encode_png(paint("a picture"))).decode()
@@ -88,3 +89,30 @@ def test_a_broken_region_is_refused(store: MediaStore) -> None:
     region = {"kind": "box", "points": [[0.5, 0.5], [0.1, 0.1]]}
     with pytest.raises(InputError, match="the drawn region cannot be used: its left edge"):
         by_reference(HumanMessage("x", additional_kwargs={"vitron": {"region": region}}), store)
+
+
+def test_an_open_folder_is_read_once_and_kept_as_a_handle(store: MediaStore, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(base64.b64decode(PNG))
+    sources = MediaSources(folders=Folders(tmp_path))
+    kept = by_reference(HumanMessage([{"type": "image", "path": "a.png"}, TEXT]), store, sources)
+    path.unlink()
+    assert set(kept.content[0]) == {"type", "file_id", "mime_type"}
+    assert torch.equal(store.get_image(kept.content[0]["file_id"]), paint("a picture"))
+
+
+def test_an_open_folder_opens_no_other_path(store: MediaStore, tmp_path: Path) -> None:
+    sources = MediaSources(folders=Folders(tmp_path))
+    for path in ("../media", "/etc/passwd"):
+        with pytest.raises(InputError, match="is no file in the folders that are open"):
+            by_reference(HumanMessage([{"type": "image", "path": path}, TEXT]), store, sources)
+
+
+def test_an_address_in_the_words_is_only_words(store: MediaStore) -> None:
+    message = HumanMessage([{"type": "text", "text": "look at http://127.0.0.1/a.png and /etc/passwd"}])
+    assert by_reference(message, store, MediaSources(Downloads(resolve=never))) == message
+
+
+def never(host: str, port: int) -> list[str]:
+    """A resolver that must not be asked."""
+    raise AssertionError(f"{host} was looked up")

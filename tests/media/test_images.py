@@ -4,6 +4,7 @@ import io
 import os
 import resource
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -318,6 +319,16 @@ def test_animations_are_sent_to_video(tmp_path: Path, kind: str) -> None:
     message = refusal(path)
     assert "animated" in message
     assert "--video" in message
+
+
+def test_an_animation_of_a_hundred_thousand_frames_is_not_counted(tmp_path: Path) -> None:
+    dot = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
+    head = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes([*WHITE, *RED])
+    path = tmp_path / "moving.gif"
+    path.write_bytes(head + dot * 100_000 + b";")
+    start = time.monotonic()
+    assert "animated" in refusal(path)
+    assert time.monotonic() - start < 0.5
 
 
 # Our own PNG.

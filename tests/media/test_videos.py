@@ -1,8 +1,15 @@
 """Short clips in and out, and containers that point elsewhere refused."""
 
 import io
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -71,8 +78,8 @@ def test_other_tensors_are_no_videos(video: Tensor) -> None:
         encode_mp4(video, 8)
 
 
-@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan")])
-def test_a_rate_is_above_zero(fps: float) -> None:
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf"), 0.001, 2000.0])
+def test_a_rate_is_one_that_a_video_can_have(fps: float) -> None:
     with pytest.raises(ValueError, match="fps"):
         encode_mp4(clip(), fps)
 
@@ -113,3 +120,152 @@ def test_a_still_picture_is_not_a_video(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(buffer, "PNG")
     with pytest.raises(InputError):
         decode_mp4(buffer.getvalue())
+
+
+# Headers that lie.
+
+
+def encoded(frames: int, side: int = 16, container: str = "mp4", codec: str = "libx264", step: int = 1) -> bytes:
+    """A grey clip in any container and codec; frame i is shown at i to the power of `step`, 25 a second."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as file:
+        stream = file.add_stream(codec, rate=25)
+        stream.width = stream.height = side
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.options = {"preset": "ultrafast"} if codec == "libx264" else {}
+        grey = np.full((side, side, 3), 128, np.uint8)
+        for index in range(frames):
+            frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
+            frame.pts = index**step
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def patched(data: bytes, box: bytes, offset: int, *values: int) -> bytes:
+    """Write 32-bit numbers into an MP4 box, so many bytes behind its name."""
+    at = data.index(box) + len(box) + offset
+    return data[:at] + struct.pack(f">{len(values)}I", *values) + data[at + 4 * len(values) :]
+
+
+def outcome(data: bytes) -> int | str:
+    """How many frames come, or the remedy in the error."""
+    try:
+        return len(decode_mp4(data)[0])
+    except InputError as error:
+        return str(error).rpartition(": ")[2]
+
+
+def test_ten_hours_in_the_header_are_eight_frames() -> None:
+    data = encode_mp4(clip(), 8)
+    ticks = struct.unpack_from(">I", data, data.index(b"mdhd") + 16)[0]
+    long = patched(patched(data, b"mvhd", 16, 36_000_000), b"mdhd", 16, 36_000 * ticks)
+    assert decode_mp4(long)[0].shape[0] == 8
+
+
+def test_frames_that_are_hours_long_are_refused() -> None:
+    slow = patched(encode_mp4(clip(), 8), b"stts", 8, 8, 36_000 * 16_384 // 8)
+    with pytest.raises(InputError, match="frames a second: save it again"):
+        decode_mp4(slow)
+
+
+@pytest.mark.parametrize("count", [100_000, 2**32 - 1])
+@pytest.mark.parametrize(("box", "offset"), [(b"stsz", 8), (b"stts", 8), (b"stsc", 4)])
+def test_a_count_of_frames_that_are_not_there_costs_nothing(box: bytes, offset: int, count: int) -> None:
+    start = time.monotonic()
+    assert outcome(patched(encode_mp4(clip(), 8), box, offset, count)) in (
+        8,
+        "choose another video",
+        "save it again as MP4",
+    )
+    assert time.monotonic() - start < 2
+
+
+def test_many_real_frames_stop_at_the_limit() -> None:
+    data = encoded(videos.MAX_FRAMES + 500)
+    start = time.monotonic()
+    with pytest.raises(InputError, match="more than 1000 frames"):
+        decode_mp4(data)
+    assert time.monotonic() - start < 5
+
+
+def test_a_gif_of_a_hundred_thousand_frames_stops_at_the_limit() -> None:
+    dot = b"\x21\xf9\x04\0\x05\0\0\0\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
+    head = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes([0, 0, 0, 255, 255, 255])
+    start = time.monotonic()
+    with pytest.raises(InputError, match="more than 1000 frames"):
+        decode_mp4(head + dot * 100_000 + b";")
+    assert time.monotonic() - start < 2
+
+
+def test_a_claim_of_16384_a_side_is_overruled_by_the_stream() -> None:
+    side = 16_384
+    data = patched(encode_mp4(clip(), 8), b"tkhd", 76, side << 16, side << 16)
+    data = patched(data, b"avc1\0\0\0\0\0\0", 18, side << 16 | side)
+    assert decode_mp4(data)[0].shape == (8, 3, 64, 64)
+
+
+MEASURE = """
+import re, sys
+from pathlib import Path
+from vitron_agent.errors import InputError
+from vitron_agent.media import load_video
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+before = peak()
+try:
+    load_video(sys.argv[1])
+except InputError as error:
+    print(peak() - before, error)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to measure memory")
+@pytest.mark.parametrize(("container", "codec"), [("avi", "mjpeg"), ("mp4", "libx264")])
+def test_a_stream_of_too_many_pixels_is_refused_before_it_is_decoded(
+    tmp_path: Path, container: str, codec: str
+) -> None:
+    """In a process of its own: here, the encoder has already taken the memory that the decoder must not."""
+    path = tmp_path / "large"
+    path.write_bytes(encoded(1, side=6144, container=container, codec=codec))
+    command = [sys.executable, "-c", MEASURE, str(path)]
+    grown, _, said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.partition(" ")
+    assert "more than 36 megapixels" in said
+    assert "make it smaller first" in said
+    assert int(grown) < 50_000  # KiB; one such frame has 55,000
+
+
+def saved_avi() -> bytes:
+    return encoded(3, container="avi", codec="mjpeg")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("make", [lambda: encode_mp4(clip(), 8), saved_avi], ids=["mp4", "avi"])
+def test_truncated_videos_end_in_an_error_or_in_fewer_frames(share: float, make: Callable[[], bytes]) -> None:
+    data = make()
+    whole = outcome(data)
+    assert isinstance(whole, int)
+    cut = outcome(data[: int(len(data) * share)])
+    assert cut in (*range(1, whole + 1), "choose another video", "save it again as MP4")
+
+
+def test_frames_of_uneven_length_all_come_at_the_mean_rate() -> None:
+    frames, fps = decode_mp4(encoded(8, step=2))
+    assert frames.shape[0] == 8
+    assert 2 < fps < 6  # eight frames in two to three seconds
+
+
+def test_one_frame_is_a_video() -> None:
+    frames, fps = decode_mp4(encode_mp4(clip(1), 8))
+    assert frames.shape == (1, 3, 64, 64)
+    assert fps == pytest.approx(8)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("matroska", "jpeg2000"), ("mov", "jpeg2000"), ("matroska", "ffv1")])
+def test_decoders_nobody_needs_are_not_run(container: str, codec: str) -> None:
+    with pytest.raises(InputError, match=f"is encoded as '{codec}', which is not read"):
+        decode_mp4(encoded(2, container=container, codec=codec))
+
+
+@pytest.mark.parametrize(("container", "codec"), [("webm", "libvpx-vp9"), ("webm", "libvpx"), ("avi", "mpeg4")])
+def test_the_usual_codecs_are_read(container: str, codec: str) -> None:
+    assert decode_mp4(encoded(3, container=container, codec=codec))[0].shape == (3, 3, 16, 16)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from langchain_core.messages import AIMessageChunk, HumanMessage
 
+from vitron_agent.errors import InputError
 from vitron_agent.invocation import Invocation, Module
-from vitron_agent.media import MediaStore
+from vitron_agent.media import Folders, MediaSources, MediaStore, encode_png
 from vitron_agent.planner import PlannerOutput, VitronPlanner
 from vitron_agent.planner.chat import ChatVitron
 from vitron_agent.signals import SignalEmbeddings, SignalStore, arguments_digest
@@ -97,6 +98,19 @@ def test_options_reach_the_decoding(scripted: tuple[VitronPlanner, list[object]]
 def test_without_tools_no_module_may_be_called(planner: VitronPlanner) -> None:
     message = ChatVitron(planner=planner, temperature=3.0, max_tokens=30).invoke([HumanMessage("draw")])
     assert message.tool_calls == []
+
+
+def test_pictures_come_from_the_sources_it_was_given(
+    scripted: tuple[VitronPlanner, list[object]], tmp_path: Path
+) -> None:
+    picture = torch.full((3, 8, 8), 7, dtype=torch.uint8)
+    (tmp_path / "a.png").write_bytes(encode_png(picture))
+    block = {"type": "image", "path": "a.png"}
+    ChatVitron(planner=scripted[0], sources=MediaSources(folders=Folders(tmp_path))).invoke([HumanMessage([block])])
+    (turn,) = scripted[1][0]  # type: ignore[misc]
+    assert torch.equal(turn.pictures[0], picture)
+    with pytest.raises(InputError, match=r"MediaSources\(folders"):
+        ChatVitron(planner=scripted[0]).invoke([HumanMessage([block])])
 
 
 def test_a_chat_without_a_planner_says_so() -> None:

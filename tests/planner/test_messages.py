@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from vitron_agent.errors import InputError, StorageError
 from vitron_agent.invocation import GroundedPhrase, Invocation, Module
-from vitron_agent.media import MediaKind, MediaStore, Region
+from vitron_agent.media import Folders, MediaKind, MediaSources, MediaStore, Region, encode_png
 from vitron_agent.planner.messages import Seen, invocation_of, read_turns, tool_arguments, tool_modules
 from vitron_agent.planner.processor import AssistantTurn, UserTurn
 from vitron_agent.signals import arguments_digest
@@ -109,6 +109,16 @@ def test_pictures_come_as_base64_and_data_addresses_too() -> None:
 def test_what_cannot_be_read_is_named(block: dict[str, str], told: str) -> None:
     with pytest.raises(InputError, match=told):
         read_turns([HumanMessage([block])], None)
+
+
+def test_pictures_of_an_open_folder_are_read(tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(encode_png(RED))
+    messages = [HumanMessage([{"type": "image", "path": "red.png"}])]
+    (turn,) = read_turns(messages, None, MediaSources(folders=Folders(tmp_path)))
+    assert isinstance(turn, UserTurn)
+    assert torch.equal(turn.pictures[0], RED)
+    with pytest.raises(InputError, match="is not opened"):
+        read_turns(messages, None)
 
 
 def test_unknown_handles_and_bad_regions_are_errors(store: MediaStore) -> None:

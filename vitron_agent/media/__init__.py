@@ -1,6 +1,17 @@
 """Pictures, videos, masks and regions: values, handles, files and the store that keeps them."""
 
+from vitron_agent.media.blocks import (
+    BLOCK_KINDS,
+    NO_SOURCES,
+    Block,
+    MediaSources,
+    block_handle,
+    read_picture,
+    read_video,
+)
 from vitron_agent.media.display import Shown, show, side_by_side
+from vitron_agent.media.download import Downloads
+from vitron_agent.media.folders import Folders
 from vitron_agent.media.geometry import Box, Point
 from vitron_agent.media.images import MAX_PIXELS, MAX_SIDE, decode_image, decode_png, encode_png, load_image
 from vitron_agent.media.refs import MediaKind, MediaRef
@@ -9,19 +20,26 @@ from vitron_agent.media.store import MediaStore
 from vitron_agent.media.videos import MAX_FRAMES, decode_mp4, encode_mp4, load_video
 
 __all__ = [
+    "BLOCK_KINDS",
     "CLICK_RADIUS",
     "MAX_FRAMES",
     "MAX_PIXELS",
     "MAX_SIDE",
+    "NO_SOURCES",
     "SCRIBBLE_RADIUS",
+    "Block",
     "Box",
+    "Downloads",
+    "Folders",
     "MediaKind",
     "MediaRef",
+    "MediaSources",
     "MediaStore",
     "Point",
     "Region",
     "RegionKind",
     "Shown",
+    "block_handle",
     "decode_image",
     "decode_mp4",
     "decode_png",
@@ -31,4 +49,6 @@ __all__ = [
     "load_video",
     "show",
     "side_by_side",
+    "read_picture",
+    "read_video",
 ]

@@ -94,7 +94,7 @@ class MediaStore:
         """Store frames, uint8 (T, 3, H, W) RGB, as H.264 (a little loss) at `fps` frames per second.
 
         Raises:
-            ValueError: another shape or type, no frames, or a rate that is not above 0.
+            ValueError: another shape or type, no frames, or a rate that no video has.
             StorageError: the store cannot be written.
         """
         data = encode_mp4(frames, fps)

@@ -23,7 +23,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field
 
-from vitron_agent.media import MediaStore
+from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
 from vitron_agent.planner.engine import VitronPlanner
 from vitron_agent.planner.messages import read_turns, tool_arguments, tool_modules
 from vitron_agent.planner.reply import PlannerOutput, Settings
@@ -38,6 +38,7 @@ class ChatVitron(BaseChatModel):
     Attributes:
         planner: The network with its words.
         store: Where pictures are looked up and signals are kept; without it there are no signals.
+        sources: Where pictures of messages may come from besides; each call reads them anew.
         model_name: Name in metadata.
         temperature: 0 or None for the most likely reply, above 0 to sample.
         max_tokens: Ids to write at most; None for 256.
@@ -50,6 +51,7 @@ class ChatVitron(BaseChatModel):
 
     planner: Any = Field(default=None, exclude=True)
     store: Any = Field(default=None, exclude=True)
+    sources: MediaSources = Field(default=NO_SOURCES, exclude=True)
     model_name: str = Field(default="vitron-tiny", alias="model")
     temperature: float | None = None
     max_tokens: int | None = None
@@ -151,7 +153,7 @@ class ChatVitron(BaseChatModel):
         temperature = options.get("temperature", self.temperature) or 0.0
         cancelled = options.get("cancelled")
         settings = Settings(budget, stop, temperature, options.get("seed", self.seed), cancelled=cancelled)
-        pieces = self._engine.stream(read_turns(messages, self.store), tool_modules(tools), settings)
+        pieces = self._engine.stream(read_turns(messages, self.store, self.sources), tool_modules(tools), settings)
         while True:
             try:
                 yield AIMessageChunk(content=next(pieces))

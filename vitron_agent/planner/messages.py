@@ -4,8 +4,6 @@ Reads exactly what the tools write: a picture or video made by a tool is in its 
 user drew in `additional_kwargs["vitron"]["region"]` (or a block's extras). This file does not know the model.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,19 +15,24 @@ from torch import Tensor
 
 from vitron_agent.errors import InputError
 from vitron_agent.invocation import GroundedPhrase, Invocation, Module
-from vitron_agent.media import MediaKind, MediaStore, Region, RegionKind, decode_image, decode_mp4
+from vitron_agent.media import (
+    BLOCK_KINDS,
+    NO_SOURCES,
+    Block,
+    MediaKind,
+    MediaSources,
+    MediaStore,
+    Region,
+    RegionKind,
+    block_handle,
+    read_picture,
+    read_video,
+)
 from vitron_agent.planner.processor import RESULT, AssistantTurn, DrawnRegion, Turn, UserTurn
 
-HANDLE = "sha256:"
 DRAWN = "drawn"
 """What a call's `region` says for "the region the user drew"."""
 _BY_TOOL = {module.tool_name: module for module in Module}
-_BLOCKS = {
-    "image": MediaKind.IMAGE,
-    "image_url": MediaKind.IMAGE,
-    "video": MediaKind.VIDEO,
-    "video_url": MediaKind.VIDEO,
-}
 _MASK_SIDE = 64  # a drawn region is rasterised at this size; the region encoder sees 16x16 and the patch grid
 
 
@@ -107,7 +110,9 @@ class Seen:
         self.latest = kind
 
 
-def read_turns(messages: Sequence[BaseMessage], store: MediaStore | None) -> list[Turn]:
+def read_turns(
+    messages: Sequence[BaseMessage], store: MediaStore | None, sources: MediaSources = NO_SOURCES
+) -> list[Turn]:
     """A conversation as the planner's turns.
 
     Messages of the user's side that follow each other become one turn; system messages are left out, for the tiny
@@ -115,10 +120,12 @@ def read_turns(messages: Sequence[BaseMessage], store: MediaStore | None) -> lis
 
     Args:
         messages: The conversation; the last one is a user's or a tool's.
-        store: Where handles are looked up; None if there are only base64 pictures and videos.
+        store: Where handles are looked up; None if there are none.
+        sources: Where the pictures and videos of user messages may come from besides.
 
     Raises:
         InputError: A content block that is no text, picture or video, one that cannot be read, or a bad region.
+        DownloadError: An address that cannot be downloaded.
         StorageError: A handle that the store does not have.
     """
     turns: list[Turn] = []
@@ -130,9 +137,8 @@ def read_turns(messages: Sequence[BaseMessage], store: MediaStore | None) -> lis
             calls = (invocation_of(call["name"], call["args"], seen) for call in message.tool_calls)
             turns.append(AssistantTurn(str(message.text), tuple(call for call in calls if call is not None)))
             continue
-        turn = (
-            _result_turn(message, store, seen) if isinstance(message, ToolMessage) else _user_turn(message, store, seen)
-        )
+        is_result = isinstance(message, ToolMessage)
+        turn = _result_turn(message, store, seen) if is_result else _user_turn(message, store, sources, seen)
         last = turns[-1] if turns else None
         if isinstance(last, UserTurn):
             turns[-1] = UserTurn(
@@ -153,13 +159,13 @@ def _result_turn(message: ToolMessage, store: MediaStore | None, seen: Seen) -> 
     artifact = message.artifact if message.status == "success" else None
     kind = artifact.get("kind") if isinstance(artifact, dict) else None
     if artifact and kind == MediaKind.IMAGE.value:
-        return UserTurn(text, (_stored(artifact["uri"], MediaKind.IMAGE, store, seen),))
+        return UserTurn(text, (_read({"file_id": artifact["uri"]}, MediaKind.IMAGE, store, NO_SOURCES, seen),))
     if artifact and kind == MediaKind.VIDEO.value:
-        return UserTurn(text, videos=(_stored(artifact["uri"], MediaKind.VIDEO, store, seen),))
+        return UserTurn(text, videos=(_read({"file_id": artifact["uri"]}, MediaKind.VIDEO, store, NO_SOURCES, seen),))
     return UserTurn(text)
 
 
-def _user_turn(message: BaseMessage, store: MediaStore | None, seen: Seen) -> UserTurn:
+def _user_turn(message: BaseMessage, store: MediaStore | None, sources: MediaSources, seen: Seen) -> UserTurn:
     """What the user said, showed and drew."""
     content = message.content if isinstance(message.content, list) else [message.content]
     texts: list[str] = []
@@ -170,11 +176,11 @@ def _user_turn(message: BaseMessage, store: MediaStore | None, seen: Seen) -> Us
         if isinstance(block, str) or block.get("type") == "text":
             texts.append(block if isinstance(block, str) else str(block.get("text", "")))
             continue
-        kind = _BLOCKS.get(str(block.get("type")))
+        kind = BLOCK_KINDS.get(str(block.get("type")))
         if kind is None:
             said = str(block.get("type"))[:40]
             raise InputError(f"content of type {said!r} cannot be read: send text, pictures and videos")
-        shown[kind].append(_pixels(block, kind, store, seen))
+        shown[kind].append(_read(block, kind, store, sources, seen))
         drawn = drawn or (block.get("extras") or {}).get("region")
     regions: tuple[DrawnRegion, ...] = ()
     if drawn:
@@ -183,35 +189,12 @@ def _user_turn(message: BaseMessage, store: MediaStore | None, seen: Seen) -> Us
     return UserTurn("\n".join(texts), tuple(shown[MediaKind.IMAGE]), regions, tuple(shown[MediaKind.VIDEO]))
 
 
-def _stored(handle: str, kind: MediaKind, store: MediaStore | None, seen: Seen) -> Tensor:
-    """Pixels of a handle: a picture uint8 (3, H, W), a video uint8 (T, 3, H, W)."""
-    if store is None:
-        raise InputError(f"{kind.value} {handle[:20]}... cannot be looked up: give the planner a media store")
-    seen.add(kind, handle)
-    return store.get_video(handle)[0] if kind is MediaKind.VIDEO else store.get_image(handle)
-
-
-def _pixels(block: dict[str, Any], kind: MediaKind, store: MediaStore | None, seen: Seen) -> Tensor:
-    """Pixels of a picture's or video's block: a handle, base64, or a `data:` address."""
-    handle = block.get("file_id")
-    if isinstance(handle, str) and handle.startswith(HANDLE):
-        return _stored(handle, kind, store, seen)
-    url = block.get("url") or block.get("image_url") or block.get("video_url")
-    url = url.get("url") if isinstance(url, dict) else url
-    data = block.get("base64")
-    if data is None and isinstance(url, str) and url.startswith("data:") and ";base64," in url[:100]:
-        data = url.split(";base64,", 1)[1]
-    name = "picture" if kind is MediaKind.IMAGE else "video"
-    if data is None:
-        raise InputError(
-            f"{name} address {str(url)[:60]!r} is not opened: send the {name}'s bytes or a handle of the store"
-        )
-    seen.add(kind)
-    try:
-        whole = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InputError(f"a {name} is no valid base64: encode the whole file again") from error
-    return decode_mp4(whole)[0] if kind is MediaKind.VIDEO else decode_image(whole)
+def _read(block: Block, kind: MediaKind, store: MediaStore | None, sources: MediaSources, seen: Seen) -> Tensor:
+    """Pixels of a block: a picture uint8 (3, H, W), or the frames of a video uint8 (T, 3, H, W)."""
+    video = kind is MediaKind.VIDEO
+    pixels = read_video(block, store, sources)[0] if video else read_picture(block, store, sources)
+    seen.add(kind, block_handle(block) or "")
+    return pixels
 
 
 def _mask(drawn: object, store: MediaStore | None) -> Tensor:
