@@ -18,7 +18,7 @@ from vitron_agent.graphs import user_turn
 from vitron_agent.media import MediaStore, encode_png
 from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call, paint
 
-SPECIALISTS = {name: EchoSpecialist for name in ("gligen", "gligen_inpaint", "seem")}
+SPECIALISTS = {name: EchoSpecialist for name in ("gligen", "gligen_inpaint", "seem", "stable_video")}
 CONFIG: Any = {"configurable": {"thread_id": "talk"}}
 TRACING = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
 

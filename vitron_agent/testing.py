@@ -116,7 +116,7 @@ class EchoSpecialist:
     """Generator, segmenter and editor in one: quick, deterministic, and what it does can be told from its result.
 
     It draws flat pictures (`paint`) with a patch for each box of the layout, finds the region (or the middle of the
-    picture; never an `ABSENT`), and edits by painting the mask.
+    picture; never an `ABSENT`), and edits by painting the mask; in videos, it does so in every frame alike.
 
     Attributes:
         requests: what it was asked for, oldest first.
@@ -143,6 +143,8 @@ class EchoSpecialist:
             progress(step + 1, 2)
         if self.error is not None:
             raise self.error
+        if request.video is not None:
+            return self._in_video(request, request.video)
         if request.image is None:
             return SpecialistResult(MediaKind.IMAGE, image=self._drawn(request))
         if request.mask is not None and request.region is None:
@@ -158,6 +160,16 @@ class EchoSpecialist:
     def _edited(self, request: SpecialistRequest, image: Tensor) -> Tensor:
         assert request.mask is not None
         return torch.where(request.mask, paint(request.command, request.seed, *image.shape[1:]), image)
+
+    def _in_video(self, request: SpecialistRequest, video: Tensor) -> SpecialistResult:
+        """Paint the masks of every frame, where there are any; else find the same place in every frame."""
+        if request.masks is not None:
+            painted = paint(request.command, request.seed, *video.shape[2:])
+            return SpecialistResult(MediaKind.VIDEO, video=torch.where(request.masks[:, None], painted, video))
+        found = self._found(request, video[0])
+        assert found.mask is not None
+        masks = found.mask[None].repeat(len(video), 1, 1)
+        return SpecialistResult(MediaKind.VIDEO, masks=masks, track=found.boxes[:1] * len(video))
 
     def _found(self, request: SpecialistRequest, image: Tensor) -> SpecialistResult:
         if ABSENT in request.command:

@@ -7,15 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vitron_agent import __version__
 from vitron_agent.errors import CheckpointError
+from vitron_agent.media import encode_mp4, load_video
 from vitron_agent.testing import call
 
 DRAW = call("generate_image", command="a red circle", layout=[{"phrase": "red circle", "box": [0.1, 0.1, 0.4, 0.4]}])
 SEGMENT = call("segment_image", command="the red circle")
 EDIT = call("edit_image", command="replace the red circle with a blue circle")
+
+
+CLIP = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
 
 
 def turns_of(result: Any) -> list[dict[str, Any]]:
@@ -52,6 +57,29 @@ def test_json_has_exactly_the_documented_shape(script, run) -> None:
         "boxes": [[0.25, 0.25, 0.5, 0.5]],
     }
     assert all(isinstance(turn["seconds"], float) for turn in turns)
+
+
+def test_a_tracked_video_brings_an_overlay_masks_and_boxes(script, run, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(encode_mp4(CLIP, 8.0))
+    edit = call("edit_video", command="replace the circle with a blue circle")
+    script([call("track_video", command="the circle")], "Tracked.", [edit], "Edited.")
+    turns = turns_of(run("run", "track the circle", "make it blue", "--video", "clip.mp4", "--json", "--out", "o"))
+    tracked, edited = (turn["calls"][0] for turn in turns)
+    assert (tracked["module"], tracked["inputs"], edited["inputs"]) == ("E", ["clip.mp4"], ["clip.mp4"])
+    assert tracked["output"] == {
+        "kind": "mask",
+        "path": "o/turn1-call1-track_video.mp4",
+        "mask_path": "o/turn1-call1-track_video-masks",
+        "boxes": [[0.25, 0.25, 0.5, 0.5]] * 4,
+    }
+    masks = sorted(Path(tracked["output"]["mask_path"]).iterdir())
+    assert [mask.name for mask in masks] == ["0000.png", "0001.png", "0002.png", "0003.png"]
+    with Image.open(masks[0]) as mask:
+        assert (mask.mode, mask.size, set(np.unique(mask))) == ("L", (16, 16), {0, 255})
+    assert edited["output"]["path"] == "o/turn2-call1-edit_video.mp4"
+    frames, fps = load_video(edited["output"]["path"])
+    assert (frames.shape, fps) == (CLIP.shape, 8.0)
+    assert not torch.equal(frames, load_video("clip.mp4")[0])
 
 
 def test_results_are_png_files_and_masks_are_0_and_255(script, run) -> None:
@@ -175,15 +203,20 @@ BAD_RUNS: dict[str, tuple[tuple[str, ...], str]] = {
     "bomb": (("run", "hi", "--image", "bomb.png"), "bomb.png"),
     "truncated picture": (("run", "hi", "--image", "half.png"), "half.png"),
     "tiff called png": (("run", "hi", "--image", "tiff.png"), "tiff.png"),
-    "region without picture": (("run", "hi", "--region", "click:0.5,0.5"), "give one with --image"),
-    "region in a new thread": (("run", "hi", "--thread", "t", "--region", "click:0.5,0.5"), "give one with --image"),
+    "region without picture": (("run", "hi", "--region", "click:0.5,0.5"), "give a picture with --image"),
+    "region in a new thread": (
+        ("run", "hi", "--thread", "t", "--region", "click:0.5,0.5"),
+        "give a picture or a video",
+    ),
     "region kind": (("run", "hi", "--image", "photo.png", "--region", "star:0.1,0.2"), "'star' is not one of"),
     "region outside": (("run", "hi", "--image", "photo.png", "--region", "box:0.1,0.2,1.5,0.6"), "1.5 is not in"),
     "region reversed": (("run", "hi", "--image", "photo.png", "--region", "box:0.5,0.2,0.1,0.6"), "swap them"),
     "region nan": (("run", "hi", "--image", "photo.png", "--region", "click:nan,0.2"), "nan is not in [0, 1]"),
     "region without area": (("run", "hi", "--image", "photo.png", "--region", "box:0.5,0.2,0.5,0.6"), "no area"),
     "region of a video": (("run", "hi", "--image", "photo.png", "--region", "box:0.1,0.2,0.5,0.6|0,3"), "video frames"),
-    "video": (("run", "hi", "--video", "clip.mp4"), "videos cannot be read by this version"),
+    "missing video": (("run", "hi", "--video", "clip.mp4"), "does not exist"),
+    "no video": (("run", "hi", "--video", "text.png"), "is not a whole MP4"),
+    "half a video": (("run", "hi", "--video", "half.mp4"), "is not a whole MP4"),
     "thread name": (("run", "hi", "--thread", "../../etc"), "is no name"),
     "out is a file": (("run", "hi", "--out", "photo.png"), "cannot be written"),
     "out below a file": (("run", "hi", "--out", "photo.png/deeper/still"), "cannot be written"),
@@ -197,6 +230,7 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(case, script, run
     Image.new("RGB", (8, 8)).save(tmp_path / "tiff.png", format="TIFF")
     Image.new("1", (BOMB, BOMB)).save(tmp_path / "bomb.png")
     (tmp_path / "half.png").write_bytes(photo.read_bytes()[:60])
+    (tmp_path / "half.mp4").write_bytes(encode_mp4(CLIP, 8.0)[:400])
     before = sorted(tmp_path.rglob("*"))
     arguments, said = BAD_RUNS[case]
     result = run(*arguments)

@@ -35,7 +35,8 @@ ORDERS = [
     call("generate_image", command="a star", url="http://169.254.169.254/key", path="/etc/passwd"),
     call("generate_image", command="<script>alert(1)</script>"),
 ]
-TOOLS = ("generate_image", "segment_image", "edit_image")
+SPECIALISTS = ("gligen", "gligen_inpaint", "seem", "stable_video")
+TOOLS = ("generate_image", "segment_image", "edit_image", "track_video", "edit_video")
 
 
 def shows_order(size: int = 200) -> Image.Image:
@@ -177,7 +178,7 @@ def hold_the_bounds(out: Any, rounds: list[Any], specialist: EchoSpecialist, out
 
 def test_no_tool_takes_an_address_or_a_path(store: MediaStore, echo: EchoSpecialist) -> None:
     """By name or by description, and a schema says so to its last property."""
-    tools = make_tools(Toolbox(store, Residents({name: lambda: echo for name in ("gligen", "gligen_inpaint", "seem")})))
+    tools = make_tools(Toolbox(store, Residents({name: lambda: echo for name in SPECIALISTS})))
     assert tuple(tool.name for tool in tools) == TOOLS
     schemas = json.dumps([convert_to_openai_tool(tool) for tool in tools]).lower()
     assert not [word for word in ("url", "uri", "path", "file", "http", "folder", "address") if word in schemas]

@@ -19,11 +19,19 @@ _THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Inputs:
-    """A conversation's inputs, all sound: requests, pictures uint8 (3, H, W), and the drawn region."""
+    """A conversation's inputs, all sound.
+
+    Attributes:
+        requests: one per turn.
+        images: pictures, uint8 (3, H, W).
+        region: what was drawn on the last of them, or on the video's first frame.
+        videos: frames, uint8 (T, 3, H, W), and frames per second.
+    """
 
     requests: tuple[str, ...]
     images: tuple["Tensor", ...]
     region: "Region | None"
+    videos: tuple[tuple["Tensor", float], ...] = ()
 
 
 def check_inputs(
@@ -35,15 +43,14 @@ def check_inputs(
         InputError: Whatever is wrong with them.
     """
     from vitron_agent.graphs.turn import check_request
-    from vitron_agent.media import Region, load_image
+    from vitron_agent.media import Region, load_image, load_video
 
-    if video is not None:
-        raise InputError(f"--video {video}: videos cannot be read by this version yet; give a picture with --image")
     texts = tuple(check_request(request) for request in requests)
     drawn = Region.parse(region) if region is not None else None
-    if drawn and drawn.frames:
+    if drawn and drawn.frames and video is None:
         raise InputError(f"region {region!r} names video frames: leave out what follows '|', these are pictures")
-    return Inputs(texts, tuple(load_image(path) for path in images), drawn)
+    videos = () if video is None else (load_video(video),)
+    return Inputs(texts, tuple(load_image(path) for path in images), drawn, videos)
 
 
 def check_thread(name: str | None) -> None:

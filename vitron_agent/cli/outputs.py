@@ -1,5 +1,6 @@
 """A turn's results as files and as the documented JSON. Files are written when all is done, never half."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,21 +62,33 @@ class Writer:
         return record
 
     def _output(self, artifact: dict[str, Any], stem: str) -> dict[str, Any]:
-        """Write picture and mask of a call and say where they are."""
-        output: dict[str, Any] = {"kind": artifact["kind"], "path": self._export(artifact["uri"], f"{stem}.png")}
+        """Write what a call made or found and say where it is."""
+        output: dict[str, Any] = {"kind": artifact["kind"], "path": self._export(artifact["uri"], stem)}
         if artifact.get("mask_uri"):
-            output["mask_path"] = self._export(artifact["mask_uri"], f"{stem}-mask.png", remember=False)
+            output["mask_path"] = self._export(artifact["mask_uri"], f"{stem}-mask", remember=False)
         if artifact.get("boxes"):
             output["boxes"] = artifact["boxes"]
+        if artifact.get("track_uri"):
+            output |= self._track(artifact["track_uri"], f"{stem}-masks")
+        for name, uri in artifact.get("looks", {}).items():
+            output.setdefault("looks", {})[name] = self._export(uri, f"{stem}-{name}", remember=False)
         return output
 
-    def _input(self, handle: str) -> str:
-        """Return the file of an input picture; one from an earlier run of this thread is written now."""
-        known = self.session.files.get(handle)
-        return known or self._export(handle, f"input-{handle.removeprefix('sha256:')[:12]}.png")
+    def _track(self, uri: str, folder: str) -> dict[str, Any]:
+        """Write a tracked object's masks, one per frame: `0000.png` onward, 0 and 255."""
+        record = json.loads(self.session.store.get_bytes(uri))
+        for frame, mask in enumerate(record["masks"]):
+            self._export(mask, f"{folder}/{frame:04d}", remember=False)
+        return {"mask_path": str(self.folder / folder), "boxes": record["boxes"]}
 
-    def _export(self, handle: str, name: str, remember: bool = True) -> str:
-        path = str(self.session.store.export(handle, self.folder / name))
+    def _input(self, handle: str) -> str:
+        """Return the file of an input; one from an earlier run of this thread is written now."""
+        known = self.session.files.get(handle)
+        return known or self._export(handle, f"input-{handle.removeprefix('sha256:')[:12]}")
+
+    def _export(self, handle: str, stem: str, remember: bool = True) -> str:
+        suffix = "mp4" if self.session.store.ref(handle).kind.value == "video" else "png"
+        path = str(self.session.store.export(handle, self.folder / f"{stem}.{suffix}"))
         if remember:
             self.session.files[handle] = path
         return path

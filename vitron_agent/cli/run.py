@@ -21,10 +21,10 @@ Thread = Annotated[str | None, typer.Option(help="Go on with the stored conversa
 def run(
     requests: Annotated[list[str], typer.Argument(metavar="REQUEST...", help="One user turn each.")],
     image: Annotated[list[Path] | None, typer.Option(help="A picture for the first turn; may be given again.")] = None,
-    video: Annotated[Path | None, typer.Option(help="A video for the first turn (not in this version).")] = None,
+    video: Annotated[Path | None, typer.Option(help="A video for the first turn.")] = None,
     region: Annotated[
         str | None,
-        typer.Option(metavar="KIND:NUMBERS", help="Drawn on the latest picture, such as box:0.1,0.2,0.5,0.6 (above)."),
+        typer.Option(metavar="KIND:NUMBERS", help="Drawn on the picture or video, such as box:0.1,0.2,0.5,0.6."),
     ] = None,
     thread: Thread = None,
     profile: Profile = DEFAULT_PROFILE,
@@ -33,10 +33,10 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all turns to stdout.")] = False,
     signals: Signals = True,
 ) -> None:
-    """Run a conversation: each REQUEST is one turn; picture and region belong to the first.
+    """Run a conversation: each REQUEST is one turn; picture, video and region belong to the first.
 
     KIND is click (x,y), box (x1,y1,x2,y2), polygon or scribble (x,y,x,y,...); numbers are shares of the picture's
-    width and height in [0, 1].
+    width and height in [0, 1]. On a video the region lies on its first frame, or on another one: box:...|5,5.
     """
     quiet_libraries()
     from vitron_agent.build import loadable
@@ -44,12 +44,13 @@ def run(
     loadable(profile)
     check_thread(thread)
     inputs = check_inputs(requests, image or [], region, video)
-    if inputs.region and not inputs.images and thread is None:
+    if inputs.region and not inputs.images and not inputs.videos and thread is None:
         from vitron_agent.errors import InputError
 
-        raise InputError("--region needs a picture to lie on: give one with --image")
+        raise InputError("--region needs something to lie on: give a picture with --image, or a video with --video")
     check_writable(out)
-    records = _converse(inputs, [str(path) for path in image or []], thread, profile, seed, out, signals)
+    names = [str(path) for path in [*(image or []), *([video] if video else [])]]
+    records = _converse(inputs, names, thread, profile, seed, out, signals)
     if as_json:
         typer.echo(json.dumps({"turns": records}))
     else:
@@ -75,6 +76,7 @@ def _converse(
                     inputs.images if first else (),
                     inputs.region if first else None,
                     names if first else (),
+                    videos=inputs.videos if first else (),
                     on_progress=meter.show,
                 )
             )

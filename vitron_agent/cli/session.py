@@ -58,11 +58,12 @@ class Session:
         """Return the conversation so far."""
         return list(self.agent.get_state(self._config).values.get("messages", []))
 
-    def has_picture(self) -> bool:
-        """Whether a picture has been seen or made yet."""
-        from vitron_agent.tools.conversation import pictures
+    def has_media(self) -> bool:
+        """Whether a picture or video has been seen or made yet."""
+        from vitron_agent.tools.conversation import NAMES, handles
 
-        return bool(pictures(self.messages()))
+        messages = self.messages()
+        return any(handles(messages, kind) for kind in NAMES)
 
     def turn(
         self,
@@ -72,19 +73,21 @@ class Session:
         names: Sequence[str] = (),
         on_text: Callable[[str], None] = lambda text: None,
         on_progress: Callable[[str, int, int], None] = lambda name, step, total: None,
+        videos: "Sequence[tuple[Tensor, float]]" = (),
     ) -> Turn:
         """Run one user turn.
 
         Args:
             request: What the user says.
             images: Pictures that come with it, uint8 (3, H, W).
-            region: What the user drew on the latest picture.
-            names: The pictures' files, for the record.
+            region: What the user drew on the latest picture or video.
+            names: The files of pictures, then of videos, for the record.
             on_text: Gets the reply's text as it is written.
             on_progress: Gets tool, step and total as tools work.
+            videos: Videos that come with it: frames uint8 (T, 3, H, W), and frames per second.
 
         Raises:
-            InputError: A region without a picture.
+            InputError: A region with nothing to lie on.
             Cancelled: The user pressed Ctrl-C; the conversation is whole, and can go on.
             FinalError: The turn ended with an error that trying again would not mend.
         """
@@ -92,11 +95,12 @@ class Session:
         from vitron_agent.tools.conversation import drawn_region
 
         refs = [self.store.put_image(image) for image in images]
-        for ref, name in zip(refs, names, strict=False):
+        clips = [self.store.put_video(frames, fps) for frames, fps in videos]
+        for ref, name in zip([*refs, *clips], names, strict=False):
             self.files[ref.uri] = name
-        if region and not refs and not self.has_picture():
-            raise InputError("a region needs a picture to lie on: give one with --image")
-        message = user_turn(request, refs, region)
+        if region and not refs and not clips and not self.has_media():
+            raise InputError("a region needs something to lie on: give a picture or a video first")
+        message = user_turn(request, refs, region, clips)
         start = time.perf_counter()
         with self._stopped_by_interrupt():
             self._stream(message, on_text, on_progress)

@@ -137,8 +137,10 @@ def read_turns(
             calls = (invocation_of(call["name"], call["args"], seen) for call in message.tool_calls)
             turns.append(AssistantTurn(str(message.text), tuple(call for call in calls if call is not None)))
             continue
-        is_result = isinstance(message, ToolMessage)
-        turn = _result_turn(message, store, seen) if is_result else _user_turn(message, store, sources, seen)
+        if isinstance(message, ToolMessage):
+            turn = _result_turn(message, store, seen)
+        else:
+            turn = _user_turn(message, store, sources, seen)
         last = turns[-1] if turns else None
         if isinstance(last, UserTurn):
             turns[-1] = UserTurn(

@@ -9,18 +9,20 @@ import threading
 from collections import OrderedDict
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vitron_agent.errors import MissingInputError
 from vitron_agent.media import MediaKind
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
 from vitron_agent.specialists.stable_video.fit import FitSettings, fit_atlas
-from vitron_agent.specialists.stable_video.layers import LayeredAtlas
+from vitron_agent.specialists.stable_video.layers import LayeredAtlas, filled, splat
 from vitron_agent.specialists.stable_video.propagation import LayerName, edit_layer, keyframe_atlas
 
 KEPT = 4  # atlases in memory
 BACKGROUND = "background"  # the command whose keyframes change everything but the object
 REMOVE = "remove"  # the command that takes the object out
+EDGE = 2  # pixels around the object that may hold some of it
 
 
 class StableVideo:
@@ -83,11 +85,18 @@ class StableVideo:
 
 
 def without_object(atlas: LayeredAtlas, video: Tensor) -> Tensor:
-    """The clip, uint8 (T, 3, H, W), with what its background's texture shows in place of the object."""
-    size = atlas.alpha.shape[1:]
-    behind = atlas.background.seen_at(atlas.background.places(*size))
-    shown = (video.float() / 255).lerp(behind, (atlas.alpha > 0.02)[:, None].float())
-    return (shown.clamp(0, 1) * 255).round().to(torch.uint8)
+    """The clip, uint8 (T, 3, H, W), with the background in place of the object and of its soft edge.
+
+    The background is painted anew for that, from pixels well away from the object; what no frame shows is filled from
+    its surroundings.
+    """
+    pixels, size = video.float() / 255, atlas.alpha.shape[1:]
+    near = F.max_pool2d(atlas.alpha[:, None], 2 * EDGE + 1, 1, EDGE)[:, 0] > 0.02
+    places = atlas.background.places(*size)
+    values, count = pixels.permute(0, 2, 3, 1)[~near], int((~near).sum())
+    texture, coverage = splat(values, torch.ones(count), places[~near], atlas.background.texture.shape[-2:])
+    behind = atlas.background.with_texture(filled(texture, (coverage > 0.05).float())).seen_at(places)
+    return (torch.where(near[:, None], behind, pixels).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def looks_of(atlas: LayeredAtlas) -> dict[str, Tensor]:
