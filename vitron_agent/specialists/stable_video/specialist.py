@@ -9,20 +9,19 @@ import threading
 from collections import OrderedDict
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vitron_agent.errors import MissingInputError
 from vitron_agent.media import MediaKind
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
 from vitron_agent.specialists.stable_video.fit import FitSettings, fit_atlas
-from vitron_agent.specialists.stable_video.layers import LayeredAtlas, filled, splat
-from vitron_agent.specialists.stable_video.propagation import LayerName, edit_layer, keyframe_atlas
+from vitron_agent.specialists.stable_video.layers import LayeredAtlas
+from vitron_agent.specialists.stable_video.matting import EDGE, behind, edited_background, grown
+from vitron_agent.specialists.stable_video.propagation import edit_layer, keyframe_atlas
 
 KEPT = 4  # atlases in memory
 BACKGROUND = "background"  # the command whose keyframes change everything but the object
 REMOVE = "remove"  # the command that takes the object out
-EDGE = 2  # pixels around the object that may hold some of it
 
 
 class StableVideo:
@@ -59,15 +58,22 @@ class StableVideo:
         if video is None or masks is None or not masks.any():
             raise MissingInputError("a video edit needs a video and the object's mask in its frames: find it first")
         atlas = self.atlas(video, masks, progress)
+        edited = self._edited(atlas, request, video, masks)
+        return SpecialistResult(MediaKind.VIDEO, video=edited, looks=looks_of(atlas))
+
+    def _edited(self, atlas: LayeredAtlas, request: SpecialistRequest, video: Tensor, masks: Tensor) -> Tensor:
+        """Return the new clip, uint8 (T, 3, H, W)."""
+        pixels = video.float() / 255
         if request.command == REMOVE:
-            return SpecialistResult(MediaKind.VIDEO, video=without_object(atlas, video), looks=looks_of(atlas))
+            gone = grown(masks, EDGE)[:, None]
+            return _as_bytes(torch.where(gone, behind(atlas, pixels, masks), pixels))
         if not request.keyframes:
             raise MissingInputError("a video edit needs at least one edited frame")
-        layer: LayerName = "background" if request.command == BACKGROUND else "foreground"
         keyframes = {frame: picture.float() / 255 for frame, picture in request.keyframes.items()}
-        texture, coverage = keyframe_atlas(atlas, layer, keyframes)
-        edited = edit_layer(atlas, layer, texture, coverage, video)
-        return SpecialistResult(MediaKind.VIDEO, video=edited, looks=looks_of(atlas))
+        if request.command == BACKGROUND:  # several objects may move in several ways: their colours know the edges best
+            return _as_bytes(edited_background(atlas, pixels, masks, keyframes))
+        texture, coverage = keyframe_atlas(atlas, "foreground", keyframes)
+        return edit_layer(atlas, "foreground", texture, coverage, video)
 
     def atlas(self, video: Tensor, masks: Tensor, progress: Progress = ignore_progress) -> LayeredAtlas:
         """Fit the layered atlas of a clip, uint8 (T, 3, H, W), and its object, bool (T, H, W), or take the kept one."""
@@ -84,19 +90,8 @@ class StableVideo:
         return found
 
 
-def without_object(atlas: LayeredAtlas, video: Tensor) -> Tensor:
-    """The clip, uint8 (T, 3, H, W), with the background in place of the object and of its soft edge.
-
-    The background is painted anew for that, from pixels well away from the object; what no frame shows is filled from
-    its surroundings.
-    """
-    pixels, size = video.float() / 255, atlas.alpha.shape[1:]
-    near = F.max_pool2d(atlas.alpha[:, None], 2 * EDGE + 1, 1, EDGE)[:, 0] > 0.02
-    places = atlas.background.places(*size)
-    values, count = pixels.permute(0, 2, 3, 1)[~near], int((~near).sum())
-    texture, coverage = splat(values, torch.ones(count), places[~near], atlas.background.texture.shape[-2:])
-    behind = atlas.background.with_texture(filled(texture, (coverage > 0.05).float())).seen_at(places)
-    return (torch.where(near[:, None], behind, pixels).clamp(0, 1) * 255).round().to(torch.uint8)
+def _as_bytes(pixels: Tensor) -> Tensor:
+    return (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def looks_of(atlas: LayeredAtlas) -> dict[str, Tensor]:
@@ -107,4 +102,4 @@ def looks_of(atlas: LayeredAtlas) -> dict[str, Tensor]:
         "alpha": atlas.alpha[:1].expand(3, -1, -1),
         "reconstruction": atlas.render()[0],
     }
-    return {name: (picture.clamp(0, 1) * 255).round().to(torch.uint8) for name, picture in pictures.items()}
+    return {name: _as_bytes(picture) for name, picture in pictures.items()}
