@@ -149,7 +149,7 @@ def make_langchain_agent(
     reviewed = tool_names(approve, [tool.name for tool in tools], keeps=checkpointer is not None)
     ours = VitronMiddleware(store, view_for(planner, store), rounds, reviewed)
     graph = create_agent(planner, tools, middleware=[ours, *middleware], checkpointer=checkpointer, name="vitron")
-    return Agent.over(graph, store)
+    return Agent.over(graph, store, checkpointer)
 
 
 def _ours(state: VitronState) -> Any:

@@ -8,10 +8,10 @@ import binascii
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
 from pydantic import ValidationError
 
-from vitron_agent.errors import InputError
+from vitron_agent.errors import FinalError, InputError
 from vitron_agent.media import MediaKind, MediaRef, MediaStore, Region, decode_image
 from vitron_agent.tools.conversation import HANDLE, region_note
 
@@ -75,6 +75,24 @@ def by_reference(message: HumanMessage, store: MediaStore) -> HumanMessage:
         return message
     blocks = [_block(block, store) if isinstance(block, dict) else block for block in message.content]
     return message.model_copy(update={"content": blocks})
+
+
+def taken_in(given: Any, store: MediaStore) -> Any:
+    """Return a graph's input with its pictures as handles: whatever enters a graph is stored and traced as it came.
+
+    Messages that cannot be used stay as they are; the graph answers them.
+    """
+    if not isinstance(given, dict) or not given.get("messages"):
+        return given
+    messages = given["messages"] if isinstance(given["messages"], list) else [given["messages"]]
+    return {**given, "messages": [_taken_in(message, store) for message in convert_to_messages(messages)]}
+
+
+def _taken_in(message: BaseMessage, store: MediaStore) -> BaseMessage:
+    try:
+        return by_reference(message, store) if isinstance(message, HumanMessage) else message
+    except FinalError:
+        return message
 
 
 def _block(block: dict[str, Any], store: MediaStore) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def make_agent(
     graph.add_edge("reject", "observe")
     graph.add_conditional_edges("observe", partial(_after_observe, names=names), [*targets, "plan", END])
     graph.add_edge("give_up", END)
-    return Agent.over(graph.compile(checkpointer=checkpointer, name="vitron"), store)
+    return Agent.over(graph.compile(checkpointer=checkpointer, name="vitron"), store, checkpointer)
 
 
 def _after_ingest(state: AgentState) -> str:
@@ -98,9 +98,7 @@ def _after_ingest(state: AgentState) -> str:
     return END if isinstance(state["messages"][-1], AIMessage) else "repair"
 
 
-def _after_plan(
-    state: AgentState, *, names: Sequence[str], rounds: int, reviewed: Collection[str]
-) -> list[Send] | str:
+def _after_plan(state: AgentState, *, names: Sequence[str], rounds: int, reviewed: Collection[str]) -> list[Send] | str:
     """Send the calls that can run now; end where there are none, and give up where the turn has used its rounds."""
     sends = _sends(state, names)
     if not sends:
