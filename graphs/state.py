@@ -14,7 +14,7 @@ from langgraph.graph.message import add_messages
 
 MAX_TEXT = 65_536  # characters in one string of the state: a longer one is a payload that belongs in the store
 
-SNAPSHOT = 500  # updates between two whole copies of a list: fewer cost bytes, more cost time to read a conversation
+SNAPSHOT = 150  # updates between two whole copies of a list: fewer would cost bytes, more time and memory to read it
 
 
 class MediaEntry(TypedDict):
