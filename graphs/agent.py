@@ -24,6 +24,7 @@ from langgraph.types import StateSnapshot
 from vitron_agent.errors import InputError, StorageError
 from vitron_agent.graphs.interrupt import interruptible
 from vitron_agent.graphs.state import AgentState
+from vitron_agent.graphs.turn import taken_in
 from vitron_agent.graphs.turns import Turn, Turns
 from vitron_agent.media import MediaStore
 from vitron_agent.tools.stopping import STOP
@@ -38,6 +39,7 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
 
     - Turns on one thread queue up, also between processes that share a media folder.
     - `stop(thread_id)` ends the running turn within one specialist step or one word of the planner's; so does Ctrl-C.
+    - Pictures and videos in an input become handles before LangGraph stores or traces it.
     - What is wrong with a request or with the stored conversations is raised as an error of ours.
     """
 
@@ -48,9 +50,20 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         self.media_store = media_store
 
     @classmethod
-    def over(cls, graph: "CompiledStateGraph[Any, Any, Any, Any]", store: MediaStore) -> Self:
-        """Make an agent of a compiled graph whose pictures lie in `store`."""
-        saver = graph.checkpointer
+    def over(
+        cls,
+        graph: "CompiledStateGraph[Any, Any, Any, Any]",
+        store: MediaStore,
+        saver: BaseCheckpointSaver[Any] | None,
+    ) -> Self:
+        """Make an agent of a compiled graph.
+
+        Args:
+            graph: The graph.
+            store: Where its pictures lie.
+            saver: The checkpointer it was compiled with. The graph itself may hold a copy, one for each compilation
+                (strict serialisation makes them), and agents that share a checkpointer must know it.
+        """
         shared = isinstance(saver, BaseCheckpointSaver) and not isinstance(saver, InMemorySaver)
         turns = Turns(store.folder / "threads" if shared and store.folder else None)
         if isinstance(saver, BaseCheckpointSaver):
@@ -87,7 +100,7 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         with _in_our_terms(), self.turns.enter(self._thread(config), config) as turn:
             while not turn.ready():
                 time.sleep(POLL)
-            parts = super().stream(input, _with_stop(config, turn), **options)
+            parts = super().stream(taken_in(input, self.media_store), _with_stop(config, turn), **options)
             for part in interruptible(parts, turn):
                 try:
                     yield part
@@ -101,7 +114,8 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         with _in_our_terms(), self.turns.enter(self._thread(config), config) as turn:
             while not turn.ready():
                 await asyncio.sleep(POLL)
-            run: Any = super().astream(input, _with_stop(config, turn), **options)
+            given = await asyncio.to_thread(taken_in, input, self.media_store)
+            run: Any = super().astream(given, _with_stop(config, turn), **options)
             async with contextlib.aclosing(run) as parts:
                 async for part in parts:
                     try:
@@ -118,6 +132,20 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         """
         with _in_our_terms():
             return super().get_state(config, subgraphs=subgraphs)
+
+    async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """Return a conversation as it stands, awaited; see `get_state`."""
+        with _in_our_terms():
+            return await super().aget_state(config, subgraphs=subgraphs)
+
+    def get_state_history(self, config: RunnableConfig, **options: Any) -> Iterator[StateSnapshot]:
+        """Yield a conversation as it stood after each step, the newest first.
+
+        Raises:
+            StorageError: The stored conversations cannot be read.
+        """
+        with _in_our_terms():
+            yield from super().get_state_history(config, **options)
 
     def _thread(self, config: RunnableConfig) -> str | None:
         """Return what a run queues under."""
@@ -152,7 +180,8 @@ def _in_our_terms() -> Iterator[None]:
     except _database_errors() as error:
         reason = " ".join(str(error).split())[:200]
         raise StorageError(
-            f"the stored conversations cannot be used ({reason}): free the database, or restore it from a copy"
+            f"the stored conversations cannot be used ({reason}): free the database, connect to it again, "
+            "or restore it from a copy"
         ) from error
 
 

@@ -24,7 +24,7 @@ from vitron_agent.graphs import nodes
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.graphs.calls import refusal, without_payloads
 from vitron_agent.graphs.review import review, tool_names
-from vitron_agent.graphs.state import MediaEntry
+from vitron_agent.graphs.state import Media
 from vitron_agent.graphs.view import View, view_for
 from vitron_agent.graphs.wiring import ROUNDS
 from vitron_agent.invocation import Module
@@ -37,7 +37,7 @@ Update = dict[str, Any] | None
 class VitronState(LangChainState[Any], total=False):
     """The state of `create_agent`, with what ours keeps besides messages."""
 
-    media: list[MediaEntry]
+    media: Media
     rounds: int
 
 
@@ -158,12 +158,12 @@ def make_langchain_agent(
     reviewed = tool_names(approve, [tool.name for tool in tools], keeps=checkpointer is not None)
     ours = VitronMiddleware(store, view_for(planner, store), rounds, reviewed, sources)
     graph = create_agent(planner, tools, middleware=[ours, *middleware], checkpointer=checkpointer, name="vitron")
-    return Agent.over(graph, store)
+    return Agent.over(graph, store, checkpointer)
 
 
 def _ours(state: VitronState) -> Any:
-    """Return the state for our nodes, which read messages and rounds only."""
-    return {"messages": state["messages"], "rounds": state.get("rounds", 0)}
+    """Return the state for our nodes."""
+    return {"messages": state["messages"], "media": state.get("media", []), "rounds": state.get("rounds", 0)}
 
 
 def _small(response: ModelResponse[Any]) -> ModelResponse[Any]:

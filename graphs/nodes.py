@@ -50,7 +50,7 @@ def ingest(state: AgentState, *, store: MediaStore, sources: MediaSources = NO_S
         update = [HumanMessage("(This message could not be read.)", id=message.id) for message in fresh]
         update.append(failed(error))
     kept = {message.id: message for message in update}
-    return {"messages": update, "media": media_table([kept.get(m.id, m) for m in messages]), "rounds": 0}
+    return {"messages": update, "media": _new_media(state, [kept.get(m.id, m) for m in messages]), "rounds": 0}
 
 
 def repair(state: AgentState) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def unknown_tool(name: str) -> str:
 
 def observe(state: AgentState) -> dict[str, Any]:
     """Take the tools' results in: the table of media, and a last word where a call failed for good."""
-    update: dict[str, Any] = {"media": media_table(state["messages"])}
+    update: dict[str, Any] = {"media": _new_media(state, state["messages"])}
     last = _last_answer(state["messages"])
     answers = [message for message in state["messages"][last + 1 :] if isinstance(message, ToolMessage)]
     errors = [message.artifact["error"] for message in answers if message.artifact and message.artifact.get("error")]
@@ -195,6 +195,11 @@ def media_table(messages: Sequence[AnyMessage]) -> list[MediaEntry]:
                 count[name] += 1
                 table.append({"kind": name, "number": count[name], "uri": handle, "origin": origin})
     return table
+
+
+def _new_media(state: AgentState, messages: Sequence[AnyMessage]) -> list[MediaEntry]:
+    """Return the pictures that are not in the state's table yet: numbers are given once, in order."""
+    return media_table(messages)[len(state.get("media", [])) :]
 
 
 def failed(error: FinalError) -> AIMessage:

@@ -1,14 +1,20 @@
 """What the agent's graph keeps: messages, the table of media, and the rounds of this turn. Handles, never pixels.
 
 Everything here is text, numbers, lists and dicts, so that any checkpointer can store it with strict serialisation.
+What grows with a conversation is stored as what each step adds (LangGraph's `DeltaChannel`): whole lists in every
+checkpoint would grow with the square of the turns, to hundreds of megabytes.
 """
 
-from typing import Annotated, Any, TypedDict
+from collections.abc import Sequence
+from typing import Annotated, Any, TypedDict, cast
 
 from langchain_core.messages import AnyMessage
+from langgraph.channels import DeltaChannel
 from langgraph.graph.message import add_messages
 
 MAX_TEXT = 65_536  # characters in one string of the state: a longer one is a payload that belongs in the store
+
+SNAPSHOT = 150  # updates between two whole copies of a list: fewer would cost bytes, more time and memory to read it
 
 
 class MediaEntry(TypedDict):
@@ -20,11 +26,26 @@ class MediaEntry(TypedDict):
     origin: str  # "user", or the name of the tool that made it
 
 
+def merged(messages: list[AnyMessage], writes: Sequence[Any]) -> list[AnyMessage]:
+    """Return the conversation after some writes, as `add_messages` merges each of them."""
+    flat = [message for write in writes for message in (write if isinstance(write, list) else [write])]
+    return cast(list[AnyMessage], add_messages(cast(Any, messages), flat))
+
+
+def appended(table: list[MediaEntry], writes: Sequence[list[MediaEntry]]) -> list[MediaEntry]:
+    """Return the table of pictures with further ones."""
+    return [*table, *(entry for write in writes for entry in write)]
+
+
+Messages = Annotated[list[AnyMessage], DeltaChannel(merged, snapshot_frequency=SNAPSHOT)]
+Media = Annotated[list[MediaEntry], DeltaChannel(appended, snapshot_frequency=SNAPSHOT)]
+
+
 class AgentState(TypedDict, total=False):
     """The state of one conversation."""
 
-    messages: Annotated[list[AnyMessage], add_messages]
-    media: list[MediaEntry]  # written by `ingest` and `observe` only, from the messages
+    messages: Messages
+    media: Media  # written by `ingest` and `observe` only, from the messages
     rounds: int  # planner rounds of this turn
 
 

@@ -6,10 +6,10 @@ This file knows messages and the media store; it does not know graphs.
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
 from pydantic import ValidationError
 
-from vitron_agent.errors import InputError
+from vitron_agent.errors import FinalError, InputError
 from vitron_agent.media import (
     BLOCK_KINDS,
     NO_SOURCES,
@@ -98,6 +98,24 @@ def by_reference(message: HumanMessage, store: MediaStore, sources: MediaSources
         return message
     blocks = [_block(block, store, sources) if isinstance(block, dict) else block for block in message.content]
     return message.model_copy(update={"content": blocks})
+
+
+def taken_in(given: Any, store: MediaStore) -> Any:
+    """Return a graph's input with its pictures as handles: whatever enters a graph is stored and traced as it came.
+
+    Messages that cannot be used stay as they are; the graph answers them.
+    """
+    if not isinstance(given, dict) or not given.get("messages"):
+        return given
+    messages = given["messages"] if isinstance(given["messages"], list) else [given["messages"]]
+    return {**given, "messages": [_taken_in(message, store) for message in convert_to_messages(messages)]}
+
+
+def _taken_in(message: BaseMessage, store: MediaStore) -> BaseMessage:
+    try:
+        return by_reference(message, store) if isinstance(message, HumanMessage) else message
+    except FinalError:
+        return message
 
 
 def _block(block: dict[str, Any], store: MediaStore, sources: MediaSources) -> dict[str, Any]:

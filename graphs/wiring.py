@@ -92,7 +92,7 @@ def make_agent(
     graph.add_edge("reject", "observe")
     graph.add_conditional_edges("observe", partial(_after_observe, names=names), [*targets, "plan", END])
     graph.add_edge("give_up", END)
-    return Agent.over(graph.compile(checkpointer=checkpointer, name="vitron"), store)
+    return Agent.over(graph.compile(checkpointer=checkpointer, name="vitron"), store, checkpointer)
 
 
 def _after_ingest(state: AgentState) -> str:

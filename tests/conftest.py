@@ -1,9 +1,14 @@
 """What every test needs: repeatable runs that share a small machine kindly."""
 
+import os
+
 import torch
 from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
+
+# Nothing but plain data may come back from a checkpoint. LangGraph reads this once, when it is first imported.
+os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
 
 # The same examples on every run, and no clock: a busy machine is no failure.
 settings.register_profile(

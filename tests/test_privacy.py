@@ -113,9 +113,18 @@ def test_traces_of_a_conversation_by_handles_hold_no_pixels(store: MediaStore) -
     assert max(len(sent) for _, sent in recorder.sent) < 20_000
 
 
-def test_a_raw_base64_picture_is_traced_before_it_becomes_a_handle(store: MediaStore) -> None:
-    """The limit of the promise: LangGraph traces a graph's inputs as they are given. docs/privacy.md says so."""
-    data = base64.b64encode(encode_png(paint("a photo"))).decode()
+def test_a_raw_base64_picture_becomes_a_handle_before_it_is_traced(store: MediaStore) -> None:
+    image = paint("a photo")
+    data = base64.b64encode(encode_png(image)).decode()
+    block = {"type": "image", "base64": data, "mime_type": "image/png"}
+    recorder = traced(store, HumanMessage([block, {"type": "text", "text": "cut it out"}]))
+    assert recorder.naming(data[:60]) == []
+    assert "vitron" in recorder.naming(store.put_image(image).uri)
+
+
+def test_a_picture_that_is_none_is_traced_as_it_came(store: MediaStore) -> None:
+    """The limit of the promise: only what can be read becomes a handle. docs/privacy.md says so."""
+    data = base64.b64encode(b"no picture, but somebody's file " * 4).decode()
     block = {"type": "image", "base64": data, "mime_type": "image/png"}
     recorder = traced(store, HumanMessage([block, {"type": "text", "text": "cut it out"}]))
     leaking = set(recorder.naming(data[:60]))

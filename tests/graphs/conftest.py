@@ -1,6 +1,5 @@
 """The whole graph over a scripted planner and an echo specialist; no weights."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from vitron_agent.graphs.agent import Agent
 from vitron_agent.media import MediaStore
 from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, paint
 from vitron_agent.tools import Residents, Toolbox, make_tools
-
-os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"  # nothing but plain data may come back from a checkpoint
 
 CONFIG: Any = {"configurable": {"thread_id": "talk", "seed": 0}}
 

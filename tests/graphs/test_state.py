@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 import torch
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
+from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
 
-from vitron_agent.graphs.state import MAX_TEXT, payload_path
+from vitron_agent.graphs.state import MAX_TEXT, merged, payload_path
 
 GOOD: Any = {
     "messages": [
@@ -34,3 +35,23 @@ def test_what_does_not_belong_there_is_named(message: Any, path: str) -> None:
     found = payload_path({"messages": [message]})
     assert found is not None
     assert found.split(" ")[0] == path
+
+
+WRITES: Any = [
+    [HumanMessage("draw", id="1"), AIMessage("", id="2")],
+    [ToolMessage("ok", tool_call_id="x", id="3")],
+    [AIMessage("drawn", id="2")],  # in place of the one before
+    AIMessage("alone", id="4"),
+    [RemoveMessage(id="3")],
+    [RemoveMessage(id=REMOVE_ALL_MESSAGES), HumanMessage("draw", id="1"), ToolMessage("no", tool_call_id="x", id="5")],
+    [HumanMessage("again", id="6")],
+]
+
+
+@pytest.mark.parametrize("cut", range(len(WRITES) + 1))
+def test_writes_are_merged_the_same_in_whatever_batches_they_come(cut: int) -> None:
+    one_by_one: Any = []
+    for write in WRITES:
+        one_by_one = add_messages(one_by_one, write)
+    assert merged(merged([], WRITES[:cut]), WRITES[cut:]) == one_by_one
+    assert [message.id for message in one_by_one] == ["1", "5", "6"]

@@ -7,7 +7,7 @@ import torch
 from langchain_core.messages import HumanMessage
 
 from vitron_agent.errors import InputError, StorageError
-from vitron_agent.graphs.turn import MAX_REQUEST, by_reference, check_request, user_turn
+from vitron_agent.graphs.turn import MAX_REQUEST, by_reference, check_request, taken_in, user_turn
 from vitron_agent.media import Downloads, Folders, MediaSources, MediaStore, Region, encode_png
 from vitron_agent.testing import paint
 
@@ -116,3 +116,26 @@ def test_an_address_in_the_words_is_only_words(store: MediaStore) -> None:
 def never(host: str, port: int) -> list[str]:
     """A resolver that must not be asked."""
     raise AssertionError(f"{host} was looked up")
+
+
+SAID = [{"type": "image", "base64": PNG, "mime_type": "image/png"}, TEXT]
+
+
+@pytest.mark.parametrize(
+    "messages", [[HumanMessage(SAID)], HumanMessage(SAID), [{"role": "user", "content": SAID}], [("user", SAID)]]
+)
+def test_an_input_in_any_form_is_taken_in(store: MediaStore, messages: Any) -> None:
+    taken = taken_in({"messages": messages, "rounds": 2}, store)
+    assert torch.equal(store.get_image(taken["messages"][0].content[0]["file_id"]), paint("a picture"))
+    assert taken["messages"][0].content[1] == TEXT
+    assert taken["rounds"] == 2
+
+
+@pytest.mark.parametrize("given", [None, {"rounds": 1}, {"messages": []}, {"messages": [HumanMessage("   ")]}])
+def test_an_input_without_pictures_stays_as_it_is(store: MediaStore, given: Any) -> None:
+    assert taken_in(given, store) == given
+
+
+def test_what_cannot_be_used_is_left_to_the_graph(store: MediaStore) -> None:
+    broken = HumanMessage([{"type": "image", "base64": "%%%"}, TEXT])
+    assert taken_in({"messages": [broken]}, store) == {"messages": [broken]}
