@@ -14,7 +14,7 @@ from vitron_agent.media import Region
 from vitron_agent.shapes.check import Wanted, WantedObject
 from vitron_agent.shapes.language import REGION_MARK
 from vitron_agent.shapes.scene import Scene
-from vitron_agent.shapes.tasks import Conversation, sample_conversation
+from vitron_agent.shapes.tasks import TASKS, VIDEO_TASKS, Conversation, sample_conversation
 from vitron_agent.shapes.tasks_session import Turn as Said
 
 REFUSALS = {
@@ -22,6 +22,7 @@ REFUSALS = {
     "missing object": r"\b(no|not|cannot|there is)\b|n.t\b",
 }
 """What a refusal must speak of, by reason."""
+_PICTURES = {task: weight for task, weight in TASKS.items() if task not in VIDEO_TASKS}
 Accept = Callable[[Case], bool]
 
 
@@ -29,7 +30,7 @@ def heldout_cases(task: str | None, count: int, seed: int, accept: Accept = lamb
     """Draws cases of one task.
 
     Args:
-        task: One of the language's tasks, None for their mixture.
+        task: One of the language's tasks about pictures, None for their mixture. Videos are not judged here yet.
         count: How many.
         seed: Another seed draws other cases.
         accept: Which cases to keep.
@@ -38,9 +39,11 @@ def heldout_cases(task: str | None, count: int, seed: int, accept: Accept = lamb
     index = 0
     while len(cases) < count:
         rng = random.Random(f"evaluation {task} {seed} {index}")
-        case = case_of(sample_conversation(rng, "heldout", task), f"{task or 'mixed'}-{index:04d}", index)
+        drawn = task if task is not None else rng.choices(tuple(_PICTURES), tuple(_PICTURES.values()))[0]
+        conversation = sample_conversation(rng, "heldout", drawn)
+        case = case_of(conversation, f"{task or 'mixed'}-{index:04d}", index)
         index += 1
-        if accept(case):
+        if accept(case) and not any(turn.clips for turn in conversation.turns):
             cases.append(case)
     return cases
 
