@@ -82,6 +82,16 @@ def test_a_tracked_video_brings_an_overlay_masks_and_boxes(script, run, tmp_path
     assert not torch.equal(frames, load_video("clip.mp4")[0])
 
 
+def test_videos_come_as_gif_on_request(script, run, tmp_path: Path) -> None:
+    changing = CLIP + torch.arange(0, 200, 50, dtype=torch.uint8)[:, None, None, None]
+    (tmp_path / "clip.mp4").write_bytes(encode_mp4(changing, 8.0))
+    script([call("track_video", command="the circle")], "Tracked.")
+    (turn,) = turns_of(run("run", "track it", "--video", "clip.mp4", "--gif", "--json", "--out", "o"))
+    path = turn["calls"][0]["output"]["path"]
+    assert path == "o/turn1-call1-track_video.gif"
+    assert load_video(path)[0].shape == CLIP.shape
+
+
 def test_results_are_png_files_and_masks_are_0_and_255(script, run) -> None:
     script([DRAW, SEGMENT], "Done.")
     turns_of(run("run", "draw", "--json", "--out", "o"))

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from vitron_agent.errors import InputError
-from vitron_agent.media import decode_mp4, encode_mp4, load_video, videos
+from vitron_agent.media import decode_mp4, encode_gif, encode_mp4, load_video, sample_video, videos
 
 
 def clip(frames: int = 8, height: int = 64, width: int = 64) -> Tensor:
@@ -113,6 +113,68 @@ def test_long_and_large_videos_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(videos, "MAX_BYTES", 3 * 64 * 64 * 3)
     with pytest.raises(InputError, match="more than 3 frames"):
         decode_mp4(data)
+
+
+def counted(count: int) -> bytes:
+    """A video whose frames say their number in grey, 0 to 250."""
+    shades = torch.linspace(0, 250, count).round().to(torch.uint8)
+    return encode_mp4(shades[:, None, None, None].expand(-1, 3, 16, 16).contiguous(), 25)
+
+
+@pytest.mark.parametrize(("count", "most"), [(9, 9), (10, 9), (100, 7), (101, 2), (37, 36)])
+def test_a_long_video_is_sampled_evenly_from_first_to_last(count: int, most: int) -> None:
+    frames, fps = sample_video(io.BytesIO(counted(count)), most)
+    assert len(frames) == min(count, most)
+    shades = frames.float().mean((1, 2, 3))
+    even = torch.linspace(0, 250, min(count, most))
+    # a frame held while others stream by lies at most one step of the last stride from its even place
+    assert (shades - even).abs().max() <= 250 / (count - 1) * max(1, count / most) + 4
+    assert fps == pytest.approx(25 * len(frames) / count, rel=0.01)
+
+
+def test_a_sample_never_holds_the_whole_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = counted(120)
+    monkeypatch.setattr(videos, "MAX_BYTES", 21 * 16 * 16 * 3)
+    frames, _ = sample_video(io.BytesIO(data), 10)
+    assert len(frames) == 10
+    with pytest.raises(InputError, match="more than 21 frames"):
+        decode_mp4(data)
+    monkeypatch.setattr(videos, "MAX_DECODED", 100)
+    with pytest.raises(InputError, match="more than 100 frames"):
+        sample_video(io.BytesIO(data), 10)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [
+        ((1, 0, 0, 1), (0, 0)),
+        ((0, 1, -1, 0), (0, 1)),  # a quarter turn clockwise: what was at the top left is at the top right
+        ((-1, 0, 0, -1), (1, 1)),
+        ((0, -1, 1, 0), (1, 0)),
+    ],
+)
+def test_videos_stand_as_their_camera_was_held(matrix: tuple[int, ...], corner: tuple[int, int]) -> None:
+    video = torch.zeros(2, 3, 32, 64, dtype=torch.uint8)
+    video[:, :, :16, :32] = 250  # the top left is bright
+    data = bytearray(encode_mp4(video, 8))
+    place = data.index(b"tkhd") + 44  # the track header's display matrix (ISO 14496-12)
+    a, b, c, d = (value * 65536 for value in matrix)
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    frames, _ = decode_mp4(bytes(data))
+    assert frames.shape[2:] == ((64, 32) if matrix[0] == 0 else (32, 64))
+    height, width = frames.shape[2:]
+    quarters = frames[0, 0].float().view(2, height // 2, 2, width // 2).mean((1, 3))
+    assert divmod(int(quarters.argmax()), 2) == corner
+
+
+def test_a_gif_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "clip.gif"
+    path.write_bytes(encode_gif(clip(), 10))
+    frames, fps = load_video(path)
+    assert (frames.shape, fps) == (clip().shape, pytest.approx(10, rel=0.01))
+    assert (frames.int() - clip().int()).abs().max() <= 4
+    with Image.open(path) as picture:
+        assert picture.info["loop"] == 0
 
 
 def test_a_still_picture_is_not_a_video(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from vitron_agent.media import Region
 from vitron_agent.planner import DrawnRegion, PlannerModel, Settings, UserTurn, VitronPlanner, Vocabulary
 from vitron_agent.planner.engine import MAX_CACHED_MEDIA
 from vitron_agent.planner.model import tiny_planner_config
-from vitron_agent.planner.processor import Turn
+from vitron_agent.planner.processor import AssistantTurn, Turn
 
 PICTURE = (torch.arange(3 * 64 * 64) % 251).to(torch.uint8).view(3, 64, 64)
 ASK: list[Turn] = [UserTurn("what is it?", (PICTURE,), (DrawnRegion(Region.parse("click:0.5,0.5").to_mask(64, 64)),))]
@@ -137,6 +137,36 @@ def test_a_picture_and_a_region_change_what_is_read(planner: VitronPlanner) -> N
         ]
     assert not torch.allclose(states[0], states[1], atol=1e-3)
     assert not torch.allclose(states[0], states[2], atol=1e-4)
+
+
+def test_a_video_is_its_mean_and_its_frames_in_order(planner: VitronPlanner) -> None:
+    model = planner.model
+    video = torch.stack([PICTURE.roll(5 * shift, 2) for shift in range(9)])
+    with torch.inference_mode():
+        forward, backward, still = (
+            planner.encode(clip).tokens[0].view(5, 16, 256) for clip in (video, video.flip(0), video[:1])
+        )
+        pictures = model.encode_pictures(video[[0, 3, 5, 8]]).tokens
+        assert model.video_tokens == 80
+        marks = model.adapter.video_time
+        assert torch.allclose(forward[1:], pictures + marks[1:, None], atol=1e-5)
+        assert torch.allclose(forward[0], pictures.mean(0) + marks[0], atol=1e-5)
+        assert not torch.allclose(forward[1], backward[1], atol=1e-3)  # the order can be told from the frames
+        assert torch.allclose(still[1] - marks[1], still[4] - marks[4], atol=1e-5)  # one frame, four times
+        states = [
+            model.hidden(planner.embed(planner.processor.serialise([UserTurn("what happens?", videos=(clip,))])))
+            for clip in (video, video.flip(0))
+        ]
+    assert not torch.allclose(states[0][0, -1], states[1][0, -1], atol=1e-4)
+
+
+def test_what_follows_a_video_is_told_from_a_prefix(planner: VitronPlanner) -> None:
+    video = torch.stack([PICTURE, PICTURE.flip(1)])
+    first: list[Turn] = [UserTurn("what happens?", videos=(video,))]
+    output = planner.reply(first, (), Settings(12))
+    turns: list[Turn] = [*first, AssistantTurn(output.text), UserTurn("and then?")]
+    again = VitronPlanner(planner.model, planner.vocabulary, prefix_bytes=0)
+    assert planner.reply(turns, (), Settings(12)).text == again.reply(turns, (), Settings(12)).text
 
 
 def test_cancelling_stops_at_once(planner: VitronPlanner) -> None:

@@ -47,6 +47,27 @@ def test_the_template_is_written_exactly_so(processor: Processor) -> None:
     assert [(number, mask.shape) for number, mask in out.regions] == [(0, (8, 8))]
 
 
+def test_videos_are_counted_apart_and_regions_find_them(vocabulary: Vocabulary) -> None:
+    seeing = Processor(vocabulary, image_tokens=1, video_tokens=3)
+    video, box = torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.zeros(8, 8, dtype=torch.bool)
+    turns = [
+        UserTurn("track <objs>", (PICTURE,), (DrawnRegion(MASK),), (video,)),
+        AssistantTurn("Done."),
+        UserTurn("<objs> and <objs>", (PICTURE,), (DrawnRegion(box, 1, on_video=True), DrawnRegion(MASK, 1)), (video,)),
+    ]
+    out = seeing.serialise(turns)
+    assert written(seeing, out) == (
+        "<s>USER: Picture 1: <image>\n Video 1: <image><image><image>\ntrack <objs> ASSISTANT: Done.</s>"
+        "USER: Picture 2: <image>\n Video 2: <image><image><image>\n<objs> and <objs> ASSISTANT:"
+    )
+    assert [shown.is_video for shown in out.media] == [False, True, False, True]
+    assert [medium for medium, _ in out.regions] == [1, 1, 0]
+    with pytest.raises(InputError, match="drawn on video 3, but there are 1"):
+        seeing.serialise([UserTurn("<objs>", (), (DrawnRegion(MASK, 3, on_video=True),), (video,))])
+    with pytest.raises(InputError, match="cannot see videos"):
+        Processor(vocabulary, image_tokens=1).serialise([UserTurn("hi", videos=(video,))])
+
+
 def test_users_words_may_be_read_in_lower_case(vocabulary: Vocabulary) -> None:
     folding = Processor(vocabulary, image_tokens=2, folds_case=True)
     turns = [

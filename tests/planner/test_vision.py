@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from vitron_agent.planner.vision import CLIP_MEAN, CLIP_STD, new_tower, patch_features, pool_patches, to_pixel_values
+from vitron_agent.planner.vision import (
+    CLIP_MEAN,
+    CLIP_STD,
+    new_tower,
+    patch_features,
+    pool_patches,
+    sample_frames,
+    to_pixel_values,
+)
 
 
 def test_pixels_are_standardised_whatever_their_type_and_size() -> None:
@@ -21,6 +29,12 @@ def test_pooling_averages_neighbours_of_the_grid() -> None:
     pooled = pool_patches(grid, 2)[0, :, 0].tolist()
     assert pooled == [2.5, 4.5, 10.5, 12.5]
     assert pool_patches(grid, 1) is grid
+
+
+@pytest.mark.parametrize(("length", "places"), [(8, [0, 2, 5, 7]), (1, [0, 0, 0, 0]), (4, [0, 1, 2, 3])])
+def test_frames_are_sampled_from_the_first_to_the_last(length: int, places: list[int]) -> None:
+    video = torch.arange(length)[:, None, None, None].expand(-1, 3, 2, 2)
+    assert sample_frames(video, 4)[:, 0, 0, 0].tolist() == places
 
 
 @pytest.mark.parametrize(("count", "factor"), [(15, 2), (9, 2)])

@@ -12,7 +12,7 @@ from vitron_agent.planner.model import tiny_planner_config
 from vitron_agent.shapes import tasks
 from vitron_agent.training.loop import TrainingConfig
 from vitron_agent.training.planner import batch_loss, rate_factor, train
-from vitron_agent.training.planner_batch import collate
+from vitron_agent.training.planner_batch import collate, embed
 from vitron_agent.training.planner_data import SHARES, Batches, make_tokenizer, shares, turns_of
 
 
@@ -46,6 +46,20 @@ def test_a_conversation_keeps_its_pictures_regions_and_calls(processor: Processo
     assert "<module>B</module> <instruction>segmentation:" in learned
     assert "USER" not in learned
     assert "Result" not in learned
+
+
+def test_a_batch_keeps_pictures_and_videos_in_their_order(processor: Processor, model: PlannerModel) -> None:
+    rng = random.Random(8)
+    tasks_drawn = ("edit_video", "edit_region", "track", "segment_region")
+    examples = [processor.serialise(turns_of(tasks.sample_conversation(rng, "train", task))) for task in tasks_drawn]
+    batch = collate(examples, processor, None)
+    assert batch.is_video.tolist() == [shown.is_video for example in examples for shown in example.media]
+    assert batch.videos.shape[1:] == (4, 3, 64, 64)
+    with torch.inference_mode():
+        together = model.hidden(embed(model, batch))
+        for row, example in enumerate(examples):
+            alone = model.hidden(embed(model, collate([example], processor, None)))
+            assert torch.allclose(together[row, : len(example.ids)], alone[0], atol=1e-4)
 
 
 def test_batches_are_of_like_length_and_repeatable(processor: Processor) -> None:

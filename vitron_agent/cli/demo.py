@@ -1,4 +1,4 @@
-"""`vitron-agent demo`: two short conversations, their pictures, and a contact sheet that shows it all at a glance."""
+"""`vitron-agent demo`: three short conversations, their pictures and videos, and a contact sheet that shows it all."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from vitron_agent.profiles import DEFAULT_PROFILE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 CONVERSATIONS: dict[str, tuple[str, ...]] = {
     "four turns": (
@@ -22,6 +23,7 @@ CONVERSATIONS: dict[str, tuple[str, ...]] = {
         "What color is the circle?",
     ),
     "three steps at once": ("Draw a green star on a sand background, then make it purple and then cut it out.",),
+    "a video": ("Track the red circle.", "Which way does it move?", "Now make it yellow."),
 }
 SHEET = "contact-sheet.png"
 
@@ -45,7 +47,7 @@ def demo(
     seed: Seed = 0,
     signals: Signals = True,
 ) -> None:
-    """Draw, edit, segment and ask in four turns, then three steps from one request; ends with a contact sheet."""
+    """Draw, edit, segment and ask in four turns; three steps from one request; track, ask and edit in a video."""
     quiet_libraries()
     from vitron_agent.build import loadable
     from vitron_agent.cli.outputs import Writer
@@ -58,15 +60,32 @@ def demo(
         for name, requests in CONVERSATIONS.items():
             typer.echo(f"== {name}")
             session = replace(opened, thread=name, files={})  # the same agent, another conversation
-            writer = Writer(session, out / name.replace(" ", "-"))
-            for request in requests:
-                turn = session.turn(request, on_progress=meter.show)
+            folder = out / name.replace(" ", "-")
+            writer = Writer(session, folder)
+            for number, request in enumerate(requests):
+                videos = [a_video(folder / "video.mp4")] if name == "a video" and number == 0 else []
+                names = [str(folder / "video.mp4")] if videos else []
+                turn = session.turn(request, names=names, on_progress=meter.show, videos=videos)
                 meter.clear()
                 record = writer.turn(turn)
                 show(record)
                 cells += cells_of(record)
     contact_sheet(cells).save(out / SHEET)
     say(f"contact sheet: {out / SHEET}")
+
+
+def a_video(path: Path) -> "tuple[Tensor, float]":
+    """Write the video that the third conversation is about, and return its frames and rate."""
+    from vitron_agent.media import encode_mp4
+    from vitron_agent.shapes.clip import FPS, Clip, Motion, frames_of
+    from vitron_agent.shapes.scene import COLOURS, Obj, Scene
+
+    circle = Obj("circle", "red", "large", 0.25, 0.6, 0.18, COLOURS["red"])
+    star = Obj("star", "white", "small", 0.75, 0.2, 0.12, COLOURS["white"])
+    frames = frames_of(Clip(Scene("navy", (circle, star)), (Motion("right", 0.45), None)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_mp4(frames, FPS))
+    return frames, FPS
 
 
 def cells_of(record: dict[str, Any]) -> list[Cell]:
@@ -91,8 +110,7 @@ def contact_sheet(cells: list[Cell]) -> "Image":
         x = PAD + index % COLUMNS * (CELL + PAD)
         y = PAD + index // COLUMNS * (CELL + TEXT + PAD)
         if cell.path:
-            with Image.open(cell.path) as picture:
-                sheet.paste(picture.convert("RGB").resize((CELL, CELL), Image.Resampling.NEAREST), (x, y))
+            sheet.paste(_still(cell.path).resize((CELL, CELL), Image.Resampling.NEAREST), (x, y))
         else:
             draw.rectangle((x, y, x + CELL, y + CELL), fill="#f2f2f2")
             draw.multiline_text((x + 12, y + 12), _wrapped(cell.words, bold, CELL - 24), "black", bold)
@@ -104,6 +122,23 @@ def contact_sheet(cells: list[Cell]) -> "Image":
         if cell.path:
             draw.multiline_text((x, below), _wrapped(cell.words, plain, CELL), "#666666", plain)
     return sheet
+
+
+def _still(path: str) -> "Image":
+    """Return a picture, RGB; of a video the first, two middle and the last frame in reading order."""
+    from PIL import Image
+
+    if not path.endswith(".mp4"):
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    from vitron_agent.media import load_video
+
+    frames = load_video(path, most=4)[0].permute(0, 2, 3, 1).numpy()
+    height, width = frames.shape[1:3]
+    strip = Image.new("RGB", (2 * width, 2 * height))
+    for index, frame in enumerate(frames):
+        strip.paste(Image.fromarray(frame), (index % 2 * width, index // 2 * height))
+    return strip
 
 
 def _wrapped(text: str, font: Any, width: int) -> str:

@@ -17,6 +17,7 @@ class Writer:
 
     session: Session
     folder: Path
+    video_suffix: str = "mp4"  # or "gif"
 
     def turn(self, turn: Turn) -> dict[str, Any]:
         """Write the files of a turn and return its record."""
@@ -87,7 +88,7 @@ class Writer:
         return known or self._export(handle, f"input-{handle.removeprefix('sha256:')[:12]}")
 
     def _export(self, handle: str, stem: str, remember: bool = True) -> str:
-        suffix = "mp4" if self.session.store.ref(handle).kind.value == "video" else "png"
+        suffix = self.video_suffix if self.session.store.ref(handle).kind.value == "video" else "png"
         path = str(self.session.store.export(handle, self.folder / f"{stem}.{suffix}"))
         if remember:
             self.session.files[handle] = path

@@ -32,6 +32,7 @@ def run(
     out: Out = Path("out"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all turns to stdout.")] = False,
     signals: Signals = True,
+    gif: Annotated[bool, typer.Option("--gif", help="Write videos as GIF instead of MP4.")] = False,
 ) -> None:
     """Run a conversation: each REQUEST is one turn; picture, video and region belong to the first.
 
@@ -50,7 +51,7 @@ def run(
         raise InputError("--region needs something to lie on: give a picture with --image, or a video with --video")
     check_writable(out)
     names = [str(path) for path in [*(image or []), *([video] if video else [])]]
-    records = _converse(inputs, names, thread, profile, seed, out, signals)
+    records = _converse(inputs, names, thread, profile, seed, out, signals, "gif" if gif else "mp4")
     if as_json:
         typer.echo(json.dumps({"turns": records}))
     else:
@@ -59,7 +60,14 @@ def run(
 
 
 def _converse(
-    inputs: Any, names: list[str], thread: str | None, profile: str, seed: int, out: Path, signals: bool
+    inputs: Any,
+    names: list[str],
+    thread: str | None,
+    profile: str,
+    seed: int,
+    out: Path,
+    signals: bool,
+    video_suffix: str,
 ) -> list[dict[str, Any]]:
     """Run all turns, then write all files: a run that fails half way leaves no files behind."""
     from vitron_agent.cli.outputs import Writer
@@ -82,7 +90,7 @@ def _converse(
             )
             meter.clear()
             say(f"turn {number + 1} of {len(inputs.requests)}: {turns[-1].seconds:.1f} s")
-        writer = Writer(session, out)
+        writer = Writer(session, out, video_suffix)
         return [writer.turn(turn) for turn in turns]
 
 

@@ -17,7 +17,7 @@ from vitron_agent.media.images import MAX_PIXELS, MAX_SIDE, decode_image, decode
 from vitron_agent.media.refs import MediaKind, MediaRef
 from vitron_agent.media.regions import CLICK_RADIUS, SCRIBBLE_RADIUS, Region, RegionKind
 from vitron_agent.media.store import MediaStore
-from vitron_agent.media.videos import MAX_FRAMES, decode_mp4, encode_mp4, load_video
+from vitron_agent.media.videos import MAX_FRAMES, decode_mp4, encode_gif, encode_mp4, load_video, sample_video
 
 __all__ = [
     "BLOCK_KINDS",
@@ -43,6 +43,7 @@ __all__ = [
     "decode_image",
     "decode_mp4",
     "decode_png",
+    "encode_gif",
     "encode_mp4",
     "encode_png",
     "load_image",
@@ -51,4 +52,5 @@ __all__ = [
     "side_by_side",
     "read_picture",
     "read_video",
+    "sample_video",
 ]

@@ -10,6 +10,7 @@ and the same with "video"; OpenAI's `image_url` too. This file knows plain dicts
 
 import base64
 import binascii
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from vitron_agent.media.folders import Folders
 from vitron_agent.media.images import decode_image
 from vitron_agent.media.refs import MediaKind
 from vitron_agent.media.store import MediaStore
-from vitron_agent.media.videos import decode_mp4
+from vitron_agent.media.videos import sample_video
 
 Block = Mapping[str, Any]
 BLOCK_KINDS = {
@@ -78,7 +79,7 @@ def read_picture(block: Block, store: MediaStore | None = None, sources: MediaSo
 def read_video(
     block: Block, store: MediaStore | None = None, sources: MediaSources = NO_SOURCES
 ) -> tuple[Tensor, float]:
-    """Read the video of a block: frames, uint8 (T, 3, H, W) RGB, and frames per second.
+    """Read the video of a block: frames, uint8 (T, 3, H, W) RGB, and frames per second; a long one is sampled.
 
     Args:
         block: a content block.
@@ -92,7 +93,8 @@ def read_video(
     """
     if handle := block_handle(block):
         return _store_of(handle, store).get_video(handle)
-    return decode_mp4(*_content(block, MediaKind.VIDEO, sources))
+    data, name = _content(block, MediaKind.VIDEO, sources)
+    return sample_video(io.BytesIO(data), name=name)
 
 
 def _store_of(handle: str, store: MediaStore | None) -> MediaStore:

@@ -23,7 +23,7 @@ from torch import Tensor
 from vitron_agent.errors import InputError, StorageError, quoted
 from vitron_agent.media.images import decode_png, encode_png
 from vitron_agent.media.refs import MediaKind, MediaRef, handle_digest
-from vitron_agent.media.videos import decode_mp4, encode_mp4
+from vitron_agent.media.videos import decode_mp4, encode_gif, encode_mp4
 
 Facts = Mapping[str, str | int | float]
 
@@ -175,14 +175,15 @@ class MediaStore:
             raise _damaged(uri) from None
 
     def export(self, ref: MediaRef | str, path: str | Path) -> Path:
-        """Write media to a file of the user's: PNG for pictures and masks (0 and 255), MP4 for videos.
+        """Write media to a file of the user's: PNG for pictures and masks (0 and 255), MP4 or `.gif` for videos.
 
         Raises:
             InputError: the file cannot be written.
             StorageError: unknown handle, or damaged.
         """
-        data = self.get_bytes(_uri(ref))
         path = Path(path)
+        as_gif = path.suffix.lower() == ".gif" and self.ref(_uri(ref)).kind is MediaKind.VIDEO
+        data = encode_gif(*self.get_video(ref)) if as_gif else self.get_bytes(_uri(ref))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_file(str(path), data)

@@ -1,4 +1,4 @@
-"""Videos: short clips in and out by PyAV, H.264 in MP4 for ours.
+"""Videos: clips in and out by PyAV, H.264 in MP4 for ours. Long ones are sampled as they stream by, never held whole.
 
 Files are opened with a fixed list of containers and decoders and no network protocol: a playlist that names other
 files is refused, and so is JPEG 2000. What a header claims costs nothing; frames are counted as they come. This file
@@ -12,14 +12,17 @@ from typing import BinaryIO
 
 import av
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
 from vitron_agent.errors import InputError, quoted
 from vitron_agent.media.images import MAX_PIXELS, check_size, open_input
 
-MAX_FRAMES = 1000
-MAX_BYTES = 2**30  # of decoded pixels
+MAX_FRAMES = 1000  # kept of a video of ours
+MAX_SAMPLED = 128  # kept of a user's video
+MAX_DECODED = 20_000  # looked at while a video is sampled: eleven minutes at 30 frames a second
+MAX_BYTES = 2**30  # of decoded pixels that are kept
 CRF = "12"  # x264's quality, 0 to 51: visually the same picture
 MIN_FPS, MAX_FPS = 0.01, 1000.0
 DECODERS = "h264,hevc,av1,libdav1d,libaom-av1,vp8,libvpx,vp9,libvpx-vp9,h263,mpeg4,mpeg2video,mjpeg,prores,gif"
@@ -32,29 +35,38 @@ _OPTIONS = {
 }
 
 
-def load_video(path: str | Path) -> tuple[Tensor, float]:
-    """Read a video or an animated GIF from a file.
+def load_video(path: str | Path, most: int = MAX_SAMPLED) -> tuple[Tensor, float]:
+    """Read a video or an animated GIF from a file, upright as its camera was held; transparency is ignored.
+
+    Args:
+        path: the file.
+        most: frames to keep: of a longer video so many, evenly spread, the first and the last among them.
 
     Returns:
-        Frames, uint8 (T, 3, H, W) RGB, and the frames per second.
+        Frames, uint8 (T, 3, H, W) RGB, and how many of them there are per second.
 
     Raises:
         InputError: no such file, not a video, damaged, without frames, or too large.
     """
     with open_input(path, "video") as stream:
-        return _decode(stream, quoted(str(path), 300))
+        return sample_video(stream, most, quoted(str(path), 300))
+
+
+def sample_video(source: BinaryIO, most: int = MAX_SAMPLED, name: str = "the video") -> tuple[Tensor, float]:
+    """Read a video from an open file as `load_video` does."""
+    return _decode(source, name, most)
 
 
 def decode_mp4(data: bytes, name: str = "the video") -> tuple[Tensor, float]:
-    """Read a video from bytes, with the same checks as `load_video`.
+    """Read all frames of a video from bytes, with the same checks as `load_video`.
 
     Returns:
         Frames, uint8 (T, 3, H, W) RGB, and the frames per second.
 
     Raises:
-        InputError: as `load_video`.
+        InputError: as `load_video`, or it has more than `MAX_FRAMES` frames.
     """
-    return _decode(io.BytesIO(data), name)
+    return _decode(io.BytesIO(data), name, None)
 
 
 def encode_mp4(frames: Tensor, fps: float) -> bytes:
@@ -63,10 +75,7 @@ def encode_mp4(frames: Tensor, fps: float) -> bytes:
     Raises:
         ValueError: another shape or type, no frames, or a rate beyond `MIN_FPS` and `MAX_FPS`.
     """
-    if frames.dtype is not torch.uint8 or frames.ndim != 4 or frames.shape[1] != 3 or not len(frames):
-        raise ValueError(f"expected uint8 (T, 3, H, W) with T > 0, got {frames.dtype} {tuple(frames.shape)}")
-    if not MIN_FPS <= fps <= MAX_FPS:
-        raise ValueError(f"fps must be {MIN_FPS:g} to {MAX_FPS:g}, got {fps}")
+    _check(frames, fps)
     height, width = frames.shape[2:]
     even = pad(frames.cpu().float(), (0, width % 2, 0, height % 2), mode="replicate").byte()
     buffer = io.BytesIO()
@@ -104,22 +113,84 @@ def _stream(container: av.container.InputContainer, name: str) -> tuple[av.Video
     return stream, fps
 
 
-def _decode(source: BinaryIO, name: str) -> tuple[Tensor, float]:
-    frames: list[Tensor] = []
+def _decode(source: BinaryIO, name: str, most: int | None) -> tuple[Tensor, float]:
+    """Read all frames, or a sample of at most `most`."""
+    reel = _Reel(name, most)
     try:
         with av.open(source, "r", options=dict(_OPTIONS)) as container:
             stream, fps = _stream(container, name)
             for frame in container.decode(stream):
                 check_size(frame.width, frame.height, name)
-                if len(frames) == MAX_FRAMES or (len(frames) + 1) * frame.width * frame.height * 3 > MAX_BYTES:
-                    raise InputError(f"{name} has more than {len(frames)} frames of its size: cut it shorter first")
-                frames.append(torch.from_numpy(frame.to_ndarray(format="rgb24")))
+                reel.add(frame)
     except InputError:
         raise
     except Exception:  # decoders fail in many ways, and their words are not for users
         raise InputError(f"{name} is not a whole MP4, MOV, WebM, MKV, AVI or GIF video: save it again as MP4") from None
+    frames = reel.frames()
     if not frames:
         raise InputError(f"{name} has no frames: choose another video")
     if len({frame.shape for frame in frames}) > 1:
         raise InputError(f"{name} changes its size on the way: save it again as MP4")
-    return torch.stack(frames).permute(0, 3, 1, 2).contiguous(), fps
+    return torch.stack(frames).contiguous(), max(fps * len(frames) / reel.count, MIN_FPS)
+
+
+class _Reel:
+    """Frames that stream by: all of them, or every n-th, n growing so that never more than twice `most` are held."""
+
+    def __init__(self, name: str, most: int | None) -> None:
+        self.name, self.most = name, most
+        self.count, self.stride = 0, 1
+        self._kept: list[Tensor] = []
+        self._last: Tensor | None = None  # the newest, if it is not kept
+
+    def add(self, frame: av.VideoFrame) -> None:
+        """Take in the next frame.
+
+        Raises:
+            InputError: there are too many.
+        """
+        size = frame.width * frame.height * 3
+        limit = MAX_FRAMES if self.most is None else MAX_DECODED
+        if self.count == limit or (len(self._kept) + 1) * size > MAX_BYTES:
+            raise InputError(f"{self.name} has more than {self.count} frames of its size: cut it shorter first")
+        upright = _upright(frame)
+        self._last = None if self.count % self.stride == 0 else upright
+        if self._last is None:
+            self._kept.append(upright)
+        self.count += 1
+        if self.most is not None and len(self._kept) >= 2 * self.most:
+            self._kept, self.stride = self._kept[::2], self.stride * 2
+
+    def frames(self) -> list[Tensor]:
+        """Return what is kept, uint8 (3, H, W) each, evenly spread from the first to the last frame."""
+        held = [*self._kept, *([self._last] if self._last is not None else [])]
+        if self.most is None or len(held) <= self.most:
+            return held
+        return [held[int(place)] for place in torch.linspace(0, len(held) - 1, self.most).round()]
+
+
+def _upright(frame: av.VideoFrame) -> Tensor:
+    """Return a frame's pixels, uint8 (3, H, W), turned as the file says (in quarter turns, as cameras write it)."""
+    pixels = torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)
+    return torch.rot90(pixels, round(frame.rotation / 90), (1, 2))
+
+
+def encode_gif(frames: Tensor, fps: float) -> bytes:
+    """Write frames, uint8 (T, 3, H, W) RGB, as a GIF that repeats for ever.
+
+    Raises:
+        ValueError: as `encode_mp4`.
+    """
+    _check(frames, fps)
+    stills = [Image.fromarray(frame.permute(1, 2, 0).contiguous().numpy()) for frame in frames.cpu()]
+    buffer = io.BytesIO()
+    first, *others = (still.quantize(256, dither=Image.Dither.NONE) for still in stills)
+    first.save(buffer, "GIF", save_all=True, append_images=others, duration=1000 / fps, loop=0, optimize=False)
+    return buffer.getvalue()
+
+
+def _check(frames: Tensor, fps: float) -> None:
+    if frames.dtype is not torch.uint8 or frames.ndim != 4 or frames.shape[1] != 3 or not len(frames):
+        raise ValueError(f"expected uint8 (T, 3, H, W) with T > 0, got {frames.dtype} {tuple(frames.shape)}")
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise ValueError(f"fps must be {MIN_FPS:g} to {MAX_FPS:g}, got {fps}")
