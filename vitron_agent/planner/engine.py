@@ -9,6 +9,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Generator, Sequence
+from copy import copy
 from pathlib import Path
 
 import torch
@@ -90,6 +91,12 @@ class VitronPlanner:
         except KeyError as error:
             raise CheckpointError(f"planner weights: {path}: {error.args[0]}; {_REMEDY}") from error
         return cls(model, vocabulary)
+
+    def without_frames(self) -> "VitronPlanner":
+        """A planner over the same weights that sees of a video the mean over time alone (see `encode_videos`)."""
+        model = copy(self.model)  # the weights themselves are shared
+        model.sees_frames = False
+        return VitronPlanner(model, self.vocabulary)
 
     def reply(
         self,
