@@ -4,10 +4,11 @@ import json
 
 import torch
 from langchain_core.tools import StructuredTool
+from torch import Tensor
 
 from vitron_agent.errors import NothingFoundError
 from vitron_agent.invocation import Module
-from vitron_agent.media import MediaKind
+from vitron_agent.media import Box, MediaKind, MediaStore
 from vitron_agent.media.overlay import overlay
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.tools.arguments import TrackArguments
@@ -41,6 +42,17 @@ def track_video(call: Call, arguments: TrackArguments) -> tuple[str, Artifact]:
         "video": video.number,
     }
     return tracked(arguments.command, result.track, video.name), artifact
+
+
+def read_track(store: MediaStore, uri: str) -> tuple[Tensor, tuple[Box | None, ...]]:
+    """Return what `track_video` stored: masks, bool (T, H, W), and their boxes, None where nothing is seen.
+
+    Raises:
+        StorageError: The store lost it.
+    """
+    record = json.loads(store.get_bytes(uri))
+    masks = torch.stack([store.get_mask(mask) for mask in record["masks"]])
+    return masks, tuple((box[0], box[1], box[2], box[3]) if box else None for box in record["boxes"])
 
 
 def follow(call: Call, words: str, video: Video) -> SpecialistResult:

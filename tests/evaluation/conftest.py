@@ -5,6 +5,7 @@ in tools or judge, never in a model.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 import torch
 
 from vitron_agent.errors import NothingFoundError
+from vitron_agent.evaluation.areas import MARGIN, box_mask
 from vitron_agent.evaluation.drive import picture_of
 from vitron_agent.graphs import make_agent
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.invocation import Invocation, Module, parse_edit
-from vitron_agent.media import MediaKind, MediaStore
+from vitron_agent.media import Box, MediaKind, MediaStore
 from vitron_agent.shapes.check import read_scene
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Scene
@@ -28,12 +30,14 @@ from vitron_agent.tools import Residents, Toolbox, make_tools
 
 
 class IdealSpecialist:
-    """Generator, segmenter and editor that read pictures with the checkers and draw with the renderer."""
+    """Generator, segmenter, tracker and editor that read frames with the checkers and draw with the renderer."""
 
     name = "ideal"
     revision = "0"
 
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
+        if request.video is not None:
+            return edited_film(request) if request.masks is not None else self._tracked(request, request.video)
         if request.image is None:
             scene = apply(None, Invocation(module=Module.A, command=request.command, layout=request.layout))
             return SpecialistResult(MediaKind.IMAGE, image=picture_of(scene))
@@ -41,6 +45,15 @@ class IdealSpecialist:
         if request.mask is not None and request.region is None:
             return SpecialistResult(MediaKind.IMAGE, image=self._edited(request, scene, request.image, request.mask))
         return self._found(request, scene)
+
+    def _tracked(self, request: SpecialistRequest, video: torch.Tensor) -> SpecialistResult:
+        found = self._found(request, read_scene(video[0]).scene)
+        assert found.mask is not None
+        masks = [found.mask]
+        for frame in video[1:]:  # an object covers much of where it was one frame before
+            parts = read_scene(frame).masks
+            masks.append(parts[(parts & masks[-1]).flatten(1).sum(1).argmax()])
+        return SpecialistResult(MediaKind.VIDEO, masks=torch.stack(masks), track=tuple(box_of(mask) for mask in masks))
 
     def _edited(
         self, request: SpecialistRequest, scene: Scene, image: torch.Tensor, mask: torch.Tensor
@@ -74,6 +87,31 @@ class IdealSpecialist:
         )
 
 
+def edited_film(request: SpecialistRequest) -> SpecialistResult:
+    """Carries the keyframe's look over to all frames: the object's colour and shape, or the background."""
+    assert request.video is not None
+    assert request.masks is not None
+    ((key, picture),) = request.keyframes.items()
+    look = read_scene(picture).scene
+    frames = []
+    for frame, mask in zip(request.video, request.masks, strict=True):
+        scene = read_scene(frame).scene
+        if request.command == "background":
+            frames.append(torch.where(mask, frame, picture_of(replace(scene, background=look.background))))
+            continue
+        (old,) = (o for o in scene.objects if mask[int(o.y * 64), int(o.x * 64)])
+        (new,) = (o for o in look.objects if request.masks[key][int(o.y * 64), int(o.x * 64)])
+        now = replace(old, colour=new.colour, shape=new.shape, rgb=new.rgb)
+        frames.append(torch.where(box_mask(old, MARGIN, 64), picture_of(Scene(scene.background, (now,))), frame))
+    return SpecialistResult(MediaKind.VIDEO, video=torch.stack(frames))
+
+
+def box_of(mask: torch.Tensor) -> Box:
+    """The box around a mask's pixels, shares of the picture."""
+    rows, columns = mask.any(1).nonzero()[:, 0] / 64, mask.any(0).nonzero()[:, 0] / 64
+    return float(columns[0]), float(rows[0]), float(columns[-1]) + 1 / 64, float(rows[-1]) + 1 / 64
+
+
 def arguments(invocation: Invocation) -> dict[str, Any]:
     """A call's arguments, as the planner's chat face hands them to the tools."""
     found: dict[str, Any] = {"command": invocation.command}
@@ -84,7 +122,9 @@ def arguments(invocation: Invocation) -> dict[str, Any]:
     if invocation.uses_drawn_region:
         found["region"] = "drawn"
     if invocation.media is not None:
-        found["picture"] = invocation.media
+        found["video" if invocation.module in (Module.E, Module.F) else "picture"] = invocation.media
+    if invocation.background is not None:
+        found["background"] = invocation.background
     return found
 
 
@@ -110,7 +150,7 @@ def scripted_agent(store: MediaStore) -> Callable[[list[Any]], Agent]:
 
     def make(replies: list[Any]) -> Agent:
         ideal = IdealSpecialist()
-        residents = Residents({name: lambda: ideal for name in ("gligen", "gligen_inpaint", "seem")})
+        residents = Residents({name: lambda: ideal for name in ("gligen", "gligen_inpaint", "seem", "stable_video")})
         return make_agent(ScriptedPlanner(replies=replies), make_tools(Toolbox(store, residents)), store)
 
     return make

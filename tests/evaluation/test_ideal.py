@@ -1,4 +1,4 @@
-"""In tasks about pictures an ideal agent is judged right, through the real graph and tools; an erring one is not."""
+"""An ideal agent is judged right in every task, through the real graph and tools; an erring one is not."""
 
 import random
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from vitron_agent.evaluation.judge import judge
 from vitron_agent.evaluation.plans import judge_plan
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.media import MediaStore
-from vitron_agent.shapes.tasks import TASKS, VIDEO_TASKS, Conversation, sample_conversation
+from vitron_agent.shapes.tasks import TASKS, TRACK_ALIKE, Conversation, sample_conversation
 
 
-@pytest.mark.parametrize("task", [task for task in TASKS if task not in VIDEO_TASKS])
+@pytest.mark.parametrize("task", [*TASKS, TRACK_ALIKE])
 def test_the_ideal_agent_is_right(task: str, ideal_agent: Callable[[Conversation], Agent], store: MediaStore) -> None:
     for index in range(4):
         conversation = sample_conversation(random.Random(f"ideal {task} {index}"), "heldout", task)
@@ -26,7 +26,7 @@ def test_the_ideal_agent_is_right(task: str, ideal_agent: Callable[[Conversation
         assert (plan.well_formed, plan.module, plan.command is not False) == (True, True, True), (case, record)
 
 
-@pytest.mark.parametrize("task", ["draw", "segment", "edit", "ask", "chain"])
+@pytest.mark.parametrize("task", ["draw", "segment", "edit", "ask", "chain", "track", "edit_video", "ask_video"])
 def test_an_agent_that_answers_another_request_is_wrong(
     task: str, ideal_agent: Callable[[Conversation], Agent], store: MediaStore
 ) -> None:

@@ -1,12 +1,12 @@
 from dataclasses import replace
 
 import pytest
-import torch
 
 from vitron_agent.evaluation.answers import Answer
+from vitron_agent.evaluation.areas import mask_of
 from vitron_agent.evaluation.cases import Case, Change, Step, Target, Turn, scene_object
 from vitron_agent.evaluation.drive import CallRecord, CaseRecord, TurnRecord, picture_of
-from vitron_agent.evaluation.judge import box_mask, judge, mask_of
+from vitron_agent.evaluation.judge import judge
 from vitron_agent.invocation import Invocation, Module
 from vitron_agent.shapes.check import Wanted, WantedObject
 from vitron_agent.shapes.scene import Scene, recoloured
@@ -86,12 +86,6 @@ def test_masks_are_compared_with_the_scene_that_was_segmented() -> None:
     assert not judge(case, _record(CallRecord("B", {}, True, "", source="user", mask=other))).right
 
 
-def test_background_and_everything_are_masks_too() -> None:
-    ground = mask_of(SCENE, Target(call=Invocation(module=Module.B, command="the background")))
-    everything = mask_of(SCENE, Target(call=Invocation(module=Module.B, command="everything")))
-    assert torch.equal(ground, ~everything)
-
-
 def test_a_chain_goes_on_from_what_was_really_made() -> None:
     show = Wanted((WantedObject("circle", "red"), WantedObject("star", "blue")))
     cut = Invocation(module=Module.B, command="the blue star")
@@ -117,7 +111,3 @@ def test_a_second_try_counts_and_a_needless_call_does_not() -> None:
 
 def test_a_case_that_broke_is_wrong() -> None:
     assert not judge(EDIT, CaseRecord((), "RuntimeError: x")).right
-
-
-def test_box_masks_grow_by_their_margin() -> None:
-    assert int(box_mask(RED, 0.0, 64).sum()) < int(box_mask(RED, 0.05, 64).sum())

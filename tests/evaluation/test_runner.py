@@ -19,7 +19,9 @@ from vitron_agent.testing import call
 @pytest.fixture
 def talker(monkeypatch: pytest.MonkeyPatch, scripted_agent: Callable[[list[Any]], Agent], store: MediaStore) -> None:
     """An agent that only ever says hello."""
-    monkeypatch.setattr(runner, "_agent", lambda profile, signals: scripted_agent(["Hello, this is a picture."]))
+    monkeypatch.setattr(
+        runner, "_agent", lambda profile, signals, frames: scripted_agent(["Hello, this is a picture."])
+    )
     monkeypatch.setattr(runner, "_store", lambda: store)
 
 
@@ -69,7 +71,7 @@ def test_plans_alone_are_judged_without_running_tools(
     monkeypatch: pytest.MonkeyPatch, scripted_agent: Callable[[list[Any]], Agent], store: MediaStore
 ) -> None:
     draw = [[call("generate_image", command="a star")]]
-    monkeypatch.setattr(runner, "_agent", lambda profile, signals: scripted_agent(draw))
+    monkeypatch.setattr(runner, "_agent", lambda profile, signals, frames: scripted_agent(draw))
     monkeypatch.setattr(runner, "_store", lambda: store)
     row = evaluate("tiny", ["invocation"], 10, workers=0).row("invocation", "right module, or rightly none")
     assert row is not None

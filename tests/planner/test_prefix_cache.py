@@ -134,13 +134,20 @@ def test_memory_is_bounded_and_the_oldest_leaves(model: PlannerModel) -> None:
     assert prefixes.begin((3, 4, 5, 6))[0] == 3
 
 
-def test_what_is_handed_out_is_a_copy(model: PlannerModel) -> None:
+def test_what_is_handed_out_grows_apart_from_what_is_kept(model: PlannerModel) -> None:
     prefixes = PrefixCache(model.llava.config.text_config)
     prefixes.keep((1, 2, 3), _cache(model, 3))
     _, first = prefixes.begin((1, 2, 3, 4))
-    _, second = prefixes.begin((1, 2, 3, 4))
-    first.layers[0].keys.zero_()
-    assert second.layers[0].keys.any()
+    _, second = prefixes.begin((1, 2, 7))
+    before = second.layers[-1].keys.clone()
+    with torch.inference_mode():
+        model.hidden(model.merge(torch.tensor([[4, 5]])), first)
+        model.hidden(model.merge(torch.tensor([[7]])), second)
+    assert first.get_seq_length() == 5
+    assert torch.equal(second.layers[-1].keys[:, :, :2], before)
+    known, third = prefixes.begin((1, 2, 3, 4))
+    assert known == third.get_seq_length() == 3
+    assert torch.equal(third.layers[-1].keys, first.layers[-1].keys[:, :, :3])
     with pytest.raises(ValueError, match="2 tokens, but the cache holds 3"):
         prefixes.keep((1, 2), second)
 

@@ -28,7 +28,7 @@ class SignalChoice(StrEnum):
 @plainly
 def evaluate(
     suite: Annotated[list[str] | None, typer.Option(help="Only this suite; may be given again.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Cases per suite (200).")] = None,
+    limit: Annotated[int | None, typer.Option(help="Cases per suite (200; 150 about videos).")] = None,
     profile: Profile = DEFAULT_PROFILE,
     seed: Seed = 0,
     signals: Annotated[SignalChoice, typer.Option(help="Measure with the planner's embeddings?")] = SignalChoice.ON,

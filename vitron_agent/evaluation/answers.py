@@ -14,7 +14,10 @@ _WORD = re.compile(r"[a-z]+|\d+")
 _NO = re.compile(r"\b(no|not|none|nope|neither|nothing|cannot|isn|aren|doesn|don|didn|wasn|can)(?:'t|\u2019t)?\b")
 _COUNT = re.compile(rf"\b(\d+|{'|'.join(NUMBERS)}|an?|single|no|none)\b")
 _SYNONYMS = {"grey": "gray", "center": "centre", "middle": "centre", "upper": "top", "lower": "bottom", "sandy": "sand"}
+_SYNONYMS |= {"grow": "grows", "growing": "grows", "shrink": "shrinks", "shrinking": "shrinks"}
+_SYNONYMS |= {f"{way}{end}": way for way in ("up", "down", "left", "right") for end in ("ward", "wards")}
 _NAMES = {*COLOURS, *BACKGROUNDS, *SHAPES, "small", "large", "left", "right", "top", "bottom", "centre"}
+_NAMES |= {"up", "down", "grows", "shrinks", "still"}
 _PLURALS = {f"{shape}s": shape for shape in SHAPES} | {"crosses": "cross"}
 
 
@@ -34,8 +37,8 @@ class Answer:
         pattern: A regular expression that must be found, any case.
         must: Words that must all occur; "yes" and "no" stand for the answer's sense, numbers for their value, "3.5%"
             for about as much.
-        allowed: With `must`: the words of a right answer. A palette, place or size word that is neither among them nor
-            in the question is a wrong statement.
+        allowed: With `must`: the words of a right answer. A palette, place, size or motion word that is neither among
+            them nor in the question is a wrong statement.
     """
 
     number: int | None = None

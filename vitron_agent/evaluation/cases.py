@@ -1,4 +1,4 @@
-"""What is asked in an evaluation, and what must come out: pictures, regions, turns, steps.
+"""What is asked in an evaluation, and what must come out: pictures, videos, regions, turns, steps.
 
 Plain values. Where they come from (generated held-out requests, the hand-written suite) and how results are judged
 stands in other files.
@@ -10,18 +10,20 @@ from vitron_agent.evaluation.answers import Answer
 from vitron_agent.invocation import Invocation
 from vitron_agent.media import Region
 from vitron_agent.shapes.check import Wanted, WantedObject, matches
+from vitron_agent.shapes.clip import Clip
 from vitron_agent.shapes.scene import COLOURS, Obj, Scene
 from vitron_agent.shapes.tasks_refer import apply, hit, is_background, resolve
+from vitron_agent.shapes.tasks_results import apply_clip
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a mask must cover, found in the scene of the picture that was segmented.
+    """What a mask must cover, found in the scene of the picture that was segmented, or of a video's first frame.
 
     Attributes:
         indices: Objects by their index in the scene.
         like: Objects by their attributes.
-        call: A right call of module B, whose words say what is meant.
+        call: A right call of module B or E, whose words say what is meant.
         drawn: The region that the user drew, for a call that means it.
     """
 
@@ -135,6 +137,27 @@ class Change:
         )
 
 
+@dataclass(frozen=True)
+class ClipChange:
+    """What an edit must do to a video: the same as a right call.
+
+    Attributes:
+        call: A right call of module F.
+        drawn: The region that the user drew, for a call that means it.
+    """
+
+    call: Invocation
+    drawn: Region | None = None
+
+    def result(self, clip: Clip) -> Clip:
+        """What the video must show after the edit of one that showed `clip`.
+
+        Raises:
+            ValueError: The clip does not hold the object that changes, or more than one such.
+        """
+        return apply_clip(clip, self.call, self.drawn)
+
+
 def _likest(scene: Scene, obj: Obj) -> int:
     """The index of the object that is most like another: by names first, then by distance."""
 
@@ -154,13 +177,15 @@ class Step:
         letter: Its module.
         show: What the new picture must show, whatever was there before.
         change: What it must change in the picture it starts from.
-        target: What its mask must cover.
+        target: What its mask must cover; for module E, in every frame.
+        clip_change: What it must change in the video it starts from.
     """
 
     letter: str
     show: Wanted | None = None
     change: Change | None = None
     target: Target | None = None
+    clip_change: ClipChange | None = None
 
 
 @dataclass(frozen=True)
@@ -170,10 +195,11 @@ class Turn:
     Attributes:
         say: The user's words.
         scenes: What the pictures show that come with it.
-        region: What the user drew with it, on the latest picture.
+        region: What the user drew with it, on the latest picture or the first frame of the latest video.
         ways: The right sequences of calls; one empty sequence where none must be made.
         answer: What the text must say.
         lenient: Calls that failed do not count against it (something is asked for that is not there).
+        clips: What the videos show that come with it.
     """
 
     say: str
@@ -182,6 +208,7 @@ class Turn:
     ways: tuple[tuple[Step, ...], ...] = ((),)
     answer: Answer | None = None
     lenient: bool = False
+    clips: tuple[Clip, ...] = ()
 
 
 @dataclass(frozen=True)

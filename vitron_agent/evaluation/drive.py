@@ -1,4 +1,4 @@
-"""Runs conversations through the compiled agent, the way a user would: messages in, texts and pictures out.
+"""Runs conversations through the compiled agent, the way a user would: messages in, texts, pictures and videos out.
 
 Knows LangChain messages and the media store; it does not know what would have been right (judge.py).
 """
@@ -15,12 +15,27 @@ from vitron_agent.evaluation.cases import Case
 from vitron_agent.graphs import user_turn
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.invocation import Invocation, Module
-from vitron_agent.media import MediaStore
+from vitron_agent.media import Box, MediaKind, MediaStore
+from vitron_agent.shapes.clip import FPS, frames_of
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Scene
-from vitron_agent.tools.arguments import EditArguments, GenerateArguments, SegmentArguments, ToolArguments
+from vitron_agent.tools.arguments import (
+    EditArguments,
+    EditVideoArguments,
+    GenerateArguments,
+    SegmentArguments,
+    ToolArguments,
+    TrackArguments,
+)
+from vitron_agent.tools.track_video import read_track
 
-SCHEMAS: dict[str, type[ToolArguments]] = {"A": GenerateArguments, "B": SegmentArguments, "C": EditArguments}
+SCHEMAS: dict[str, type[ToolArguments]] = {
+    "A": GenerateArguments,
+    "B": SegmentArguments,
+    "C": EditArguments,
+    "E": TrackArguments,
+    "F": EditVideoArguments,
+}
 LETTERS = {module.tool_name: module.letter for module in Module}
 
 
@@ -34,12 +49,15 @@ class CallRecord:
         done: Whether the tool succeeded.
         said: What the tool told the planner, or why the call could not be read.
         seconds: What the tool took; 0 where it was not run.
-        source: Handle of the picture it worked on, None for a generation.
-        handle: Handle of a new picture.
+        source: Handle of the picture or video it worked on, None for a generation.
+        handle: Handle of a new picture or video.
         image: (3, H, W) uint8, the new picture.
         mask: (H, W) bool, what was found (B) or repainted (C).
         signals: Whether the specialist had the planner's embeddings.
         well_formed: Whether the call could be read and fitted the tool's schema.
+        video: (T, 3, H, W) uint8, the new video.
+        masks: (T, H, W) bool, what was followed through a video.
+        track: The box around each of `masks`, None where nothing is seen.
     """
 
     letter: str
@@ -53,6 +71,9 @@ class CallRecord:
     mask: torch.Tensor | None = None
     signals: bool = False
     well_formed: bool = True
+    video: torch.Tensor | None = None
+    masks: torch.Tensor | None = None
+    track: tuple[Box | None, ...] = ()
 
     @property
     def command(self) -> str:
@@ -71,6 +92,8 @@ class TurnRecord:
         seconds: Wall clock of the turn.
         pictures: (3, H, W) uint8 each, what the user sent with it.
         handles: Their handles.
+        clips: (T, 3, H, W) uint8 each, the user's videos as the store gives them back.
+        clip_handles: Their handles.
     """
 
     text: str
@@ -79,6 +102,8 @@ class TurnRecord:
     seconds: float
     pictures: tuple[torch.Tensor, ...] = ()
     handles: tuple[str, ...] = ()
+    clips: tuple[torch.Tensor, ...] = ()
+    clip_handles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,14 +140,17 @@ def drive(agent: Agent, store: MediaStore, case: Case, plan_only: bool = False) 
         for turn in case.turns:
             pictures = tuple(picture_of(scene) for scene in turn.scenes)
             handles = tuple(store.put_image(picture).uri for picture in pictures)
-            message = user_turn(turn.say, handles, turn.region)
+            clip_handles = tuple(store.put_video(frames_of(clip), FPS).uri for clip in turn.clips)
+            message = user_turn(turn.say, handles, turn.region, clip_handles)
             start, known = time.perf_counter(), len(messages) + 1
             if plan_only:
                 messages = _first_reply(agent, [*messages, message], config)
             else:
                 messages = agent.invoke({"messages": [*messages, message]}, config)["messages"]
             record = _record(messages[known:], store, time.perf_counter() - start)
-            turns.append(replace(record, pictures=pictures, handles=handles))
+            clips = tuple(store.get_video(handle)[0] for handle in clip_handles)
+            sent = {"pictures": pictures, "handles": handles, "clips": clips, "clip_handles": clip_handles}
+            turns.append(replace(record, **sent))  # type: ignore[arg-type]
             if plan_only:
                 break
     except Exception as error:  # whatever it is belongs into the report, next to the case it happened in
@@ -172,18 +200,27 @@ def _call(call: dict[str, Any], result: ToolMessage | None, store: MediaStore) -
         return CallRecord(
             letter, call["args"], False, said, well_formed=invocation_of(letter, call["args"]) is not None
         )
-    source = artifact.get("inputs") or [None]
-    mask = artifact.get("mask_uri")
-    made = artifact.get("kind") == "image"
-    return CallRecord(
+    record = CallRecord(
         letter,
         call["args"],
         True,
         said,
         float(artifact.get("seconds") or 0.0),
-        source[0],
-        artifact["uri"] if made else None,
-        store.get_image(artifact["uri"]) if made else None,
-        store.get_mask(mask) if mask else None,
-        bool(artifact.get("signals")),
+        next(iter(artifact.get("inputs") or ()), None),
+        signals=bool(artifact.get("signals")),
     )
+    return _with_pixels(record, artifact, store)
+
+
+def _with_pixels(record: CallRecord, artifact: dict[str, Any], store: MediaStore) -> CallRecord:
+    """The record with what the call made or found."""
+    if artifact.get("mask_uri"):
+        record = replace(record, mask=store.get_mask(artifact["mask_uri"]))
+    if artifact.get("track_uri"):
+        masks, track = read_track(store, artifact["track_uri"])
+        record = replace(record, masks=masks, track=track)
+    if artifact.get("kind") == MediaKind.IMAGE.value:
+        record = replace(record, handle=artifact["uri"], image=store.get_image(artifact["uri"]))
+    if artifact.get("kind") == MediaKind.VIDEO.value:
+        record = replace(record, handle=artifact["uri"], video=store.get_video(artifact["uri"])[0])
+    return record

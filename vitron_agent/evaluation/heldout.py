@@ -8,21 +8,25 @@ import random
 from collections.abc import Callable
 
 from vitron_agent.evaluation.answers import Answer, words_of
-from vitron_agent.evaluation.cases import Case, Change, Step, Target, Turn
+from vitron_agent.evaluation.cases import Case, Change, ClipChange, Step, Target, Turn
 from vitron_agent.invocation import Invocation, Module, parse_edit
 from vitron_agent.media import Region
 from vitron_agent.shapes.check import Wanted, WantedObject
+from vitron_agent.shapes.clip import Clip
 from vitron_agent.shapes.language import REGION_MARK
 from vitron_agent.shapes.scene import Scene
-from vitron_agent.shapes.tasks import TASKS, VIDEO_TASKS, Conversation, sample_conversation
+from vitron_agent.shapes.tasks import Conversation, sample_conversation
 from vitron_agent.shapes.tasks_session import Turn as Said
 
 REFUSALS = {
     "no picture": r"\b(picture|image|photo)s?\b",
+    "no video": r"\b(video|clip|movie|film)s?\b",
     "missing object": r"\b(no|not|cannot|there is)\b|n.t\b",
+    "missing in video": r"\b(no|not|cannot|there is)\b|n.t\b",
 }
 """What a refusal must speak of, by reason."""
-_PICTURES = {task: weight for task, weight in TASKS.items() if task not in VIDEO_TASKS}
+VIDEO_REFUSALS = ("refuse: no video", "refuse: missing in video")
+"""Kinds of cases about a video that is not there, or an object that it lacks."""
 Accept = Callable[[Case], bool]
 
 
@@ -30,7 +34,7 @@ def heldout_cases(task: str | None, count: int, seed: int, accept: Accept = lamb
     """Draws cases of one task.
 
     Args:
-        task: One of the language's tasks about pictures, None for their mixture. Videos are not judged here yet.
+        task: One of the language's tasks, None for their mixture.
         count: How many.
         seed: Another seed draws other cases.
         accept: Which cases to keep.
@@ -39,11 +43,9 @@ def heldout_cases(task: str | None, count: int, seed: int, accept: Accept = lamb
     index = 0
     while len(cases) < count:
         rng = random.Random(f"evaluation {task} {seed} {index}")
-        drawn = task if task is not None else rng.choices(tuple(_PICTURES), tuple(_PICTURES.values()))[0]
-        conversation = sample_conversation(rng, "heldout", drawn)
-        case = case_of(conversation, f"{task or 'mixed'}-{index:04d}", index)
+        case = case_of(sample_conversation(rng, "heldout", task), f"{task or 'mixed'}-{index:04d}", index)
         index += 1
-        if accept(case) and not any(turn.clips for turn in conversation.turns):
+        if accept(case):
             cases.append(case)
     return cases
 
@@ -60,7 +62,8 @@ def case_of(conversation: Conversation, name: str, seed: int = 0) -> Case:
         drawn = user.regions[-1] if user.regions else drawn
         steps = tuple(_step(turn.invocation, turn.facts, drawn) for turn in replies if turn.invocation is not None)
         region = user.regions[-1] if user.regions else None
-        turns.append(Turn(_as_typed(user.text), user.scenes, region, (steps,), _answer(user, replies)))
+        answer = _answer(user, replies)
+        turns.append(Turn(_as_typed(user.text), user.scenes, region, (steps,), answer, clips=user.clips))
         if first == 0:
             kind = _kind(conversation.task, user, replies)
     return Case(name, kind, tuple(turns), seed, max(1, len(said[starts[0]].facts["steps"])))
@@ -75,8 +78,10 @@ def _as_typed(text: str) -> str:
 def _step(call: Invocation, facts: dict[str, object], drawn: Region | None) -> Step:
     if call.module is Module.A:
         return Step("A", show=_wanted(facts))
-    if call.module is Module.B:
-        return Step("B", target=Target(call=call, drawn=drawn))
+    if call.module in (Module.B, Module.E):
+        return Step(call.module.letter, target=Target(call=call, drawn=drawn))
+    if call.module is Module.F:
+        return Step("F", clip_change=ClipChange(call, drawn))
     where, before = facts.get("where"), facts.get("before")
     if isinstance(where, tuple) and isinstance(before, Scene):
         where = where[0], before.objects[where[1]]
@@ -100,7 +105,7 @@ def _answer(user: Said, replies: list[Said]) -> Answer | None:
     allowed: list[str] = words_of(" ".join(turn.text for turn in replies))
     for facts in user.facts["steps"]:
         if facts.get("kind") == "refuse":
-            pattern = REFUSALS.get(facts["reason"])
+            pattern = REFUSALS.get(_reason(facts, user))
             return Answer(pattern=pattern) if pattern else None
         must += facts.get("must", ())
         allowed += words_of(str(facts.get("answer", "")))
@@ -114,10 +119,20 @@ def _kind(task: str, user: Said, replies: list[Said]) -> str:
     if facts.get("kind") == "ask":
         return str(facts["question"])
     if facts.get("kind") == "refuse":
-        return f"refuse: {facts['reason']}"
+        return f"refuse: {_reason(facts, user)}"
+    calls = [turn.invocation for turn in replies if turn.invocation is not None]
     if facts.get("kind") == "edit":
-        return edit_kind(facts, [turn.invocation for turn in replies if turn.invocation is not None])
+        return edit_kind(facts, calls)
+    if facts.get("kind") == "edit_video":
+        return clip_edit_kind(facts)
+    if facts.get("kind") == "track":
+        return "by region" if calls and calls[0].uses_drawn_region else "by words"
     return "chat" if facts.get("kind") == "chat" else task
+
+
+def _reason(facts: dict[str, object], user: Said) -> str:
+    """Why a request is refused, told apart where it is about the video that comes with it."""
+    return "missing in video" if facts["reason"] == "missing object" and user.clips else str(facts["reason"])
 
 
 def edit_kind(facts: dict[str, object], calls: list[Invocation]) -> str:
@@ -131,6 +146,22 @@ def edit_kind(facts: dict[str, object], calls: list[Invocation]) -> str:
     assert isinstance(before, Scene)
     assert isinstance(after, Scene)
     assert isinstance(target, int)
+    return _replaced(before, after, target)
+
+
+def clip_edit_kind(facts: dict[str, object]) -> str:
+    """Names an edit of a video: recolour, reshape, background, or both an object and the background."""
+    before, after, target = facts["before"], facts["after"], facts["target"]
+    if facts["operation"] != "replace":
+        return str(facts["operation"])
+    assert isinstance(before, Clip)
+    assert isinstance(after, Clip)
+    assert isinstance(target, int)
+    return _replaced(before.scene, after.scene, target)
+
+
+def _replaced(before: Scene, after: Scene, target: int) -> str:
+    """Names what changed of an object."""
     old, new = before.objects[target], after.objects[target]
     changed = [n for n in ("colour", "shape", "size") if getattr(old, n) != getattr(new, n)]
     return {"colour": "recolour", "shape": "reshape", "size": "resize"}.get(" ".join(changed), "replace")

@@ -7,13 +7,12 @@ was wanted. So a wrong command is told apart from a specialist that fails.
 from dataclasses import dataclass
 
 from vitron_agent.errors import VitronError
-from vitron_agent.evaluation.cases import Case, Step, Target
+from vitron_agent.evaluation.cases import Case, Step, Target, Turn
 from vitron_agent.evaluation.drive import CaseRecord, invocation_of
-from vitron_agent.invocation import Invocation
-from vitron_agent.media import Region
-from vitron_agent.shapes.check import same_objects
-from vitron_agent.shapes.scene import Scene
+from vitron_agent.invocation import Invocation, Module
+from vitron_agent.shapes.check import Wanted, same_objects
 from vitron_agent.shapes.tasks_refer import apply
+from vitron_agent.shapes.tasks_results import apply_clip
 
 
 @dataclass(frozen=True)
@@ -44,23 +43,24 @@ def judge_plan(case: Case, record: CaseRecord) -> PlanVerdict:
     module = letter in firsts
     if firsts == {""}:
         return PlanVerdict(well_formed, module, None)
-    scene = turn.scenes[-1] if turn.scenes else None
     steps = [way[0] for way in turn.ways if way and way[0].letter == letter]
     invocation = readable[0][1] if readable else None
-    right = invocation is not None and any(means(step, invocation, scene, turn.region) for step in steps)
+    right = invocation is not None and any(means(step, invocation, turn) for step in steps)
     return PlanVerdict(well_formed, module, right)
 
 
-def means(step: Step, call: Invocation, scene: Scene | None, drawn: Region | None) -> bool:
+def means(step: Step, call: Invocation, turn: Turn) -> bool:
     """Whether a call, carried out exactly, does what a step asks.
 
     Args:
         step: What was asked.
         call: What the planner wrote.
-        scene: What the latest picture shows.
-        drawn: What the user drew on it.
+        turn: The request with its pictures and videos.
     """
+    scene, drawn = turn.scenes[-1] if turn.scenes else None, turn.region
     try:
+        if call.module in (Module.E, Module.F):
+            return _means_in_clip(step, call, turn)
         if step.target is not None:
             assert scene is not None
             found = Target(call=call, drawn=drawn).find(scene)
@@ -73,3 +73,18 @@ def means(step: Step, call: Invocation, scene: Scene | None, drawn: Region | Non
         return step.show is None or same_objects(after, step.show).all_ok
     except (ValueError, VitronError):  # it means nothing, or several things
         return False
+
+
+def _means_in_clip(step: Step, call: Invocation, turn: Turn) -> bool:
+    """The same for a call on a video."""
+    wanted = step.target or step.clip_change
+    if wanted is None or wanted.call is None:
+        return True
+    number, right = (each.media or len(turn.clips) for each in (call, wanted.call))
+    if number != right or not 1 <= number <= len(turn.clips):
+        return False
+    clip = turn.clips[number - 1]
+    if isinstance(wanted, Target):
+        return Target(call=call, drawn=turn.region).find(clip.scene) == wanted.find(clip.scene)
+    after, asked = apply_clip(clip, call, turn.region), wanted.result(clip)
+    return same_objects(after.scene, Wanted.of(asked.scene, sizes=False)).all_ok

@@ -19,18 +19,21 @@ from typing import Any, Literal
 
 import torch
 
-from vitron_agent.build import build_agent, build_specialist, loadable
+from vitron_agent.build import build_agent, build_planner, build_specialist, loadable
 from vitron_agent.errors import InputError
 from vitron_agent.evaluation import specialists
 from vitron_agent.evaluation.cases import Case
-from vitron_agent.evaluation.drive import CaseRecord, TurnRecord, drive
+from vitron_agent.evaluation.drive import drive
 from vitron_agent.evaluation.judge import judge
 from vitron_agent.evaluation.plans import judge_plan
 from vitron_agent.evaluation.report import Report, Row
-from vitron_agent.evaluation.sheets import Picture, Sample, over, save_sheet, shown
-from vitron_agent.evaluation.suites import DEFAULT_COUNT, SUITES, Outcome
+from vitron_agent.evaluation.rows import Outcome
+from vitron_agent.evaluation.samples import account_of, sample_of
+from vitron_agent.evaluation.sheets import Sample, save_sheet
+from vitron_agent.evaluation.suites import DEFAULT_COUNT, SUITES
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.media import MediaStore
+from vitron_agent.planner.chat import ChatVitron
 from vitron_agent.specialists.base import Specialist
 
 SignalChoice = Literal["on", "off", "both"]
@@ -72,8 +75,12 @@ _FOLDERS: list[Any] = []
 
 
 @lru_cache(maxsize=2)
-def _agent(profile: str, signals: bool) -> Agent:
-    return build_agent(profile, use_signals=signals, store=_store())
+def _agent(profile: str, signals: bool, sees_frames: bool = True) -> Agent:
+    planner = build_planner(profile, _store(), signals)
+    if not sees_frames:
+        assert isinstance(planner, ChatVitron)  # as all planners of profiles
+        planner = planner.model_copy(update={"planner": planner.planner.without_frames()})
+    return build_agent(profile, use_signals=signals, store=_store(), planner=planner)
 
 
 @lru_cache(maxsize=4)
@@ -86,45 +93,14 @@ def work(job: Job) -> Outcome | list[specialists.Trial]:
     """Does one job, in whatever process this is."""
     if job.case is None:
         return specialists.TRIALS[job.suite](lambda name: _specialist(job.profile, name), job.index, job.seed)
-    plan_only = SUITES[job.suite].plan_only
-    record = drive(_agent(job.profile, job.signals), _store(), job.case, plan_only)
+    suite = SUITES[job.suite]
+    record = drive(_agent(job.profile, job.signals, suite.sees_frames), _store(), job.case, suite.plan_only)
     seconds = tuple(turn.seconds for turn in record.turns)
     plan = judge_plan(job.case, record)
     verdict = judge(job.case, record)
-    right = plan.module and plan.command is not False if plan_only else verdict.right
-    sample, account = _sample(job.case, record, right), _account(job.case, record, right)
+    right = plan.module and plan.command is not False if suite.plan_only else verdict.right
+    sample, account = sample_of(job.case, record, right), account_of(job.case, record, right)
     return Outcome(job.case, verdict, plan, seconds, sample, account)
-
-
-def _sample(case: Case, record: CaseRecord, right: bool) -> Sample:
-    """The case for the sheet: pictures in order, masks over the picture they belong to."""
-    title = " / ".join(turn.say for turn in case.turns)
-    title += " -> " + " / ".join(turn.final for turn in record.turns)
-    pictures: dict[str, torch.Tensor] = {}
-    tiles: list[Picture] = []
-    for turn in record.turns:
-        pictures.update(zip(turn.handles, turn.pictures, strict=True))
-        tiles += [shown(picture) for picture in turn.pictures]
-        for call in turn.calls:
-            if call.handle is not None and call.image is not None:
-                pictures[call.handle] = call.image
-                tiles.append(shown(call.image))
-            elif call.mask is not None and call.source in pictures:
-                tiles.append(shown(over(pictures[call.source], call.mask)))
-    return Sample(title, tuple(tiles[:6]), right)
-
-
-def _account(case: Case, record: CaseRecord, right: bool) -> dict[str, object]:
-    """What was said and done, as plain data."""
-
-    def turn_of(turn: TurnRecord) -> dict[str, object]:
-        calls = [{"module": c.letter, **c.arguments, "done": c.done, "result": c.said} for c in turn.calls]
-        return {"text": turn.text, "calls": calls, "seconds": round(turn.seconds, 3)}
-
-    turns = [{"say": turn.say} for turn in case.turns]
-    for turn, done in zip(turns, record.turns, strict=False):
-        turn.update(turn_of(done))  # type: ignore[arg-type]
-    return {"case": case.name, "kind": case.kind, "right": right, "error": record.error, "turns": turns}
 
 
 def evaluate(
@@ -142,7 +118,7 @@ def evaluate(
     Args:
         profile: Its name.
         suites: Names from `suite_names`; None for all.
-        limit: Cases per suite, None for 200.
+        limit: Cases per suite, None for 200, or 150 about videos.
         out: Folder for report.json and one sample sheet per suite; None writes nothing.
         seed: Another seed draws other cases.
         signals: Whether specialists get the planner's embeddings; "both" measures both.
@@ -169,7 +145,7 @@ def evaluate(
     with _pool(count) as run:
         for name in chosen:
             for setting in _settings(name, signals):
-                jobs = _jobs(profile, name, setting == "on", seed, limit or DEFAULT_COUNT)
+                jobs = _jobs(profile, name, setting == "on", seed, limit)
                 results = []
                 for result in run(work, jobs):
                     results.append(result)
@@ -200,10 +176,10 @@ def _settings(suite: str, signals: SignalChoice) -> tuple[str, ...]:
     return ("on", "off") if suite in SUITES and SUITES[suite].uses_signals else ("on",)
 
 
-def _jobs(profile: str, suite: str, signals: bool, seed: int, count: int) -> list[Job]:
+def _jobs(profile: str, suite: str, signals: bool, seed: int, limit: int | None) -> list[Job]:
     if suite in specialists.TRIALS:
-        return [Job(profile, suite, signals, seed, index) for index in range(count)]
-    cases = SUITES[suite].cases(count, seed)
+        return [Job(profile, suite, signals, seed, index) for index in range(limit or DEFAULT_COUNT)]
+    cases = SUITES[suite].cases(limit or SUITES[suite].count, seed)
     return [Job(profile, suite, signals, seed, index, case) for index, case in enumerate(cases)]
 
 

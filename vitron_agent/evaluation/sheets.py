@@ -21,7 +21,8 @@ class Sample:
 
     Attributes:
         title: The request.
-        pictures: uint8 (64, 64, 3) arrays: the user's picture first, then what was made; masks over their picture.
+        pictures: uint8 (64, 64, 3) arrays: the user's picture first, then what was made; masks over their picture;
+            three of each video, see `moments`.
         right: Whether it was right.
     """
 
@@ -35,8 +36,18 @@ def shown(picture: torch.Tensor) -> Picture:
     return picture.permute(1, 2, 0).contiguous().numpy()
 
 
+def moments(video: torch.Tensor) -> tuple[Picture, ...]:
+    """The first, the middle and the last frame of a video, uint8 (T, 3, H, W), as arrays."""
+    return tuple(shown(video[at]) for at in (0, len(video) // 2, len(video) - 1))
+
+
 def over(picture: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Shows a mask on its picture: everything else is faded. (3, H, W) uint8, (H, W) bool -> (3, H, W) uint8."""
+    """Shows a mask on its picture: everything else is faded.
+
+    Args:
+        picture: uint8 (3, H, W), or of a video (T, 3, H, W).
+        mask: bool (H, W), or (T, 1, H, W).
+    """
     faded = picture.float() * 0.25 + 190
     return torch.where(mask, picture.float(), faded).to(torch.uint8)
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from vitron_agent.errors import VitronError
+from vitron_agent.evaluation.areas import box_mask
 from vitron_agent.evaluation.drive import picture_of
-from vitron_agent.evaluation.judge import GOOD_PSNR, box_mask
+from vitron_agent.evaluation.judge import GOOD_PSNR
 from vitron_agent.evaluation.metrics import j_and_f, overlap
 from vitron_agent.evaluation.report import Row, iou_row, mean_row, rate_row
 from vitron_agent.evaluation.sheets import Sample, over, shown

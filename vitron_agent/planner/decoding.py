@@ -59,6 +59,7 @@ class Grammar:
         self.written: list[int] = []  # ids of the open tag's content
         self.parts: dict[str, str] = {}
         self.tags = table.vocabulary.tags
+        self._next: Tensor | None = None  # what `allowed` said last, until an id is fed
 
     @property
     def shortest_call(self) -> int:
@@ -73,15 +74,18 @@ class Grammar:
         return 2 + len(self.table.vocabulary.encode(f"{_BACKGROUND}:")) + _COMMAND_RESERVE
 
     def allowed(self) -> Tensor:
-        """Bool (V,): which ids may come next; at least one is True unless the reply is done."""
-        if self.queue:
-            return self.table.mask(self.queue[:1])
-        allowed: Tensor = getattr(self, f"_{self.state.name.lower()}")()
-        return allowed
+        """Bool (V,), not to be written to: which ids may come next; at least one is True unless the reply is done."""
+        if self._next is None:
+            queued = self.table.mask(self.queue[:1]) if self.queue else None
+            self._next = getattr(self, f"_{self.state.name.lower()}")() if queued is None else queued
+        return self._next
 
     def forced(self) -> list[int]:
-        """Ids that must follow without asking the model (the rest of a tag, "generation:")."""
-        return list(self.queue)
+        """Ids that must follow without asking the model: the rest of a tag, "generation:", or the only one allowed."""
+        if self.queue or self.state is State.DONE:
+            return list(self.queue)
+        allowed = self.allowed().nonzero()
+        return [int(allowed)] if len(allowed) == 1 else []
 
     def feed(self, token: int) -> None:
         """Takes the next id.
@@ -92,6 +96,7 @@ class Grammar:
         if not self.allowed()[token]:
             raise ValueError(f"id {token} ({self.table.pieces[token]!r}) is not allowed in state {self.state.name}")
         self.budget -= 1
+        self._next = None
         if self.queue:
             self.queue.pop(0)
             return
@@ -171,27 +176,24 @@ class Grammar:
 
         Where the command gives no such run (another script, all words taken), any phrase is as good.
         """
-        pieces, lead = self.table.pieces, "" if phrase or not text or text.endswith(" ") else " "
+        lead = "" if phrase or not text or text.endswith(" ") else " "
         left = untaken(self.parts[self.task], re.findall(r"(?:^|\), )([^:]+): \(", text))
         rests, may_end = phrase_ends(left, phrase)
-        follows = tuple(lead + rest for rest in rests)
-        allowed = self.table.mask(i for i, p in enumerate(pieces) if p and any(rest.startswith(p) for rest in follows))
+        allowed = self.table.mask(i for rest in rests for i in self.table.beginnings(lead + rest))
         if not phrase:
             start = self.table.begins_word if lead else self.table.words
             return allowed & start if (allowed & start).any() else start
         if not may_end and not allowed.any():
             allowed, may_end = self.table.phrase.clone(), True
-        for i in self.table.structural if may_end else ():
-            allowed[i] = layout_prefix(text + pieces[i])
-        return allowed
+        ends = self.table.structural if may_end else ()
+        return allowed | self.table.mask(i for i in ends if layout_prefix(text + self.table.pieces[i]))
 
     def _media(self) -> Tensor:
         assert self.module is not None
         text = self._content()
         numbers = {str(n) for n in range(1, self.rules.media(self.module) + 1)}
-        allowed = self.table.mask(
-            i for i, p in enumerate(self.table.pieces) if p and any(n.startswith(text + p) for n in numbers)
-        )
+        rests = [number.removeprefix(text) for number in numbers if number.startswith(text)]
+        allowed = self.table.mask(i for rest in rests for i in self.table.beginnings(rest))
         if text in numbers:
             allowed[self.tags["</media>"]] = True
         return allowed

@@ -9,6 +9,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Generator, Sequence
+from copy import copy
 from pathlib import Path
 
 import torch
@@ -91,6 +92,12 @@ class VitronPlanner:
             raise CheckpointError(f"planner weights: {path}: {error.args[0]}; {_REMEDY}") from error
         return cls(model, vocabulary)
 
+    def without_frames(self) -> "VitronPlanner":
+        """A planner over the same weights that sees of a video the mean over time alone (see `encode_videos`)."""
+        model = copy(self.model)  # the weights themselves are shared
+        model.sees_frames = False
+        return VitronPlanner(model, self.vocabulary)
+
     def reply(
         self,
         conversation: Sequence[Turn],
@@ -141,30 +148,48 @@ class VitronPlanner:
         known, cache = self.prefixes.begin(tokens)
         out = Reply(prompt, cache, Grammar(self.table, rules, settings.max_new_tokens))
         generator = torch.Generator(self.model.device).manual_seed(settings.seed)
-        state = self.model.hidden(self.embed(prompt)[:, known:], out.cache)[0, -1]
-        while not out.complete(settings.max_calls):
+        state = self.model.hidden(self.embed(prompt, known), out.cache)[0, -1]
+        is_complete = False
+        while not is_complete:
             if settings.cancelled is not None and settings.cancelled():
                 raise Cancelled("the planner was asked to stop")
-            token = self._choose(out.grammar, state, settings.temperature, generator)
-            state = self._take(out, token)
+            self._write(out, self._choose(out.grammar, state, settings.temperature, generator))
             ready = out.ready(self.vocabulary, settings.stop)
             if len(ready) > out.shown:
                 piece, out.shown = ready[out.shown :], len(ready)
                 yield piece
+            is_complete = out.complete(settings.max_calls)
+            if out.has_open_call or not is_complete:
+                state = self._read(out)
         self.prefixes.keep((*tokens, *out.fed), out.cache)
         return out.output(self.vocabulary)
 
-    def embed(self, prompt: Serialised) -> Tensor:
-        """Embeddings (1, T, d_llm) of a written-down conversation, features merged in."""
-        ids = torch.tensor([prompt.ids], device=self.model.device)
-        encoded = [self.encode(shown.content) for shown in prompt.media]
-        tokens = torch.cat([e.tokens[0] for e in encoded]) if encoded else None
-        regions = None
-        if prompt.regions:
-            parts = [self.model.encode_regions(encoded[i].patches, mask[None]) for i, mask in prompt.regions]
-            regions = torch.cat(parts)
-        places = (ids == self.vocabulary.tags["<objs>"]) & ~torch.tensor([prompt.learn], device=ids.device)
-        return self.model.merge(ids, tokens, regions, places)
+    def embed(self, prompt: Serialised, known: int = 0) -> Tensor:
+        """Embeddings (1, T - known, d_llm) of a written-down conversation, features merged in.
+
+        Args:
+            prompt: The conversation, T ids.
+            known: Ids at its beginning that are left out; pictures and regions that stand there are not looked at.
+        """
+        tags, device = self.vocabulary.tags, self.model.device
+        seen = prompt.ids[:known].count(tags["<image>"])
+        tokens: list[Tensor] = []
+        for shown in prompt.media:
+            count = self.processor.tokens_of(shown)
+            if seen < count:
+                tokens.append(self.encode(shown.content).tokens[0, seen:])
+            seen = max(0, seen - count)
+        drawn = [i == tags["<objs>"] and not own for i, own in zip(prompt.ids, prompt.learn, strict=True)]
+        regions = [
+            self.model.encode_regions(self.encode(prompt.media[index].content).patches, mask[None])
+            for index, mask in prompt.regions[sum(drawn[:known]) :]
+        ]
+        return self.model.merge(
+            torch.tensor([prompt.ids[known:]], device=device),
+            torch.cat(tokens) if tokens else None,
+            torch.cat(regions) if regions else None,
+            torch.tensor([drawn[known:]], device=device),
+        )
 
     def encode(self, medium: Tensor) -> Encoded:
         """Features of one picture, uint8 (3, H, W), or video, uint8 (T, 3, H, W).
@@ -184,17 +209,20 @@ class VitronPlanner:
                 self._media.popitem(last=False)
         return found
 
-    def signal_run(self, module: Module, cache: DynamicCache) -> tuple[SignalEmbeddings, Tensor]:
+    def signal_run(
+        self, module: Module, cache: DynamicCache, lead: Sequence[int] = ()
+    ) -> tuple[SignalEmbeddings, Tensor]:
         """Feeds a module's whole run of signal tokens behind a closed call (GILL's forced run).
 
         Args:
             module: Whose run.
-            cache: Holds everything up to the call's last closing tag; grows by the run.
+            cache: Holds everything before `lead`; grows by both.
+            lead: Ids up to the call's last closing tag that were not read yet: they go with it.
 
         Returns:
             The signals, and the state (d_llm,) of the last token.
         """
-        states = self._states(self.vocabulary.signals(module), cache)
+        states = self._states([*lead, *self.vocabulary.signals(module)], cache)[len(lead) :]
         own = self.vocabulary.per_module
         return SignalEmbeddings(states[:own].float().cpu().clone(), states[own:].float().cpu().clone()), states[-1]
 
@@ -211,24 +239,27 @@ class VitronPlanner:
             return int(logits.argmax())
         return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
 
-    def _take(self, out: Reply, token: int) -> Tensor:
-        """Writes an id and all that must follow it; returns the state (d_llm,) that predicts the next."""
-        grammar = out.grammar
-        calls = len(grammar.calls)
-        if grammar.state is State.TEXT:
-            out.text_ids.append(token)
-        grammar.feed(token)
-        written = [token]
-        while (forced := grammar.forced()) and grammar.budget > 0:
-            grammar.feed(forced[0])
-            written.append(forced[0])
-        out.new_tokens += len(written)
-        if len(grammar.calls) > calls:  # the id was the first of the signal run: the rest goes with it
-            signals, state = self.signal_run(grammar.calls[-1].module, out.cache)
-            out.fed += self.vocabulary.signals(grammar.calls[-1].module)
-            out.signals.append(signals)
-            return state
-        if grammar.state is State.DONE:
-            return torch.empty(0)
-        out.fed += written
-        return self._states(written, out.cache)[-1]
+    def _write(self, out: Reply, token: int) -> None:
+        """Writes an id and all that must follow it. They are read later: the user need not wait for that."""
+        grammar, calls, must = out.grammar, len(out.grammar.calls), [token]
+        while must and grammar.budget > 0 and len(grammar.calls) == calls:
+            if grammar.state is State.TEXT:
+                out.text_ids.append(must[0])
+            grammar.feed(must[0])
+            out.unread.append(must[0])
+            out.new_tokens += 1
+            must = grammar.forced()
+        if out.has_open_call:
+            out.unread.pop()  # the first of the signal run: the rest goes with it
+
+    def _read(self, out: Reply) -> Tensor:
+        """Reads what was written, and the signals of a call it closed; returns the state that predicts the next id."""
+        ids, out.unread = out.unread, []
+        out.fed += ids
+        if not out.has_open_call:
+            return self._states(ids, out.cache)[-1]
+        module = out.grammar.calls[-1].module
+        out.fed += self.vocabulary.signals(module)
+        signals, state = self.signal_run(module, out.cache, ids)
+        out.signals.append(signals)
+        return state

@@ -92,6 +92,9 @@ class PlannerModel(nn.Module):
         self.pool = self.settings.get("pool", 1)
         has_adapter = bool(self.settings.get("adapter", 0))
         self.video_frames = self.settings.get("video_frames", 0)
+        self.sees_frames = (
+            True  # False: of a video the mean over time alone, the paper's way, to measure the difference
+        )
         self.adapter = FeatureAdapter(self.image_tokens, self.d_llm, self.video_frames) if has_adapter else None
 
     @classmethod
@@ -123,6 +126,8 @@ class PlannerModel(nn.Module):
     @property
     def video_tokens(self) -> int:
         """Tokens per video: the mean over time, then every frame's own; 0 where these weights know no videos."""
+        if not self.sees_frames:
+            return self.image_tokens if self.video_frames else 0
         own = self.image_tokens // self.settings.get("frame_pool", 1) ** 2
         return self.image_tokens + self.video_frames * own if self.video_frames else 0
 
@@ -153,7 +158,7 @@ class PlannerModel(nn.Module):
         """Encodes videos of F = `video_frames` frames each, see `sample_frames`.
 
         The paper takes the mean over time alone, which cannot tell left from right: the frames' own tokens, pooled
-        further by the setting `frame_pool`, stand behind it.
+        further by the setting `frame_pool`, stand behind it (unless `sees_frames` is off).
 
         Args:
             videos: (B, F, 3, H, W) RGB, uint8 in [0, 255] or float in [0, 1].
@@ -165,7 +170,8 @@ class PlannerModel(nn.Module):
         own = pool_patches(tokens.flatten(0, 1), self.settings.get("frame_pool", 1)).unflatten(0, (count, frames))
         if self.adapter is not None:
             mean, own = mean + self.adapter.video_time[0], own + self.adapter.video_time[1:, None]
-        return Encoded(torch.cat([mean.flatten(1, 2), own.flatten(1, 2)], 1), each.patches[::frames])
+        shown = [mean, own] if self.sees_frames else [mean]
+        return Encoded(torch.cat([part.flatten(1, 2) for part in shown], 1), each.patches[::frames])
 
     def encode_regions(self, patches: Tensor, masks: Tensor) -> Tensor:
         """One token per region.

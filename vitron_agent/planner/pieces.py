@@ -99,6 +99,10 @@ class TokenTable:
         self.vocabulary = vocabulary
         self.size = len(pieces)
         self.pieces = pieces
+        self._longest = max(map(len, pieces))
+        self._ids: dict[str, list[int]] = {}
+        for i, piece in enumerate(pieces):
+            self._ids.setdefault(piece, []).append(i)
         bytes_ = vocabulary.byte_values
         self.special = {i for i, piece in enumerate(pieces) if not piece and i not in bytes_}
         blunt = {i for i, value in bytes_.items() if value >= 128}  # parts of longer characters; ASCII has pieces
@@ -116,3 +120,8 @@ class TokenTable:
         allowed = torch.zeros(self.size, dtype=torch.bool)
         allowed[list(ids)] = True
         return allowed
+
+    def beginnings(self, text: str) -> list[int]:
+        """Ids of the pieces that a text can begin with."""
+        ends = range(1, min(len(text), self._longest) + 1)
+        return [i for end in ends for i in self._ids.get(text[:end], ())]

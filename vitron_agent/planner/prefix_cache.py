@@ -31,8 +31,8 @@ def content_digest(pixels: Tensor) -> str:
 def conversation_tokens(prompt: Serialised, processor: Processor) -> Tokens:
     """What a written-down conversation consists of; the planner's own `<objs>` in calls are plain ids."""
     tags, digests = processor.vocabulary.tags, [content_digest(shown.content) for shown in prompt.media]
-    counts = [processor.video_tokens if shown.is_video else processor.image_tokens for shown in prompt.media]
-    seen = iter([digest for digest, count in zip(digests, counts, strict=True) for _ in range(count)])
+    pairs = zip(digests, prompt.media, strict=True)
+    seen = iter([digest for digest, shown in pairs for _ in range(processor.tokens_of(shown))])
     drawn = iter(f"{digests[medium]} {content_digest(mask)}" for medium, mask in prompt.regions)
 
     def token(number: int, learn: bool) -> Hashable:
@@ -46,7 +46,7 @@ def conversation_tokens(prompt: Serialised, processor: Processor) -> Tokens:
 class PrefixCache:
     """Caches of the latest conversations, the least recently used leaving first. Threads may share it.
 
-    What is kept is never written to again: `begin` hands out copies.
+    What is kept is never written to again: a `DynamicCache` grows into new memory, so `begin` need not copy.
     """
 
     def __init__(self, config: PretrainedConfig, max_bytes: int = MAX_BYTES) -> None:
@@ -67,7 +67,7 @@ class PrefixCache:
             tokens: The conversation; its last token is always left to be computed.
 
         Returns:
-            How many tokens are in the cache, and the cache, the caller's own.
+            How many tokens are in the cache, and the cache: the caller's own to let grow, not to write into.
         """
         with self._lock:
             best = max(self._kept, key=lambda known: _common(known, tokens), default=())
@@ -76,7 +76,7 @@ class PrefixCache:
             if found is None:
                 return 0, DynamicCache(config=self.config)
             self._kept.move_to_end(best)
-        return length, _copied(found, length, self.config)
+        return length, _beginning(found, length, self.config)
 
     def keep(self, tokens: Tokens, cache: DynamicCache) -> None:
         """Keeps a conversation; the caller must not write to the cache any more.
@@ -112,12 +112,13 @@ def _common(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
     return min(len(first), len(second))
 
 
-def _copied(cache: DynamicCache, length: int, config: PretrainedConfig) -> DynamicCache:
-    """The first `length` places of a cache, in memory of their own."""
-    copy = DynamicCache(config=config)
-    for index, layer in enumerate(cache.layers):
-        copy.update(layer.keys[:, :, :length].clone(), layer.values[:, :, :length].clone(), index)
-    return copy
+def _beginning(cache: DynamicCache, length: int, config: PretrainedConfig) -> DynamicCache:
+    """The first `length` places of a cache, in the same memory."""
+    beginning = DynamicCache(config=config)
+    for mine, kept in zip(beginning.layers, cache.layers, strict=True):
+        mine.lazy_initialization(kept.keys, kept.values)
+        mine.keys, mine.values = kept.keys[:, :, :length], kept.values[:, :, :length]
+    return beginning
 
 
 def _size(cache: DynamicCache) -> int:

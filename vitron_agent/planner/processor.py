@@ -133,6 +133,10 @@ class Processor:
         self.folds_case = folds_case
         self.video_tokens = video_tokens
 
+    def tokens_of(self, shown: Shown) -> int:
+        """How many `<image>` ids stand for a picture or a video."""
+        return self.video_tokens if shown.is_video else self.image_tokens
+
     def serialise(self, turns: Sequence[Turn]) -> Serialised:
         """Writes a whole conversation down; if the last turn is a user's, the ids end with `ASSISTANT:`.
 
@@ -184,7 +188,7 @@ class Processor:
             out.media.append(shown)
             name = "Video" if shown.is_video else "Picture"
             out.add(encode(f" {name} {out.count(shown.is_video)}: "))
-            out.add([tags["<image>"]] * (self.video_tokens if shown.is_video else self.image_tokens))
+            out.add([tags["<image>"]] * self.tokens_of(shown))
             out.add(encode("\n"))
         said = turn.text.lower() if self.folds_case and not turn.text.startswith(RESULT) else turn.text
         text = said + " <objs>" * (len(turn.regions) - said.count("<objs>"))

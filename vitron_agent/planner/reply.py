@@ -72,6 +72,7 @@ class Reply:
     cache: DynamicCache
     grammar: Grammar
     fed: list[int] = field(default_factory=list)  # ids behind the prompt whose keys and values are in the cache
+    unread: list[int] = field(default_factory=list)  # ids written behind those
     text_ids: list[int] = field(default_factory=list)
     signals: list[SignalEmbeddings] = field(default_factory=list)
     new_tokens: int = 0
@@ -83,6 +84,11 @@ class Reply:
         """Whether nothing more can come: the end, a stop text, no budget, or all calls made."""
         grammar = self.grammar
         return self.is_cut or grammar.state is State.DONE or grammar.budget <= 0 or len(grammar.calls) >= max_calls
+
+    @property
+    def has_open_call(self) -> bool:
+        """Whether the last call's signals are still to be read."""
+        return len(self.signals) < len(self.grammar.calls)
 
     def ready(self, vocabulary: Vocabulary, stop: Sequence[str]) -> str:
         """The text so far, up to a stop text, without what may still turn out to be one, or half a character."""

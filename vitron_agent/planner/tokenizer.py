@@ -5,9 +5,9 @@ written. This file does not know what a conversation looks like (processor.py).
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
@@ -20,6 +20,7 @@ TAGS = (
     "<module>", "</module>", "<instruction>", "</instruction>", "<region>", "</region>", "<media>", "</media>",
 )  # fmt: skip
 _METASPACE = "▁"
+_REMEMBERED = 1024  # pieces of text whose ids are kept
 _WORDS = Regex(r"▁?[01]\.\d\d|▁?\d|▁?[\p{L}']+|▁?[^\s▁\p{L}\d]|▁|\s")
 """What pieces may span: a share with two decimals as boxes hold them ("0.37"), one digit, one word, one other
 character. A side of a box in one piece: boxes are half as long, and no side is begun that its first digit spoils."""
@@ -115,9 +116,17 @@ class Vocabulary:
         """Ids of a piece of text as it stands inside a longer one.
 
         A Llama tokenizer puts a blank before text that stands at the very beginning; behind a special token it does
-        not. So a special token is put before it and taken off again.
+        not. So a special token is put before it and taken off again. What was encoded lately is remembered: every turn
+        of a conversation is written down again with each new one.
         """
-        return list(self.tokenizer("</s>" + text, add_special_tokens=False).input_ids[1:])
+        return list(self._encoded(text))
+
+    @cached_property
+    def _encoded(self) -> Callable[[str], tuple[int, ...]]:
+        def encoded(text: str) -> tuple[int, ...]:
+            return tuple(self.tokenizer("</s>" + text, add_special_tokens=False).input_ids[1:])
+
+        return lru_cache(maxsize=_REMEMBERED)(encoded)
 
     @cached_property
     def pieces(self) -> list[str]:

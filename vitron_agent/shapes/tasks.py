@@ -40,10 +40,17 @@ from vitron_agent.shapes.tasks_play import (
 from vitron_agent.shapes.tasks_refer import apply, resolve
 from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region, segment_some
 from vitron_agent.shapes.tasks_session import Session, Turn
-from vitron_agent.shapes.tasks_video import VIDEO_EDITS, VIDEO_REFUSALS, dialogue_video, one_video, track_video
+from vitron_agent.shapes.tasks_video import (
+    VIDEO_EDITS,
+    VIDEO_REFUSALS,
+    dialogue_video,
+    one_video,
+    track_alike,
+    track_video,
+)
 from vitron_agent.shapes.tasks_video_ask import VIDEO_QUESTIONS
 
-__all__ = ["TASKS", "VIDEO_TASKS", "Conversation", "Turn", "apply", "resolve", "sample_conversation"]
+__all__ = ["TASKS", "TRACK_ALIKE", "VIDEO_TASKS", "Conversation", "Turn", "apply", "resolve", "sample_conversation"]
 
 TASKS: dict[str, float] = {
     "draw": 0.15,
@@ -65,6 +72,8 @@ TASKS: dict[str, float] = {
 """The kinds of conversations and how often each is drawn."""
 VIDEO_TASKS = ("track", "edit_video", "ask_video", "dialogue_video")
 """Those about videos."""
+TRACK_ALIKE = "track_alike"
+"""Following one of two alike objects: played where it is asked for by name, never drawn."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ class Conversation:
     Attributes:
         turns: What is said and called, in order; pictures are numbered through all turns' scenes, videos
             through their clips.
-        task: One of `TASKS`.
+        task: One of `TASKS`, or `TRACK_ALIKE`.
         template_ids: The templates that its wording used.
     """
 
@@ -89,7 +98,7 @@ def sample_conversation(rng: random.Random, split: Split, task: str | None = Non
     Args:
         rng: Source of randomness.
         split: "train", or "heldout": wordings that training never sees.
-        task: One of `TASKS`; drawn by their weights if None.
+        task: One of `TASKS`, or `TRACK_ALIKE`; drawn by their weights if None.
 
     Raises:
         KeyError: There is no such task.
@@ -148,6 +157,7 @@ _PLAYS: dict[str, Callable[[Session], bool]] = {
     "chain": chain,
     "dialogue": dialogue,
     "track": track_video,
+    TRACK_ALIKE: track_alike,
     "edit_video": lambda session: one_video(session, VIDEO_EDITS),
     "ask_video": lambda session: one_video(session, VIDEO_QUESTIONS),
     "dialogue_video": dialogue_video,

@@ -186,6 +186,12 @@ def track_video(session: Session) -> bool:
     return one_video(session, _TRACKS)
 
 
+def track_alike(session: Session) -> bool:
+    """One request to follow one of two alike objects, pointed at by a drawn region."""
+    session.upload_clip(sample_clip(session.writer.rng, alike=True))
+    return _one(session, ((with_region(track), 1.0),)) and session.focus in (0, 1)
+
+
 def _chain(session: Session) -> bool:
     """Two requests in one turn: "make it blue, then track it"."""
     steps = [some(session, _DIALOGUE, "bare") for _ in range(2)]
