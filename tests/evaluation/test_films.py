@@ -9,7 +9,7 @@ from tests.evaluation.clips import CLIP, GREEN, RED
 from vitron_agent.evaluation.films import check_film, film_psnr, read_film, shown_clip
 from vitron_agent.media.videos import decode_mp4, encode_mp4
 from vitron_agent.shapes.clip import FPS, Clip, Motion, frames_of
-from vitron_agent.shapes.scene import Scene
+from vitron_agent.shapes.scene import COLOURS, Scene
 
 
 def stored(video: torch.Tensor) -> torch.Tensor:
@@ -44,6 +44,20 @@ def test_one_frame_in_eight_may_be_wrong(wrong: int, done: bool) -> None:
 )
 def test_what_was_not_asked_for_must_stay(shown: Clip) -> None:
     assert not check_film(BEFORE, stored(frames_of(shown)), CLIP, GREEN).done
+
+
+def test_a_shade_between_two_names_may_be_read_as_either() -> None:
+    orange, red = torch.tensor(COLOURS["orange"]), torch.tensor(COLOURS["red"])
+    nearly = replace(RED, colour="orange", rgb=tuple((0.51 * orange + 0.49 * red).tolist()))
+    other = replace(RED, rgb=tuple((0.49 * orange + 0.51 * red).tolist()))
+    assert read_film(frames_of(Clip(Scene("gray", (other,)), (None,))))[0].objects[0].colour == "red"
+    source, wanted, shown = (
+        Clip(Scene(ground, (obj,)), (None,)) for ground, obj in (("gray", nearly), ("navy", nearly), ("navy", other))
+    )
+    assert check_film(frames_of(source), frames_of(shown), source, wanted).done
+    assert shown_clip(read_film(frames_of(shown)), source).scene.objects[0].colour == "orange"
+    plain = Clip(Scene("navy", (replace(RED, rgb=COLOURS["red"]),)), (None,))
+    assert not check_film(frames_of(source), frames_of(plain), source, wanted).done
 
 
 def test_an_object_that_leaves_its_course_is_noticed() -> None:
