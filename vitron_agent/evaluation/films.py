@@ -154,5 +154,5 @@ def film_psnr(first: torch.Tensor, second: torch.Tensor, where: torch.Tensor) ->
     """
     if not where.any():
         return None
-    flat = (video.transpose(0, 1).flatten(1, 2) for video in (first, second))
-    return min(psnr(*flat, where.flatten(0, 1)), 99.0)
+    one, other = (video.transpose(0, 1).flatten(1, 2) for video in (first, second))  # the frames below each other
+    return min(psnr(one, other, where.flatten(0, 1)), 99.0)
