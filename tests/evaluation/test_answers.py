@@ -97,3 +97,18 @@ def test_facts_are_judged_and_not_strings(text: str, answer: Answer, question: s
 )
 def test_words_that_must_be_said(text: str, must: tuple[str, ...], right: bool) -> None:
     assert says(text, Answer(must=must, allowed=("star",)), "what about the star?") is right
+
+
+@pytest.mark.parametrize(
+    ("text", "must", "right"),
+    [
+        ("The circle moves left.", ("left",), True),
+        ("It goes leftwards.", ("left",), True),
+        ("It is growing.", ("grows",), True),
+        ("The circle moves left and up.", ("left",), False),  # a wrong statement beside the right one
+        ("Yes, it stands still.", ("yes",), False),
+        ("Nothing moves.", ("nothing",), True),
+    ],
+)
+def test_motions_are_facts_too(text: str, must: tuple[str, ...], right: bool) -> None:
+    assert says(text, Answer(must=must), "what does the circle do?") is right

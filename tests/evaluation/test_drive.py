@@ -1,12 +1,16 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 
+from tests.evaluation.clips import CLIP
 from vitron_agent.evaluation.cases import Case, Turn, scene_object
 from vitron_agent.evaluation.drive import drive, picture_of
+from vitron_agent.evaluation.metrics import j_and_f
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.media import MediaStore, Region
+from vitron_agent.shapes.clip import FRAMES, render_clip
 from vitron_agent.shapes.scene import Scene
 from vitron_agent.testing import call
 
@@ -78,3 +82,27 @@ def test_a_crash_is_recorded(scripted_agent: MakeAgent, store: MediaStore) -> No
     record = drive(scripted_agent([RuntimeError("broken")]), store, Case("crash", "x", (Turn("go"),)))
     assert record.error == "RuntimeError: broken"
     assert record.turns == ()
+
+
+def test_calls_on_videos_come_back_with_tracks_and_edited_videos(scripted_agent: MakeAgent, store: MediaStore) -> None:
+    agent = scripted_agent(
+        [
+            [call("track_video", command="the red circle")],
+            [call("edit_video", command="replace the red circle with a green circle")],
+            "All done.",
+        ]
+    )
+    record = drive(agent, store, Case("film", "x", (Turn("do it", clips=(CLIP,)),)))
+    assert record.error is None
+    (turn,) = record.turns
+    assert torch.equal(turn.clips[0], store.get_video(turn.clip_handles[0])[0])
+    track, edit = turn.calls
+    assert (track.letter, track.source, track.handle) == ("E", turn.clip_handles[0], None)
+    assert track.masks is not None
+    assert j_and_f(track.masks, render_clip(CLIP).masks[:, 0]) > 0.9
+    assert len(track.track) == FRAMES
+    assert track.track[0] == pytest.approx((0.1, 0.15, 0.4, 0.45), abs=0.02)
+    assert (edit.letter, edit.source) == ("F", turn.clip_handles[0])
+    assert edit.video is not None
+    assert edit.video.shape == turn.clips[0].shape
+    assert edit.handle not in (None, turn.clip_handles[0])

@@ -2,18 +2,23 @@ from dataclasses import replace
 
 import pytest
 
+from tests.evaluation.clips import CLIP
+from tests.evaluation.clips import GREEN as GREEN_CLIP
 from vitron_agent.evaluation.answers import Answer
 from vitron_agent.evaluation.areas import mask_of
-from vitron_agent.evaluation.cases import Case, Change, Step, Target, Turn, scene_object
+from vitron_agent.evaluation.cases import Case, Change, ClipChange, Step, Target, Turn, scene_object
 from vitron_agent.evaluation.drive import CallRecord, CaseRecord, TurnRecord, picture_of
 from vitron_agent.evaluation.judge import judge
 from vitron_agent.invocation import Invocation, Module
 from vitron_agent.shapes.check import Wanted, WantedObject
+from vitron_agent.shapes.clip import Clip, frames_of, render_clip
 from vitron_agent.shapes.scene import Scene, recoloured
 
 RED, BLUE = scene_object("circle", "red", 0.3, 0.3, 0.18), scene_object("star", "blue", 0.72, 0.7, 0.12)
 SCENE = Scene("gray", (RED, BLUE))
 GREEN = Scene("gray", (recoloured(RED, "green"), BLUE))
+PAINT = ClipChange(Invocation(module=Module.F, command="replace the red circle with a green circle"))
+FOLLOW = Target(call=Invocation(module=Module.E, command="the circle"))
 RECOLOUR = Invocation(module=Module.C, command="replace the red circle with a green circle")
 
 
@@ -111,3 +116,49 @@ def test_a_second_try_counts_and_a_needless_call_does_not() -> None:
 
 def test_a_case_that_broke_is_wrong() -> None:
     assert not judge(EDIT, CaseRecord((), "RuntimeError: x")).right
+
+
+FILM_CASE = Case("film", "kind", (Turn("do it", clips=(CLIP,), ways=((Step("F", clip_change=PAINT),),)),))
+TRACK_CASE = Case("track", "kind", (Turn("do it", clips=(CLIP,), ways=((Step("E", target=FOLLOW),),)),))
+
+
+def _of_clip(*calls: CallRecord) -> CaseRecord:
+    return CaseRecord((TurnRecord("Done.", "Done.", calls, 0.1, clips=(frames_of(CLIP),), clip_handles=("v",)),))
+
+
+def _painted(clip: Clip, source: str = "v") -> CallRecord:
+    return CallRecord("F", {}, True, "", source=source, handle="w", video=frames_of(clip))
+
+
+def test_an_edit_of_a_video_is_judged_by_its_frames() -> None:
+    verdict = judge(FILM_CASE, _of_clip(_painted(GREEN_CLIP)))
+    assert verdict.right
+    film = verdict.turns[0].steps[0].film
+    assert film is not None
+    assert film.psnr_untouched == 99.0
+    assert not judge(FILM_CASE, _of_clip(_painted(CLIP))).right  # nothing changed
+    assert not judge(FILM_CASE, _of_clip(_painted(GREEN_CLIP, "other"))).right
+    assert not judge(FILM_CASE, _of_clip(replace(_painted(GREEN_CLIP), video=None))).right
+
+
+def test_a_track_is_judged_by_its_masks() -> None:
+    truth = render_clip(CLIP).masks
+    right = CallRecord("E", {}, True, "", source="v", masks=truth[:, 0])
+    verdict = judge(TRACK_CASE, _of_clip(right))
+    assert verdict.right
+    assert verdict.turns[0].steps[0].tracked == 1
+    other = judge(TRACK_CASE, _of_clip(replace(right, masks=truth[:, 1])))
+    assert not other.right
+    assert other.turns[0].steps[0].tracked == 0
+    for wrong in (replace(right, masks=truth[:5, 0]), replace(right, source="w"), replace(right, masks=None)):
+        assert not judge(TRACK_CASE, _of_clip(wrong)).right
+
+
+def test_a_track_through_an_edited_video_follows_what_was_really_made() -> None:
+    follow = Step("E", target=Target(call=Invocation(module=Module.E, command="the green circle")))
+    case = Case("both", "kind", (Turn("do it", clips=(CLIP,), ways=((Step("F", clip_change=PAINT), follow),)),))
+    masks = render_clip(CLIP).masks[:, 0]
+    track = CallRecord("E", {}, True, "", source="w", masks=masks)
+    assert judge(case, _of_clip(_painted(GREEN_CLIP), track)).right
+    steps = judge(case, _of_clip(_painted(CLIP), track)).turns[0].steps
+    assert [step.right for step in steps] == [False, False]  # nothing is green in the video that was made

@@ -1,26 +1,39 @@
 import pytest
 
-from vitron_agent.evaluation.cases import Case, Change, Step, Target, Turn, scene_object
+from vitron_agent.evaluation.cases import Case, Change, ClipChange, Step, Target, Turn, scene_object
 from vitron_agent.evaluation.drive import CallRecord, CaseRecord, TurnRecord
 from vitron_agent.evaluation.plans import PlanVerdict, judge_plan
 from vitron_agent.invocation import Invocation, Module
 from vitron_agent.shapes.check import Wanted, WantedObject
+from vitron_agent.shapes.clip import Clip
 from vitron_agent.shapes.scene import Scene
 
 SCENE = Scene("gray", (scene_object("circle", "red", 0.3, 0.3, 0.18), scene_object("star", "blue", 0.72, 0.7, 0.12)))
 DRAW = Step("A", show=Wanted((WantedObject("star", "blue", place="left"),), "sky"))
 CUT = Step("B", target=Target(call=Invocation(module=Module.B, command="the star")))
 RECOLOUR = Step("C", change=Change(call=Invocation(module=Module.C, command="replace the star with a green star")))
+CLIP, OTHER_CLIP = (Clip(scene, (None,) * 2) for scene in (SCENE, Scene("sky", SCENE.objects)))
+TRACK = Step("E", target=Target(call=Invocation(module=Module.E, command="the star")))
+PAINT = Step(
+    "F",
+    clip_change=ClipChange(
+        Invocation(
+            module=Module.F, command="replace the star with a green star", background="change the background to sand"
+        )
+    ),
+)
 LAYOUT = [{"phrase": "blue star", "box": [0.1, 0.3, 0.4, 0.6]}]
+SAND = {"background": "change the background to sand"}
 SKY = "a blue star on a sky background"
 
 
 def _judge(step: Step | None, call: tuple[str, dict[str, object]] | None) -> PlanVerdict:
     ways = ((step,),) if step else ((),)
-    scenes = () if step is DRAW else (SCENE,)
+    scenes = () if step in (DRAW, TRACK, PAINT) else (SCENE,)
+    clips = (OTHER_CLIP, CLIP) if step in (TRACK, PAINT) else ()
     calls = (CallRecord(call[0], call[1], False, ""),) if call else ()
     record = CaseRecord((TurnRecord("text", "text", calls, 0.1),))
-    return judge_plan(Case("case", "kind", (Turn("do it", scenes, ways=ways),)), record)
+    return judge_plan(Case("case", "kind", (Turn("do it", scenes, ways=ways, clips=clips),)), record)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +59,18 @@ def _judge(step: Step | None, call: tuple[str, dict[str, object]] | None) -> Pla
             ("C", {"command": "replace the star with a green star", "region": [2, 0, 1, 1]}),
             PlanVerdict(False, True, False),
         ),
+        (TRACK, ("E", {"command": "the blue star"}), PlanVerdict(True, True, True)),
+        (TRACK, ("E", {"command": "the star", "video": 2}), PlanVerdict(True, True, True)),  # the latest, by its number
+        (TRACK, ("E", {"command": "the star", "video": 1}), PlanVerdict(True, True, False)),
+        (TRACK, ("E", {"command": "the star", "video": 3}), PlanVerdict(True, True, False)),
+        (TRACK, ("E", {"command": "the circle"}), PlanVerdict(True, True, False)),
+        (TRACK, ("E", {"command": "the flibbet"}), PlanVerdict(True, True, False)),
+        (PAINT, ("F", {"command": "replace the blue star with a green star", **SAND}), PlanVerdict(True, True, True)),
+        (PAINT, ("F", {"command": "replace the star with a green star"}), PlanVerdict(True, True, False)),
+        (PAINT, ("F", SAND), PlanVerdict(True, True, False)),
+        (PAINT, ("F", {"command": "remove the star", **SAND}), PlanVerdict(True, True, False)),
+        (PAINT, ("F", {"command": "x", "region": [2, 0, 1, 1]}), PlanVerdict(False, True, False)),
+        (PAINT, ("E", {"command": "the star"}), PlanVerdict(True, False, False)),
         (None, None, PlanVerdict(True, True, None)),
         (None, ("B", {"command": "the star"}), PlanVerdict(True, False, None)),
     ],

@@ -105,3 +105,39 @@ def test_the_pool_maps_over_processes_in_order() -> None:
 
 def test_the_names_are_all_different() -> None:
     assert len(set(suite_names())) == len(suite_names())
+
+
+def test_a_suite_says_whether_the_planner_sees_frames(
+    monkeypatch: pytest.MonkeyPatch, scripted_agent: Callable[[list[Any]], Agent], store: MediaStore
+) -> None:
+    asked: list[bool] = []
+
+    def agent(profile: str, signals: bool, sees_frames: bool) -> Agent:
+        asked.append(sees_frames)
+        return scripted_agent(["It moves left."])
+
+    monkeypatch.setattr(runner, "_agent", agent)
+    monkeypatch.setattr(runner, "_store", lambda: store)
+    evaluate("tiny", ["video-questions", "video-questions-mean"], 2, workers=0)
+    assert asked == [True, True, False, False]
+
+
+def test_the_mean_alone_is_asked_of_a_planner_without_frames(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: MediaStore
+) -> None:
+    monkeypatch.setattr(runner, "_store", lambda: store)
+    seen: list[int] = []
+
+    def built(profile: str, *, planner: Any, **parts: Any) -> None:
+        seen.append(planner.planner.processor.video_tokens)
+
+    monkeypatch.setattr(runner, "build_agent", built)
+    runner._agent.__wrapped__("tiny", True, True)
+    runner._agent.__wrapped__("tiny", True, False)
+    assert seen == [80, 16]
+
+
+def test_videos_take_fewer_cases_by_themselves() -> None:
+    assert len(runner._jobs("tiny", "video-questions", True, 0, None)) == 150
+    assert len(runner._jobs("tiny", "video-questions", True, 0, 3)) == 3
+    assert len(runner._jobs("tiny", "questions", True, 0, None)) == 200

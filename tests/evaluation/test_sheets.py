@@ -5,7 +5,7 @@ from PIL import Image
 
 from vitron_agent.evaluation.cases import scene_object
 from vitron_agent.evaluation.drive import picture_of
-from vitron_agent.evaluation.sheets import Sample, over, save_sheet, shown
+from vitron_agent.evaluation.sheets import Sample, moments, over, save_sheet, shown
 from vitron_agent.shapes.scene import Scene
 
 PICTURE = picture_of(Scene("gray", (scene_object("circle", "red", 0.5, 0.5, 0.2),)))
@@ -30,3 +30,8 @@ def test_a_mask_fades_everything_else() -> None:
     faded = over(PICTURE, mask)
     assert torch.equal(faded[:, mask], PICTURE[:, mask])
     assert int(faded[:, ~mask].min()) >= 190
+
+
+def test_a_video_is_shown_by_its_first_middle_and_last_frame() -> None:
+    video = torch.arange(9, dtype=torch.uint8).view(9, 1, 1, 1).expand(9, 3, 2, 2)
+    assert [int(tile[0, 0, 0]) for tile in moments(video)] == [0, 4, 8]

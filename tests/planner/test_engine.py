@@ -237,3 +237,18 @@ def test_a_foreign_tokenizer_is_named(folder: Path, tmp_path: Path) -> None:
     other.save(broken)
     with pytest.raises(CheckpointError, match="tokenizer.json has .* tokens, the weights 700"):
         VitronPlanner.from_pretrained(broken)
+
+
+def test_the_mean_over_time_alone_can_be_shown(planner: VitronPlanner) -> None:
+    """The paper's way, over the same weights; the planner itself goes on seeing frames."""
+    clip = torch.stack([PICTURE, PICTURE.flip(-1), PICTURE.flip(-2), PICTURE.flip(0)])
+    mean = planner.without_frames()
+    whole, alone = planner.encode(clip), mean.encode(clip)
+    count = planner.model.image_tokens
+    assert (mean.processor.video_tokens, planner.processor.video_tokens) == (count, planner.model.video_tokens)
+    assert planner.model.video_tokens > count
+    assert torch.equal(alone.tokens, whole.tokens[:, :count])
+    assert torch.equal(alone.patches, whole.patches)
+    assert mean.model.language_model is planner.model.language_model
+    output = mean.reply([UserTurn("what moves?", videos=(clip,))], settings=Settings(8))
+    assert output.prompt_tokens == len(mean.processor.serialise([UserTurn("what moves?", videos=(clip,))]).ids)

@@ -12,7 +12,7 @@ from vitron_agent.media import Region
 from vitron_agent.shapes.clip import FRAMES, Clip, is_sound
 from vitron_agent.shapes.language import Split, Writer, heldout_ids, phrasebook
 from vitron_agent.shapes.scene import clashes
-from vitron_agent.shapes.tasks import VIDEO_TASKS, Conversation, Turn
+from vitron_agent.shapes.tasks import TASKS, TRACK_ALIKE, VIDEO_TASKS, Conversation, Turn, sample_conversation
 from vitron_agent.shapes.tasks_refer import fits, read_words, resolve, target_of
 
 NO_VIDEO = "There is no video in this conversation yet: please send one."
@@ -207,3 +207,14 @@ def test_every_template_can_be_said() -> None:
 def test_every_family_is_in_use() -> None:
     used = {template.split(":")[0] for c in (*video_talks(), *samples("refuse")) for template in c.template_ids}
     assert set(video_families()) <= used
+
+
+def test_alike_objects_are_played_by_name_only_and_told_apart_by_the_region() -> None:
+    assert TRACK_ALIKE not in TASKS
+    for seed in range(8):
+        conversation = sample_conversation(random.Random(f"alike {seed}"), "heldout", TRACK_ALIKE)
+        ((call, clip, _, drawn, _),) = replayed(conversation)
+        assert (call.module, call.uses_drawn_region) == (Module.E, True)
+        first, second = clip.scene.objects[:2]
+        assert (first.shape, first.colour, first.size) == (second.shape, second.colour, second.size)
+        assert target_of(clip.scene, call.command, drawn) in (0, 1)

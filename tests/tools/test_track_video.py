@@ -10,6 +10,7 @@ from vitron_agent.errors import InvocationError, MissingInputError, NothingFound
 from vitron_agent.media import MediaStore
 from vitron_agent.testing import ABSENT, EchoSpecialist
 from vitron_agent.tools import Residents, Toolbox, make_tools
+from vitron_agent.tools.track_video import read_track
 
 NAMES = ("gligen", "gligen_inpaint", "seem", "stable_video")
 CLIP = torch.arange(6 * 3 * 16 * 16).reshape(6, 3, 16, 16).remainder(251).to(torch.uint8)
@@ -47,9 +48,17 @@ def test_a_track_holds_a_mask_and_a_box_for_every_frame(use: Any, store: MediaSt
     assert (artifact["kind"], artifact["inputs"], artifact["video"]) == ("mask", [video], None)
     shown, fps = store.get_video(artifact["uri"])
     assert (shown.shape, fps) == (CLIP.shape, 12.0)
-    record = json.loads(store.get_bytes(artifact["track_uri"]))
-    assert [len(record["masks"]), len(record["boxes"])] == [6, 6]
-    assert store.get_mask(record["masks"][5])[4:8, 4:8].all()
+    masks, boxes = read_track(store, artifact["track_uri"])
+    assert (masks.shape, masks.dtype, boxes) == ((6, 16, 16), torch.bool, ((0.25, 0.25, 0.5, 0.5),) * 6)
+    assert masks[5, 4:8, 4:8].all()
+    assert not masks[5, 8:].any()
+
+
+def test_a_track_says_where_nothing_is_seen(store: MediaStore) -> None:
+    mask = store.put_mask(torch.zeros(4, 4, dtype=torch.bool)).uri
+    record = {"masks": [mask, mask], "boxes": [[0.0, 0.0, 0.5, 0.5], None]}
+    _, boxes = read_track(store, store.put_bytes(json.dumps(record).encode(), "json"))
+    assert boxes == ((0.0, 0.0, 0.5, 0.5), None)
 
 
 def test_a_region_says_what_to_track(use: Any, echo: EchoSpecialist, video: str) -> None:

@@ -21,6 +21,8 @@ Film = tuple[Scene, ...]
 """What is read in each frame."""
 SURE = 0.5
 """A silhouette that fits its best shape worse than this IoU is a speck."""
+SHADE = 0.12
+"""RGB distance (channels in [0, 1]) within which a shade counts as the same, whatever its nearest name."""
 SHARE = 7 / 8
 """From this share of right frames on a video is right."""
 ON_COURSE = 0.05
@@ -75,9 +77,19 @@ def check_film(before: torch.Tensor, after: torch.Tensor, source: Clip, wanted: 
 
 def _is_right(frame: Scene, wanted: Scene) -> bool:
     """Whether background, number, colours and places in a frame are as wanted."""
-    asked = Wanted.of(wanted, sizes=False)
+    asked = Wanted.of(_as_named(wanted, frame), sizes=False)
     free = tuple(replace(obj, shape=None) for obj in asked.objects)
     return same_objects(frame, replace(asked, objects=free)).all_ok
+
+
+def _as_named(wanted: Scene, frame: Scene) -> Scene:
+    """The scene with colours called what a frame calls them where the shade is right: it may lie between two names."""
+    nearby = [(obj, nearest(frame, obj, NEAR)) for obj in wanted.objects]
+    objects = (
+        replace(obj, colour=near.colour) if near and math.dist(near.rgb, obj.rgb) <= SHADE else obj
+        for obj, near in nearby
+    )
+    return replace(wanted, objects=tuple(objects))
 
 
 def nearest(frame: Scene, obj: Obj, reach: float) -> Obj | None:
@@ -101,6 +113,12 @@ def seen_shape(film: Film, clip: Clip, index: int) -> str | None:
     return _commonest([obj.shape for obj in found if obj is not None])
 
 
+def _seen_colour(seen: list[Obj], obj: Obj) -> str:
+    """The colour that is seen most often where an object should be; its own where the shade is its own."""
+    names = [obj.colour if math.dist(near.rgb, obj.rgb) <= SHADE else near.colour for near in seen]
+    return _commonest(names) or obj.colour
+
+
 def shown_clip(film: Film, source: Clip) -> Clip:
     """What a video shows that was made of another: its colours, shapes and background, with the source's motions.
 
@@ -112,7 +130,7 @@ def shown_clip(film: Film, source: Clip) -> Clip:
         seen = [near for frame, scene in pairs if (near := nearest(frame, scene.objects[index], NEAR)) is not None]
         if 2 * len(seen) <= len(film):
             continue
-        colour = _commonest([near.colour for near in seen]) or obj.colour
+        colour = _seen_colour(seen, obj)
         shape = seen_shape(film, source, index) or obj.shape
         rgb = obj.rgb if colour == obj.colour else COLOURS[colour]
         objects.append(replace(obj, shape=shape, colour=colour, rgb=rgb))
@@ -136,5 +154,5 @@ def film_psnr(first: torch.Tensor, second: torch.Tensor, where: torch.Tensor) ->
     """
     if not where.any():
         return None
-    flat = (video.transpose(0, 1).flatten(1, 2) for video in (first, second))
-    return min(psnr(*flat, where.flatten(0, 1)), 99.0)
+    one, other = (video.transpose(0, 1).flatten(1, 2) for video in (first, second))  # the frames below each other
+    return min(psnr(one, other, where.flatten(0, 1)), 99.0)

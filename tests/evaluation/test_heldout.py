@@ -1,0 +1,55 @@
+"""Held-out conversations become cases that ask for what their truth says."""
+
+from vitron_agent.evaluation.heldout import VIDEO_REFUSALS, heldout_cases
+from vitron_agent.shapes.tasks import TRACK_ALIKE
+
+
+def test_a_track_is_a_target_in_the_video_that_comes_with_it() -> None:
+    cases = heldout_cases("track", 40, 0)
+    assert {case.kind for case in cases} == {"by words", "by region"}
+    for case in cases:
+        (turn,) = case.turns
+        ((step,),) = turn.ways
+        assert step.letter == "E"
+        assert step.target is not None
+        assert len(step.target.find(turn.clips[-1].scene) or ()) == 1
+        assert (turn.region is not None) is (case.kind == "by region")
+
+
+def test_an_edit_of_a_video_is_what_its_call_makes_of_the_clip() -> None:
+    cases = heldout_cases("edit_video", 40, 0)
+    assert {case.kind for case in cases} == {"recolour", "reshape", "background", "both"}
+    for case in cases:
+        (turn,) = case.turns
+        ((step,),) = turn.ways
+        assert step.letter == "F"
+        assert step.clip_change is not None
+        before, after = turn.clips[-1], step.clip_change.result(turn.clips[-1])
+        assert (before.scene.background != after.scene.background) is (case.kind in ("background", "both"))
+        assert (before.scene.objects != after.scene.objects) is (case.kind != "background")
+        assert before.motions == after.motions
+
+
+def test_alike_objects_are_told_apart_by_the_region_alone() -> None:
+    for case in heldout_cases(TRACK_ALIKE, 10, 0):
+        (turn,) = case.turns
+        first, second = turn.clips[0].scene.objects[:2]
+        assert (first.colour, first.shape, first.size) == (second.colour, second.shape, second.size)
+        target = turn.ways[0][0].target
+        assert target is not None
+        assert target.find(turn.clips[0].scene) in ((0,), (1,))
+
+
+def test_refusals_about_videos_ask_for_their_own_words() -> None:
+    cases = heldout_cases("refuse", 12, 0, lambda case: case.kind in VIDEO_REFUSALS)
+    assert {case.kind for case in cases} == set(VIDEO_REFUSALS)
+    for case in cases:
+        assert case.turns[0].ways == ((),)
+        assert case.turns[0].answer is not None
+        assert case.turns[0].answer.pattern is not None
+        assert bool(case.turns[0].clips) is (case.kind == "refuse: missing in video")
+
+
+def test_the_mixture_holds_pictures_and_videos() -> None:
+    letters = {way[0].letter for case in heldout_cases(None, 150, 0) for way in case.turns[0].ways if way}
+    assert letters == {"A", "B", "C", "E", "F"}
