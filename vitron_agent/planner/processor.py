@@ -171,8 +171,10 @@ class Processor:
             if index == len(turns) - 1:
                 break
             turn = turns[index]
-            is_user = isinstance(turn, UserTurn)
-            turns[index] = UserTurn("", turn.pictures, videos=turn.videos) if is_user else AssistantTurn("")
+            if isinstance(turn, UserTurn):
+                turns[index] = UserTurn("", turn.pictures, videos=turn.videos)
+            else:
+                turns[index] = AssistantTurn("")
         raise InputError(
             f"the request is too long: {len(out.ids)} tokens, at most {self.max_tokens} fit; say it shorter"
         )
