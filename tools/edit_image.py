@@ -97,7 +97,7 @@ def edit_image(call: Call, arguments: EditArguments) -> tuple[str, Artifact]:
     artifact: Artifact = {
         "kind": MediaKind.IMAGE.value,
         "uri": store.put_image(image).uri,
-        "mask_uri": store.put_mask(plan.mask).uri,
+        "mask_uri": store.without_sync().put_mask(plan.mask).uri,
         "boxes": [list(item.box) for item in plan.layout],
         "labels": [item.phrase for item in plan.layout],
         "inputs": [picture.uri],

@@ -31,8 +31,8 @@ class Receipts:
     """
 
     def __init__(self, store: MediaStore) -> None:
-        """Keep receipts in `store`, beside the media they point to."""
-        self._store = store
+        """Keep receipts in `store`, beside the media they point to: what a power cut takes is made again."""
+        self._store = store.without_sync()
         self._guard = threading.Lock()
         self._flights: dict[str, tuple[threading.Lock, int]] = {}  # key -> its lock, and how many want it
 

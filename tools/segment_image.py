@@ -42,7 +42,7 @@ def segment_image(call: Call, arguments: SegmentArguments) -> tuple[str, Artifac
     result = call.run(SPECIALIST, request)
     if result.mask is None or not result.mask.any():
         raise NothingFoundError(f"{arguments.command!r} was not found in {picture.name}: say it with other words")
-    store = call.toolbox.store
+    store = call.toolbox.store.without_sync()  # both follow from picture and command
     artifact: Artifact = {
         "kind": MediaKind.MASK.value,
         "uri": store.put_image(overlay(picture.pixels, result.mask)).uri,

@@ -68,8 +68,8 @@ class SignalStore:
     """Keeps signals in a media store, each with the digest of the arguments it belongs to."""
 
     def __init__(self, store: MediaStore) -> None:
-        """Keep signals in `store`."""
-        self._store = store
+        """Keep signals in `store`; they are read within their turn, so that nothing waits for the disk."""
+        self._store = store.without_sync()
 
     def put(self, signals: SignalEmbeddings, digest: str) -> str:
         """Store signals as float32 safetensors under a handle.

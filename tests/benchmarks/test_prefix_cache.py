@@ -7,16 +7,15 @@ import random
 import time
 from collections.abc import Iterator
 
-import torch
 from rich.console import Console
 
+from vitron_agent.evaluation.drive import picture_of
 from vitron_agent.evaluation.metrics import median
 from vitron_agent.invocation import Module
 from vitron_agent.planner import AssistantTurn, UserTurn, VitronPlanner
 from vitron_agent.planner.processor import Turn
 from vitron_agent.profiles import TINY
-from vitron_agent.shapes.render import render
-from vitron_agent.shapes.scene import Scene, sample_scene
+from vitron_agent.shapes.scene import sample_scene
 from vitron_agent.tools.results import MADE
 
 ROUNDS, FASTER = 15, 5.0  # at least this many times, the pictures encoded anew
@@ -24,20 +23,16 @@ SCENES = [sample_scene(random.Random(f"picture {i}"), 2) for i in range(8)]
 MODES = {"prefix cache": (2**27, True), "pictures kept": (0, True), "nothing kept": (0, False)}
 
 
-def picture(scene: Scene) -> torch.Tensor:
-    return (render([scene]).images[0] * 255).round().to(torch.uint8)
-
-
 def turns() -> Iterator[list[Turn]]:
     """What each turn begins with: a picture and a question, or a wish, a result with its picture, an answer."""
     for number, scene in enumerate(SCENES):
         first, second = (f"{o.colour} {o.shape}" for o in scene.objects)
         if number % 2:
-            yield [UserTurn("what is in this picture, and where?", (picture(scene),))]
+            yield [UserTurn("what is in this picture, and where?", (picture_of(scene),))]
         else:
             yield [
                 UserTurn(f"draw a {first} and a {second} on a {scene.background} background"),
-                UserTurn(MADE, (picture(scene),)),
+                UserTurn(MADE, (picture_of(scene),)),
             ]
 
 

@@ -5,7 +5,6 @@ Reads lines `folder seconds`; answers `killed`, or `ended` where the child was d
 
 import os
 import signal
-import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from vitron_agent.graphs import make_agent, user_turn
+from vitron_agent.graphs import make_agent, open_conversations, user_turn
 from vitron_agent.media import MediaStore
 from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call
 from vitron_agent.tools import Residents, Toolbox, make_tools
@@ -44,7 +43,7 @@ class Logged(EchoSpecialist):
         return super().run(request)
 
 
-def agent_in(folder: Path) -> Any:
+def agent_in(folder: Path, saver: SqliteSaver) -> Any:
     store, echo = MediaStore(folder / "media"), Logged(folder / "log")
     residents = Residents({name: lambda: echo for name in ("gligen", "gligen_inpaint", "seem")})
 
@@ -52,17 +51,17 @@ def agent_in(folder: Path) -> Any:
         done = sum(m.type == "tool" for m in messages)
         return [CHAIN[done] | {}] if done < len(CHAIN) else "Done."
 
-    saver = SqliteSaver(sqlite3.connect(folder / "talk.sqlite", check_same_thread=False))
     return make_agent(ScriptedPlanner(replies=[next_step]), make_tools(Toolbox(store, residents)), store, saver)
 
 
 def run_turn(folder: Path) -> Any:
     """Start the turn, or go on with it; return the messages."""
     config: Any = {"configurable": {"thread_id": "t"}}
-    agent = agent_in(folder)
-    begun = bool(agent.get_state(config).values)
-    inputs = None if begun else {"messages": [user_turn("do it all")]}
-    return agent.invoke(inputs, config)["messages"]
+    with open_conversations(folder / "talk.sqlite") as saver:
+        agent = agent_in(folder, saver)
+        begun = bool(agent.get_state(config).values)
+        inputs = None if begun else {"messages": [user_turn("do it all")]}
+        return agent.invoke(inputs, config)["messages"]
 
 
 if __name__ == "__main__":

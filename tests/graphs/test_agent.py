@@ -262,7 +262,7 @@ def test_a_corrupt_database_is_an_error_of_ours(build, database: Path, at: int, 
 def test_a_full_disk_ends_the_turn_in_words(build, picture: str, config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from vitron_agent.media import store as store_module
 
-    def full(path: str, data: bytes) -> None:
+    def full(path: str, data: bytes, sync: bool) -> None:
         raise OSError(28, "No space left on device")
 
     agent, planner = build([SEGMENT], [EDIT], saver=InMemorySaver())

@@ -213,6 +213,40 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     assert torch.equal(store.get_image(known), noise(3, 4, 4))
 
 
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of the files that were waited for."""
+    sizes: list[int] = []
+    monkeypatch.setattr(store_module.os, "fsync", lambda number: sizes.append(os.fstat(number).st_size))
+    return sizes
+
+
+def test_only_what_can_be_made_again_does_not_wait_for_the_disk(tmp_path: Path, synced: list[int]) -> None:
+    store = MediaStore(tmp_path)
+    picture = store.without_sync().put_image(noise(3, 5, 7))
+    store.without_sync().link("0" * 64, picture.uri)
+    assert synced == []
+    assert torch.equal(store.get_image(picture), noise(3, 5, 7))
+    assert store.put_image(noise(3, 5, 7)) == picture  # is there already, but perhaps not on the disk yet
+    assert sorted(synced) == sorted(path.stat().st_size for path in files(tmp_path) if "links" not in path.parts)
+    store.put_image(noise(3, 6, 7))
+    assert len(synced) == 4
+
+
+def test_what_is_there_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MediaStore(tmp_path)
+    picture, written = store.put_image(noise(3, 5, 7)), []
+    whole = store_module._write_file
+    monkeypatch.setattr(store_module, "_write_file", lambda path, *more: written.append(path) or whole(path, *more))
+    assert store.put_image(noise(3, 5, 7)) == picture
+    assert written == []
+    (damaged,) = tmp_path.rglob("*.png")
+    flip(damaged)
+    assert store.put_image(noise(3, 5, 7)) == picture
+    assert written == [str(damaged)]
+    assert torch.equal(store.get_image(picture), noise(3, 5, 7))
+
+
 def test_a_store_where_a_file_lies_is_refused(tmp_path: Path) -> None:
     (tmp_path / "media").write_text("in the way")
     with pytest.raises(StorageError, match="cannot be written"):

@@ -206,6 +206,27 @@ def test_what_is_no_beginning_of_a_layout(text: str) -> None:
     assert not layout_prefix(text)
 
 
+def test_the_only_id_that_may_come_is_forced(table: TokenTable) -> None:
+    grammar = write(table, rules_for({Module.B}, 1), "<module>B</module> <instruction>segmentation: it</instruction> ")
+    assert grammar.forced() == [grammar.tags["<region>"]]  # there is one picture, so none is to be named
+    for token in table.vocabulary.encode(f"<region>{BOX}"):
+        grammar.feed(token)
+    assert grammar.forced() == [grammar.tags["</region>"]]
+    grammar.feed(grammar.tags["</region>"])
+    assert grammar.forced() == table.vocabulary.signals(Module.B)[:1]
+    grammar.feed(grammar.forced()[0])
+    assert grammar.forced() == [table.vocabulary.eos]  # one call is all
+    grammar.feed(table.vocabulary.eos)
+    assert grammar.forced() == []
+
+
+def test_pieces_that_a_text_can_begin_with(table: TokenTable) -> None:
+    wanted = {i for i, piece in enumerate(table.pieces) if piece and " red circle".startswith(piece)}
+    assert len(wanted) > 1
+    assert set(table.beginnings(" red circle")) == wanted
+    assert table.beginnings("") == []
+
+
 def test_the_rest_of_a_tag_is_forced(table: TokenTable) -> None:
     grammar = Grammar(table, ALL, 100)
     for token in table.vocabulary.encode("<module>B"):

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from transformers import DynamicCache
 from vitron_agent.errors import Cancelled, CheckpointError
 from vitron_agent.invocation import Module, parse_reply, render_invocation
 from vitron_agent.media import Region
-from vitron_agent.planner import DrawnRegion, PlannerModel, Settings, UserTurn, VitronPlanner, Vocabulary
+from vitron_agent.planner import AssistantTurn, DrawnRegion, PlannerModel, Settings, UserTurn, VitronPlanner, Vocabulary
 from vitron_agent.planner.engine import MAX_CACHED_MEDIA
 from vitron_agent.planner.model import tiny_planner_config
 from vitron_agent.planner.processor import AssistantTurn, Turn
@@ -48,6 +49,51 @@ def test_signals_of_one_forward_are_those_of_step_by_step(planner: VitronPlanner
     assert signals.task_specific.shape == (4, 256)
     assert signals.task_invariant.shape == (4, 256)
     assert torch.allclose(signals.joined, torch.stack(states), atol=1e-5)
+
+
+def test_what_is_known_is_left_out_of_the_embeddings(planner: VitronPlanner) -> None:
+    stripe = DrawnRegion(torch.eye(64, dtype=torch.bool))
+    prompt = planner.processor.serialise([*ASK, UserTurn("and here?", (PICTURE.flip(0), PICTURE.flip(1)), (stripe,))])
+    images = [place for place, token in enumerate(prompt.ids) if token == planner.vocabulary.tags["<image>"]]
+    regions = [place for place, token in enumerate(prompt.ids) if token == planner.vocabulary.tags["<objs>"]]
+    with torch.inference_mode():
+        whole = planner.embed(prompt)
+        for known in (1, images[0] + 3, images[15], images[15] + 1, images[20], *regions, regions[0] + 1):
+            assert torch.equal(planner.embed(prompt, known), whole[:, known:]), known
+
+
+def test_pictures_that_were_read_before_are_not_encoded_again(
+    planner: VitronPlanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[Turn] = [*ASK, AssistantTurn("A star."), UserTurn("and now?", (PICTURE.flip(2),))]
+    planner.reply(ASK)
+    planner._media.clear()
+    seen = []
+    encode = planner.model.encode_pictures
+    monkeypatch.setattr(planner.model, "encode_pictures", lambda images: seen.append(images[0]) or encode(images))
+    planner.reply(said)
+    (new,) = seen
+    assert torch.equal(new, PICTURE.flip(2))
+
+
+def test_no_word_waits_for_its_own_reading(planner: VitronPlanner, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = {"hidden": 0, "choose": 0}
+    hidden, choose = planner.model.hidden, planner._choose
+
+    def counted(name: str, work: Any) -> Any:
+        def run(*given: Any) -> Any:
+            done[name] += 1
+            return work(*given)
+
+        return run
+
+    monkeypatch.setattr(planner.model, "hidden", counted("hidden", hidden))
+    monkeypatch.setattr(planner, "_choose", counted("choose", choose))
+    pieces = list[str]()
+    for piece in planner.stream(ASK, (), Settings(12, temperature=2.0, seed=1)):
+        pieces.append(piece)
+        assert done["hidden"] == done["choose"]  # what was written last is read when the next id is wanted
+    assert len(pieces) > 3
 
 
 def called(planner: VitronPlanner, modules: set[Module]) -> tuple[int, object]:

@@ -196,10 +196,10 @@ def test_a_full_disk_leaves_nothing_half_written(
     """Picture, mask, result and receipt are written with a `.ref.json` each: seven writes; the eighth never comes."""
     whole, count = store_module._write_file, iter(range(100))
 
-    def full(path: str, data: bytes) -> None:
+    def full(path: str, data: bytes, sync: bool) -> None:
         if next(count) == write:
             raise OSError(28, "No space left on device")
-        whole(path, data)
+        whole(path, data, sync)
 
     monkeypatch.setattr(store_module, "_write_file", full)
     if write < 7:

@@ -189,12 +189,11 @@ def open_session(profile: str, thread: str | None = None, use_signals: bool = Tr
 @contextlib.contextmanager
 def _conversations(home: Path) -> "Iterator[BaseCheckpointSaver[Any]]":
     """Open the user's conversations."""
-    from langgraph.checkpoint.sqlite import SqliteSaver
+    from vitron_agent.graphs import open_conversations
 
     path = home / "conversations.sqlite"
     try:
-        with SqliteSaver.from_conn_string(str(path)) as saver:
-            saver.setup()
+        with open_conversations(path) as saver:
             yield saver
     except sqlite3.Error as error:
         raise StorageError(f"{path} cannot be used ({error}): move it away to start afresh") from None

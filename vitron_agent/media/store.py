@@ -7,6 +7,7 @@ conversations, and forgets nothing: removal is the user's.
 """
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -50,6 +51,17 @@ class MediaStore:
         except (ImportError, ValueError) as error:
             raise StorageError(f"media store {str(url)!r} cannot be opened: {error}") from None
         self._root = root.rstrip("/")
+        self._syncs = True
+
+    def without_sync(self) -> "MediaStore":
+        """Return the same store for what can be made again: its writes do not wait for the disk.
+
+        A killed process loses none of them, since the system holds them. A power cut may lose the last seconds' or cut
+        them short; every read checks the digest, so that those are as good as absent and are made again.
+        """
+        twin = copy.copy(self)
+        twin._syncs = False
+        return twin
 
     @property
     def folder(self) -> Path | None:
@@ -222,7 +234,7 @@ class MediaStore:
     def _put(self, data: bytes, facts: Facts) -> str:
         digest = hashlib.sha256(data).hexdigest()
         stem = f"{self._root}/{digest[:2]}/{digest}"
-        self._write(f"{stem}.{facts['suffix']}", data)  # also where it exists: a damaged copy heals
+        self._write(f"{stem}.{facts['suffix']}", data)  # a damaged copy heals
         self._write(f"{stem}.ref.json", json.dumps(dict(facts)).encode())
         return f"sha256:{digest}"
 
@@ -232,9 +244,12 @@ class MediaStore:
 
     def _write(self, path: str, data: bytes) -> None:
         try:
+            is_local = isinstance(self._fs, LocalFileSystem)
+            if is_local and _holds(path, data, self._syncs):
+                return
             self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            if isinstance(self._fs, LocalFileSystem):
-                _write_file(path, data)
+            if is_local:
+                _write_file(path, data, self._syncs)
             else:
                 self._fs.pipe_file(path, data)  # object stores show a file only when it is whole
         except OSError as error:
@@ -276,15 +291,32 @@ def _damaged(uri: str) -> StorageError:
     return StorageError(f"{uri} is damaged in the media store: delete that file, then make it again")
 
 
-def _write_file(path: str, data: bytes) -> None:
-    """Write a file so that at every moment it is absent, old or whole."""
+def _holds(path: str, data: bytes, sync: bool) -> bool:
+    """Return whether a file holds exactly these bytes, and with `sync` holds them on the disk.
+
+    Reading is much quicker than replacing a file by another: then file systems write the new one out at once.
+    """
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size != len(data) or file.read() != data:
+                return False
+            if sync:
+                os.fsync(file.fileno())
+            return True
+    except OSError:
+        return False
+
+
+def _write_file(path: str, data: bytes, sync: bool = True) -> None:
+    """Write a file so that at every moment it is absent, old or whole; without `sync`, a power cut may cut it short."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name[:32]}.{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
