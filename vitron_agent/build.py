@@ -244,7 +244,7 @@ def _gligen_inpaint(folder: Path) -> "Specialist":
 
 
 def _seem(folder: Path) -> "Specialist":
-    from vitron_agent.specialists.gligen.parts import load_mapper
+    from vitron_agent.specialists.checkpoints import load_mapper
     from vitron_agent.specialists.seem import SeemSegmenter, SeemTracker
 
     path = folder / "mappers" / "seem.safetensors"
