@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler, UNet3DConditionModel
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from vitron_agent.specialists.i2vgen_xl import AnimationUNet
 from vitron_agent.specialists.video_diffusion import VideoDefaults
 from vitron_agent.training.bpe import clip_tokenizer
 
@@ -60,4 +61,16 @@ def write_random_zeroscope(folder: Path, solver: bool = False, **sizes: Any) -> 
     """Write a published ZeroScope folder and return it."""
     write_common(folder, solver=solver)
     stirred(UNet3DConditionModel(**unet_sizes(**sizes))).save_pretrained(folder / "unet")
+    return folder
+
+
+def write_random_i2vgen(folder: Path, **sizes: Any) -> Path:
+    """Write a published I2VGen-XL folder and return it."""
+    write_common(folder)
+    stirred(AnimationUNet(**unet_sizes(**sizes))).save_pretrained(folder / "unet")
+    config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32,
+        patch_size=8, projection_dim=WIDTH,
+    )  # fmt: skip
+    CLIPVisionModelWithProjection(config).save_pretrained(folder / "image_encoder")
     return folder

@@ -35,8 +35,9 @@ def test_the_video_begins_with_the_picture(bench: Any, store: MediaStore, pictur
     }
     frames, fps = store.get_video(answer.artifact["uri"])
     assert fps == 8.0
-    assert torch.equal(frames[0], store.get_image(picture))
-    assert not torch.equal(frames[1], frames[0])
+    seen = store.get_image(picture)
+    assert (frames[0].int() - seen.int()).abs().max() < 6  # a stored video is a little lossy
+    assert (frames[1].int() - seen.int()).abs().max() > 20
 
 
 def test_the_latest_picture_or_the_numbered_one_is_taken(bench: Any, store: MediaStore, echo: EchoVideoMaker) -> None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import torch
 from langchain_core.messages import HumanMessage
 
 from vitron_agent.media import MediaStore
@@ -37,7 +36,7 @@ def test_a_command_becomes_a_stored_video(bench: Any, store: MediaStore, echo: E
     frames, fps = store.get_video(answer.artifact["uri"])
     assert fps == 8.0
     assert frames.shape == (4, 3, 64, 64)
-    assert torch.equal(frames[0], paint("a star moves left 0", 5))
+    assert (frames[0].int() - paint("a star moves left 0", 5).int()).abs().max() < 6  # a stored video is a little lossy
     assert [(request.command, request.image, request.seed) for request in echo.requests] == [
         ("a star moves left", None, 5)
     ]
