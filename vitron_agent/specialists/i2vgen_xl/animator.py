@@ -1,5 +1,6 @@
 """Makes a clip that begins with a picture (module G)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -52,7 +53,6 @@ class I2VGenAnimator:
         self.parts = parts
         self.image_encoder = image_encoder
         self.defaults = defaults
-        self._revision = f"{parts.revision}-{settled((image_encoder,), str(parts.unet.device))}"
 
     @classmethod
     def from_pretrained(
@@ -85,12 +85,13 @@ class I2VGenAnimator:
                 f"{root / 'unet'} expects pictures of width {parts.unet.config.cross_attention_dim}, image_encoder "
                 f"gives {encoder.config.projection_dim}: they are not of one model, {remedy(NAME)}"
             )
+        parts = replace(parts, revision=f"{parts.revision}-{settled((encoder,), device)}")
         return cls(parts, encoder, defaults or (PUBLISHED if root == folder else TINY))
 
     @property
     def revision(self) -> str:
         """Which weights."""
-        return self._revision
+        return self.parts.revision
 
     @torch.no_grad()
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
