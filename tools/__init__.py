@@ -33,7 +33,7 @@ NEEDS: dict[str, str] = {
     "segment_image": segment_image.SPECIALIST,
     "edit_image": edit_image.SPECIALIST,
     "generate_video": generate_video.SPECIALIST,
-    "track_video": track_video.SPECIALIST,
+    "track_video": segment_image.SPECIALIST,
     "edit_video": edit_video.SPECIALIST,
     "animate_image": animate_image.SPECIALIST,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from diffusers import UNet3DConditionModel
 from torch import Tensor, nn
 
 from vitron_agent.shapes.clip_captions import clip_caption
@@ -24,7 +25,7 @@ def train(config: TrainingConfig) -> None:
 
 
 def _predict(models: nn.ModuleDict, batch: Batch, noisy: Tensor, times: Tensor, text: Tensor) -> Tensor:
-    unet = models["unet"]
+    unet: UNet3DConditionModel = models["unet"]
     predicted: Tensor = unet(clip_input(noisy, unet.config.in_channels), times, text).sample
     return predicted
 

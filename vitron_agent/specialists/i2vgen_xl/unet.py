@@ -13,7 +13,7 @@ class AnimationUNet(I2VGenXLUNet):
     With four channels it is that class, names, shapes and results; published weights load.
     """
 
-    @functools.wraps(I2VGenXLUNet.__init__)  # the configuration's fields are read off the signature
+    @functools.wraps(I2VGenXLUNet.__init__)  # type: ignore[misc]  # configurations are read off this signature
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Build the UNet; arguments as `I2VGenXLUNet`'s."""
         super().__init__(*args, **kwargs)
