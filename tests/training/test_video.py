@@ -107,6 +107,21 @@ def test_a_few_steps_on_the_same_clips_lower_the_loss(
     assert all(weight.grad is not None and weight.grad.any() for weight in models["text_encoder"].parameters())
 
 
+@BOTH
+def test_nothing_in_a_step_is_bound_to_the_cpu(recipe: ModuleType, kind: Any, tmp_path: Path, tokenizer: Any) -> None:
+    """On the meta device, where a tensor that was made on the CPU by mistake cannot be mixed in."""
+    config, parts = _config(tmp_path, recipe), recipe.RECIPE
+    pool = clip_pool(config.run, 0, video_parts.load_autoencoder(tmp_path / "gligen"))
+    batch = ClipBatches(pool, 1, parts.words, tokenizer, 2, 0)[0]
+    models = torch.nn.ModuleDict(
+        {"unet": parts.build_unet(32), "text_encoder": video_parts.build_text_encoder(tokenizer), **parts.build_more()}
+    ).to("meta")
+    loss = ClipLoss(parts, models, "meta")({name: tensor.to("meta") for name, tensor in batch.items()})
+    loss.backward()
+    assert loss.shape == ()
+    assert models["unet"].conv_in.weight.grad.device.type == "meta"
+
+
 def test_the_first_frame_costs_nothing_where_it_is_given(tmp_path: Path, tokenizer: Any) -> None:
     config = _config(tmp_path, i2vgen_xl)
     vae = video_parts.load_autoencoder(tmp_path / "gligen")
