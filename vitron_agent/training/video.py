@@ -57,9 +57,10 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
     ``workers`` (2 processes that prepare batches), ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of
     the average).
     """
-    torch.manual_seed(config.seed)
     gligen = config.out.parent / "gligen"
     vae, tokenizer = load_autoencoder(gligen).to(config.device), build_tokenizer()
+    dataset = _dataset(config, recipe, vae, tokenizer)  # before the run's clock starts
+    torch.manual_seed(config.seed)
     unet, encoder = recipe.build_unet(int(config.option("width", recipe.width))), build_text_encoder(tokenizer)
     note = started(unet, encoder, tokenizer, gligen)
     more = recipe.build_more()
@@ -69,7 +70,6 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
     optimiser = build_optimiser(unet, encoders, config.option("lr", 1e-3))
     run = Run(config, {"models": models}, optimiser, {"models": ema})
     run.write(f"{recipe.name}: {parameters(unet) / 1e6:.2f} M parameters; {note}")
-    dataset = _dataset(config, recipe, vae, tokenizer)
     loss_of = ClipLoss(recipe, models, config.device)
     for batch in batches(dataset, run.step, int(config.option("workers", 2)), config.device):
         if run.done:
