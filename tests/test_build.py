@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from vitron_agent import build
 from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.graphs import user_turn
 from vitron_agent.media import Folders, MediaSources, MediaStore, encode_png
-from vitron_agent.profiles import PROFILES, Part, Profile
-from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call, paint
+from vitron_agent.profiles import PROFILES
+from vitron_agent.testing import EchoSpecialist, EchoVideoMaker, ScriptedPlanner, call, paint
+from vitron_agent.tools import TOOLS
 
 
 @pytest.fixture
@@ -25,9 +27,42 @@ def test_importing_build_is_cheap() -> None:
 
 
 def test_the_tools_of_a_profile_load_nothing(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROFILES, "tiny", replace(PROFILES["tiny"], extras=()))
     monkeypatch.setattr(build, "build_specialist", lambda name, profile: pytest.fail("loaded too early"))
     names = [tool.name for tool in build.vitron_tools("tiny", store)]
-    assert names == ["generate_image", "segment_image", "edit_image", "track_video", "edit_video"]
+    assert names == list(TOOLS)
+
+
+def test_tools_of_extras_are_offered_only_where_their_weights_are(store: MediaStore, hollow: Path) -> None:
+    def offered(**own: type[EchoVideoMaker]) -> set[str]:
+        return {tool.name for tool in build.vitron_tools("tiny", store, specialists=own)}
+
+    without = set(TOOLS) - {"generate_video", "animate_image"}
+    assert offered() == without
+    assert offered(i2vgen_xl=EchoVideoMaker) == without | {"animate_image"}
+    for file in PROFILES["tiny"].part("zeroscope").files:
+        (hollow / file).parent.mkdir(parents=True)
+        (hollow / file).touch()
+    assert offered() == without | {"generate_video"}
+
+
+def test_a_call_of_a_tool_without_weights_is_answered(store: MediaStore, hollow: Path) -> None:
+    planner = ScriptedPlanner(replies=[[call("generate_video", command="a star moves left")], "I cannot."])
+    out = build.build_agent(store=store, planner=planner).invoke({"messages": [user_turn("a film, please")]})
+    assert out["messages"][-2].content == "Result: not done: generate_video is not at hand here"
+    assert out["messages"][-1].content == "I cannot."
+
+
+def test_videos_are_made_of_words_and_of_pictures(store: MediaStore, hollow: Path) -> None:
+    maker = EchoVideoMaker()
+    make, animate = call("generate_video", command="a star grows"), call("animate_image", command="it shrinks")
+    draw = call("generate_image", command="a star")
+    planner = ScriptedPlanner(replies=[[make], [draw], [animate], "Done."])
+    own = {"zeroscope": lambda: maker, "i2vgen_xl": lambda: maker, "gligen": EchoSpecialist}
+    out = build.build_agent(store=store, planner=planner, specialists=own).invoke({"messages": [user_turn("go")]})
+    kinds = [(entry["kind"], entry["number"], entry["origin"]) for entry in out["media"]]
+    assert kinds == [("video", 1, "generate_video"), ("picture", 1, "generate_image"), ("video", 2, "animate_image")]
+    assert [request.image is None for request in maker.requests] == [True, False]
 
 
 def test_an_agent_with_another_planner(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,15 +89,14 @@ def test_unknown_profiles_are_refused(make) -> None:
 
 
 def test_unknown_specialists_are_refused() -> None:
-    with pytest.raises(InputError, match="'zeroscope' is unknown: choose one of gligen, gligen_inpaint, seem"):
-        build.build_specialist("zeroscope")
+    with pytest.raises(InputError, match="'painter' is unknown: choose one of gligen, gligen_inpaint, seem"):
+        build.build_specialist("painter")
 
 
 @pytest.fixture
 def hollow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A profile `tiny` whose folder is empty."""
-    parts = tuple(Part(p.name, p.role, p.files, p.source, p.size, p.licence) for p in PROFILES["tiny"].parts)
-    monkeypatch.setitem(PROFILES, "tiny", Profile("tiny", "hollow", tmp_path / "weights", parts, 64))
+    monkeypatch.setitem(PROFILES, "tiny", replace(PROFILES["tiny"], folder=tmp_path / "weights"))
     return tmp_path / "weights"
 
 
@@ -75,7 +109,7 @@ def test_missing_weights_are_named(hollow: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(build.SPECIALISTS.keys() - set(build.WEIGHTLESS)))
 def test_truncated_weights_are_a_checkpoint_error(hollow: Path, name: str) -> None:
-    for part in PROFILES["tiny"].parts:
+    for part in (*PROFILES["tiny"].parts, *PROFILES["tiny"].extras):
         for file in part.files:
             path = hollow / file
             path.parent.mkdir(parents=True, exist_ok=True)

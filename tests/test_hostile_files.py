@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.specialists.video_parts_on_disk import write_random_i2vgen, write_random_zeroscope
 from vitron_agent import build
 from vitron_agent.errors import CheckpointError, StorageError
 from vitron_agent.media import MediaStore
@@ -42,9 +43,13 @@ def mark(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the tiny weights."""
+    """A copy of the tiny weights; what the profile works without is added where it is missing, at random."""
     assert TINY.folder
-    return Path(shutil.copytree(TINY.folder, tmp_path / "weights"))
+    copy = Path(shutil.copytree(TINY.folder, tmp_path / "weights"))
+    for part, write in (("zeroscope", write_random_zeroscope), ("i2vgen_xl", write_random_i2vgen)):
+        if TINY.missing(TINY.part(part)):
+            write(copy / part)
+    return copy
 
 
 def poison(folder: Path, mark: Path) -> None:

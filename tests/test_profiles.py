@@ -36,8 +36,14 @@ def test_a_described_profile_misses_everything() -> None:
 
 def test_every_part_says_size_and_licence() -> None:
     for profile in PROFILES.values():
-        for part in profile.parts:
+        for part in (*profile.parts, *profile.extras):
             assert part.size > 0
             assert part.licence
             assert part.source
     assert sum(part.size for part in TINY.parts) <= 60
+
+
+def test_extras_are_found_but_no_profile_is_incomplete_without_them() -> None:
+    assert [part.name for part in TINY.extras] == ["zeroscope", "i2vgen_xl"]
+    assert TINY.part("zeroscope") is TINY.extras[0]
+    assert not set(TINY.extras) & set(TINY.parts)

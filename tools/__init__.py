@@ -1,4 +1,4 @@
-"""The LangChain tools: generate_image, segment_image, edit_image, track_video and edit_video.
+"""The LangChain tools, one for each of VITRON's seven modules.
 
 `make_tools` makes them over parts that are handed in; `vitron_agent.build.vitron_tools` is the one for users.
 """
@@ -7,26 +7,42 @@ from collections.abc import Callable
 
 from langchain_core.tools import StructuredTool
 
+from vitron_agent.tools import (
+    animate_image,
+    edit_image,
+    edit_video,
+    generate_image,
+    generate_video,
+    segment_image,
+    track_video,
+)
 from vitron_agent.tools.base import Artifact, Toolbox
-from vitron_agent.tools.edit_image import make_edit_image
-from vitron_agent.tools.edit_video import make_edit_video
-from vitron_agent.tools.generate_image import make_generate_image
 from vitron_agent.tools.residency import Residents
-from vitron_agent.tools.segment_image import make_segment_image
-from vitron_agent.tools.track_video import make_track_video
 
 TOOLS: dict[str, Callable[[Toolbox], StructuredTool]] = {
-    "generate_image": make_generate_image,
-    "segment_image": make_segment_image,
-    "edit_image": make_edit_image,
-    "track_video": make_track_video,
-    "edit_video": make_edit_video,
+    "generate_image": generate_image.make_generate_image,
+    "segment_image": segment_image.make_segment_image,
+    "edit_image": edit_image.make_edit_image,
+    "generate_video": generate_video.make_generate_video,
+    "track_video": track_video.make_track_video,
+    "edit_video": edit_video.make_edit_video,
+    "animate_image": animate_image.make_animate_image,
 }
+NEEDS: dict[str, str] = {
+    "generate_image": generate_image.SPECIALIST,
+    "segment_image": segment_image.SPECIALIST,
+    "edit_image": edit_image.SPECIALIST,
+    "generate_video": generate_video.SPECIALIST,
+    "track_video": segment_image.SPECIALIST,
+    "edit_video": edit_video.SPECIALIST,
+    "animate_image": animate_image.SPECIALIST,
+}
+"""The specialist without which a tool is not offered."""
 
 
 def make_tools(toolbox: Toolbox) -> list[StructuredTool]:
-    """Make all tools over the same parts."""
-    return [make(toolbox) for make in TOOLS.values()]
+    """Make the tools whose specialists are at hand, all over the same parts."""
+    return [make(toolbox) for name, make in TOOLS.items() if NEEDS[name] in toolbox.residents.names]
 
 
-__all__ = ["TOOLS", "Artifact", "Residents", "Toolbox", "make_tools"]
+__all__ = ["NEEDS", "TOOLS", "Artifact", "Residents", "Toolbox", "make_tools"]

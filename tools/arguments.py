@@ -78,11 +78,16 @@ class GenerateArguments(ToolArguments):
         return Invocation(module=Module.A, command=self.command, layout=layout)
 
 
-class PictureArguments(ToolArguments):
-    """A call that works on a picture of the conversation."""
+class AnyPictureArguments(ToolArguments):
+    """A call that works on a whole picture of the conversation."""
+
+    picture: int | str | None = Field(default=None, description=PICTURE)
+
+
+class PictureArguments(AnyPictureArguments):
+    """A call that works on a picture of the conversation, or a region of it."""
 
     region: BoxArgument | Literal["drawn"] | None = Field(default=None, description=REGION)
-    picture: int | str | None = Field(default=None, description=PICTURE)
 
     def _call(self, module: Module, command: str) -> Invocation:
         box = self.region if isinstance(self.region, list) else None
@@ -124,6 +129,35 @@ class EditArguments(PictureArguments):
     def invocation(self) -> Invocation:
         """Module C."""
         return self._call(Module.C, self.command)
+
+
+class GenerateVideoArguments(ToolArguments):
+    """Make a new video from words."""
+
+    command: str = Field(
+        min_length=1,
+        max_length=MAX_COMMAND,
+        description=COMMAND.format(example="a red circle moves right and a star stands still on a gray background"),
+    )
+
+    def invocation(self) -> Invocation:
+        """Module D."""
+        return Invocation(module=Module.D, command=self.command)
+
+
+class AnimateArguments(AnyPictureArguments):
+    """Make a video that begins with a picture."""
+
+    command: str = Field(
+        min_length=1,
+        max_length=MAX_COMMAND,
+        description="How what the picture shows shall move, such as: the red circle moves left and the star grows",
+    )
+
+    def invocation(self) -> Invocation:
+        """Module G."""
+        media = self.picture if isinstance(self.picture, int) else None
+        return Invocation(module=Module.G, command=self.command, media=media)
 
 
 class VideoArguments(ToolArguments):

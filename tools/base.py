@@ -23,7 +23,13 @@ from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind, MediaStore, Region, RegionKind, load_image, load_video
 from vitron_agent.signals import SignalEmbeddings, SignalStore, arguments_digest
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
-from vitron_agent.tools.arguments import DRAWN, PictureArguments, ToolArguments, VideoArguments
+from vitron_agent.tools.arguments import (
+    DRAWN,
+    AnyPictureArguments,
+    PictureArguments,
+    ToolArguments,
+    VideoArguments,
+)
 from vitron_agent.tools.conversation import HANDLE, choose, choose_picture, drawn_region, handles, signal_handle
 from vitron_agent.tools.receipts import Receipts, request_key
 from vitron_agent.tools.residency import Residents
@@ -133,7 +139,7 @@ class Call:
             InputError: Outside a graph, the caller's file is no usable picture.
             StorageError: The store lost it.
         """
-        assert isinstance(self.arguments, PictureArguments)
+        assert isinstance(self.arguments, AnyPictureArguments)
         wanted, store = self.arguments.picture, self.toolbox.store
         if self.runtime is not None:
             uri, number = choose_picture(self.messages, wanted)

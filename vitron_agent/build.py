@@ -97,7 +97,7 @@ def build_specialist(name: str, profile: str = DEFAULT_PROFILE) -> "Specialist":
     """Load one specialist of a profile.
 
     Args:
-        name: gligen, gligen_inpaint, seem or stable_video.
+        name: gligen, gligen_inpaint, seem, stable_video, zeroscope or i2vgen_xl.
         profile: its name.
 
     Raises:
@@ -120,6 +120,8 @@ def vitron_tools(
 ) -> "list[StructuredTool]":
     """Make the tools of a profile; its specialists are loaded at their first call.
 
+    A tool whose specialist is an extra of the profile is made only where its weights are there, or you bring one.
+
     Args:
         profile: its name.
         store: where pictures lie; the user's store by default.
@@ -132,11 +134,12 @@ def vitron_tools(
     """
     from vitron_agent.tools import Residents, Toolbox, make_tools
 
-    loadable(profile)
+    found = loadable(profile)
     own = dict(specialists or {})
     if foreign := sorted(own.keys() - SPECIALISTS.keys()):
         raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(SPECIALISTS)}")
-    ours = {name: partial(build_specialist, name, profile) for name in SPECIALISTS}
+    absent = {part.name for part in found.extras if found.missing(part)}
+    ours = {name: partial(build_specialist, name, profile) for name in SPECIALISTS if name not in absent}
     return make_tools(Toolbox(store or default_store(), Residents({**ours, **own}), use_signals))
 
 
@@ -244,7 +247,7 @@ def _gligen_inpaint(folder: Path) -> "Specialist":
 
 
 def _seem(folder: Path) -> "Specialist":
-    from vitron_agent.specialists.gligen.parts import load_mapper
+    from vitron_agent.specialists.checkpoints import load_mapper
     from vitron_agent.specialists.seem import SeemSegmenter, SeemTracker
 
     path = folder / "mappers" / "seem.safetensors"
@@ -258,12 +261,26 @@ def _stable_video(folder: Path) -> "Specialist":
     return StableVideo()
 
 
+def _zeroscope(folder: Path) -> "Specialist":
+    from vitron_agent.specialists.zeroscope import ZeroscopeGenerator
+
+    return ZeroscopeGenerator.from_pretrained(folder)
+
+
+def _i2vgen_xl(folder: Path) -> "Specialist":
+    from vitron_agent.specialists.i2vgen_xl import I2VGenAnimator
+
+    return I2VGenAnimator.from_pretrained(folder)
+
+
 PLANNERS: dict[str, Callable[[Path, "MediaStore", bool], "BaseChatModel"]] = {"tiny": _chat_vitron}
 SPECIALISTS: dict[str, Callable[[Path], "Specialist"]] = {
     "gligen": _gligen,
     "gligen_inpaint": _gligen_inpaint,
     "seem": _seem,
     "stable_video": _stable_video,
+    "zeroscope": _zeroscope,
+    "i2vgen_xl": _i2vgen_xl,
 }
 WEIGHTLESS = ("stable_video",)
 """Specialists that are no network: they fit what they need to each video."""

@@ -18,7 +18,7 @@ class Part:
     """One set of weights.
 
     Attributes:
-        name: what build.py calls it: planner, gligen, gligen_inpaint, seem, mappers.
+        name: what build.py calls it: planner, gligen, gligen_inpaint, seem, mappers, zeroscope, i2vgen_xl.
         role: what it does, in a few words.
         files: paths below the profile's folder that must be there; for parts that are only described, empty.
         source: public name of the weights.
@@ -44,6 +44,7 @@ class Profile:
         folder: where the weights lie; None where this version cannot load the profile.
         parts: what it is made of.
         picture_size: side of the pictures it draws, in pixels.
+        extras: what it works without; a tool that needs one is offered only where its weights are there.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Profile:
     folder: Path | None
     parts: tuple[Part, ...]
     picture_size: int
+    extras: tuple[Part, ...] = ()
 
     def part(self, name: str) -> Part:
         """Return the part of this name.
@@ -58,7 +60,7 @@ class Profile:
         Raises:
             KeyError: there is none.
         """
-        return {part.name: part for part in self.parts}[name]
+        return {part.name: part for part in (*self.parts, *self.extras)}[name]
 
     def missing(self, part: Part) -> list[str]:
         """Return the files of a part that are not there; a described part misses its weights as a whole."""
@@ -69,6 +71,8 @@ class Profile:
 
 _RAIL = "CreativeML Open RAIL-M"
 _OURS = "trained by this project's recipes"
+# Their autoencoder is GLIGEN's.
+_VIDEO_FILES = ("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors")
 
 TINY = Profile(
     name="tiny",
@@ -124,6 +128,24 @@ TINY = Profile(
         ),
     ),
     picture_size=64,
+    extras=(
+        Part(
+            "zeroscope",
+            "makes videos of words",
+            tuple(f"zeroscope/{name}" for name in _VIDEO_FILES),
+            _OURS,
+            12,
+            "Apache-2.0",
+        ),
+        Part(
+            "i2vgen_xl",
+            "sets pictures in motion",
+            tuple(f"i2vgen_xl/{name}" for name in (*_VIDEO_FILES, "image_encoder/model.safetensors")),
+            _OURS,
+            13,
+            "Apache-2.0",
+        ),
+    ),
 )
 
 VITRON_7B = Profile(
@@ -136,6 +158,8 @@ VITRON_7B = Profile(
         Part("gligen", "draws", (), "masterful/gligen-1-4-generation-text-box", 2_253, _RAIL),
         Part("gligen_inpaint", "edits", (), "masterful/gligen-1-4-inpainting-text-box", 2_253, _RAIL),
         Part("seem", "finds", (), "SEEM focal-L (seem_focall_v1)", 651, "Apache-2.0"),
+        Part("zeroscope", "makes videos", (), "cerspense/zeroscope_v2_576w", 3_500, "CC-BY-NC 4.0"),
+        Part("i2vgen_xl", "animates", (), "ali-vilab/i2vgen-xl", 4_748, "MIT"),
     ),
     picture_size=512,
 )

@@ -143,6 +143,9 @@ class EchoSpecialist:
             progress(step + 1, 2)
         if self.error is not None:
             raise self.error
+        return self._result(request)
+
+    def _result(self, request: SpecialistRequest) -> SpecialistResult:
         if request.video is not None:
             return self._in_video(request, request.video)
         if request.image is None:
@@ -185,6 +188,19 @@ class EchoSpecialist:
         if request.command == "the background":
             mask, boxes, labels = ~mask, ((0.0, 0.0, 1.0, 1.0),), ("background",)
         return SpecialistResult(MediaKind.MASK, mask=mask, boxes=boxes, labels=labels, score=0.9)
+
+
+class EchoVideoMaker(EchoSpecialist):
+    """Makes clips of four flat frames, of words or beginning with the request's picture; else as `EchoSpecialist`."""
+
+    name = "echo-video"
+
+    def _result(self, request: SpecialistRequest) -> SpecialistResult:
+        height, width = (SIDE, SIDE) if request.image is None else request.image.shape[1:]
+        frames = [paint(f"{request.command} {frame}", request.seed, height, width) for frame in range(4)]
+        if request.image is not None:
+            frames[0] = request.image
+        return SpecialistResult(MediaKind.VIDEO, video=torch.stack(frames))
 
 
 def _box_mask(box: Box, height: int, width: int) -> Tensor:

@@ -26,7 +26,9 @@ def echo() -> EchoSpecialist:
 
 @pytest.fixture
 def toolbox(store: MediaStore, echo: EchoSpecialist) -> Toolbox:
-    return Toolbox(store, Residents({name: lambda: echo for name in ("gligen", "gligen_inpaint", "seem")}))
+    return Toolbox(
+        store, Residents({name: lambda: echo for name in ("gligen", "gligen_inpaint", "seem", "stable_video")})
+    )
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from langchain_tests.integration_tests import ToolsIntegrationTests
 from langchain_tests.unit_tests import ToolsUnitTests
 
 from vitron_agent.media import MediaStore
-from vitron_agent.testing import EchoSpecialist, paint
-from vitron_agent.tools import TOOLS, Residents, Toolbox
+from vitron_agent.testing import EchoSpecialist, EchoVideoMaker, paint
+from vitron_agent.tools import NEEDS, TOOLS, Residents, Toolbox
 
 STORE = "memory://standard-tests"
 
@@ -17,10 +17,11 @@ class _Ours:
     """What both suites need to know; a class of its own, so that the suites are collected for our tools only."""
 
     name: str
+    echo = EchoSpecialist
 
     @property
     def tool_constructor(self) -> BaseTool:
-        residents = Residents({name: EchoSpecialist for name in ("gligen", "gligen_inpaint", "seem")})
+        residents = Residents({name: self.echo for name in set(NEEDS.values()) | {"gligen_inpaint"}})
         return TOOLS[self.name](Toolbox(MediaStore(STORE), residents))
 
     @property
@@ -52,6 +53,24 @@ class _Edit(_Ours):
         return {"command": "remove the red circle", "picture": self.picture}
 
 
+class _GenerateVideo(_Ours):
+    name = "generate_video"
+    echo = EchoVideoMaker
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, Any]:
+        return {"command": "a red circle moves right"}
+
+
+class _Animate(_Ours):
+    name = "animate_image"
+    echo = EchoVideoMaker
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, Any]:
+        return {"command": "the red circle moves right", "picture": self.picture}
+
+
 class TestGenerateUnit(_Generate, ToolsUnitTests): ...
 
 
@@ -68,3 +87,15 @@ class TestEditUnit(_Edit, ToolsUnitTests): ...
 
 
 class TestEditIntegration(_Edit, ToolsIntegrationTests): ...
+
+
+class TestGenerateVideoUnit(_GenerateVideo, ToolsUnitTests): ...
+
+
+class TestGenerateVideoIntegration(_GenerateVideo, ToolsIntegrationTests): ...
+
+
+class TestAnimateUnit(_Animate, ToolsUnitTests): ...
+
+
+class TestAnimateIntegration(_Animate, ToolsIntegrationTests): ...

@@ -25,7 +25,7 @@ def models() -> None:
 
     for profile in PROFILES.values():
         typer.echo(f"{profile.name}: {profile.summary}")
-        for part in profile.parts:
+        for part in (*profile.parts, *profile.extras):
             missing = profile.missing(part)
             if profile.folder is None:
                 state = "not loadable in this version"

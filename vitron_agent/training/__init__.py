@@ -16,6 +16,8 @@ RECIPES: dict[str, str] = {
     "gligen": "vitron_agent.training.gligen",
     "gligen-inpaint": "vitron_agent.training.gligen_inpaint",
     "seem": "vitron_agent.training.seem",
+    "zeroscope": "vitron_agent.training.zeroscope",
+    "i2vgen_xl": "vitron_agent.training.i2vgen_xl",
     "planner-vision": "vitron_agent.training.planner_vision",
     "planner": "vitron_agent.training.planner",
     "signals": "vitron_agent.training.signals",

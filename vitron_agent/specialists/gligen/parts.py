@@ -4,23 +4,25 @@ Every way a checkpoint can be bad ends in one `CheckpointError` that names the f
 (`masterful/gligen-1-4-*`) have the same layout and load by the same calls. Knows nothing about requests or sampling.
 """
 
-import hashlib
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vitron_agent.errors import CheckpointError
 from vitron_agent.signals import SignalMapper
-
-Part = TypeVar("Part")
+from vitron_agent.specialists.checkpoints import (
+    load_diffusers,
+    load_mapper,
+    load_part,
+    load_tokenizer,
+    load_transformers,
+    remedy,
+    settled,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,92 +69,21 @@ def load_parts(
     Raises:
         CheckpointError: a part is missing, damaged or of another shape.
     """
-    options = {"torch_dtype": dtype, "local_files_only": True, "output_loading_info": True}
-    vae = _load(common / "vae", recipe, lambda p: _whole(AutoencoderKL.from_pretrained(p, **_DIFFUSERS, **options)))
-    net = _load(
-        unet,
-        recipe,
-        lambda p: _whole(UNet2DConditionModel.from_pretrained(p, attention_type="gated", **_DIFFUSERS, **options)),
-    )
-    encoder = _load(
-        common / "text_encoder",
-        recipe,
-        lambda p: _whole(
-            CLIPTextModel.from_pretrained(p, dtype=dtype, local_files_only=True, output_loading_info=True)
-        ),
-    )
-    tokenizer = _load(
-        common / "tokenizer",
-        recipe,
-        lambda p: CLIPTokenizer.from_pretrained(p, local_files_only=True),
-        "tokenizer.json",
-    )
-    schedule = _load(common / "scheduler", recipe, _schedule, "scheduler_config.json")
+    vae = load_diffusers(AutoencoderKL, common / "vae", recipe, dtype)
+    net = load_diffusers(UNet2DConditionModel, unet, recipe, dtype, attention_type="gated")
+    encoder = load_transformers(CLIPTextModel, common / "text_encoder", recipe, dtype)
+    tokenizer = load_tokenizer(common / "tokenizer", recipe)
+    schedule = load_part(common / "scheduler", recipe, _schedule, "scheduler_config.json")
     if net.config.cross_attention_dim != encoder.config.hidden_size:
         raise CheckpointError(
             f"{unet} expects text of width {net.config.cross_attention_dim}, {common / 'text_encoder'} gives "
-            f"{encoder.config.hidden_size}: they are not of one model, {_remedy(recipe)}"
+            f"{encoder.config.hidden_size}: they are not of one model, {remedy(recipe)}"
         )
     if isinstance(mapper, Path):
         mapper = load_mapper(mapper) if mapper.is_file() else None
-    for model in (vae, net, encoder, mapper):
-        if model is not None:
-            model.to(device).eval().requires_grad_(False)
-    digest = hashlib.sha256()
-    for model in (vae, net, encoder, mapper):
-        for name, weight in model.state_dict().items() if model is not None else ():
-            digest.update(name.encode() + weight.detach().cpu().float().numpy().tobytes())
-    return GligenParts(tokenizer, encoder, vae, net, schedule, mapper, digest.hexdigest()[:16])
-
-
-def load_mapper(file: Path) -> SignalMapper:
-    """Load a `SignalMapper` for a text condition; its sizes are read off the tensors.
-
-    Raises:
-        CheckpointError: the file is damaged or holds something else.
-    """
-    try:
-        tensors = load_file(file)
-        width, d_llm = tensors["proj_in.weight"].shape
-        mapper = SignalMapper(d_llm, tensors["proj_out.weight"].shape[0], tensors["queries"].shape[1], width)
-        mapper.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{file} holds no signal mapper ({_first_line(error)}): train it again") from None
-    return mapper
-
-
-_DIFFUSERS = {"use_safetensors": True, "low_cpu_mem_usage": False}
+    revision = settled((vae, net, encoder, mapper), device)
+    return GligenParts(tokenizer, encoder, vae, net, schedule, mapper, revision)
 
 
 def _schedule(folder: Path) -> dict[str, Any]:
     return dict(DPMSolverMultistepScheduler.from_pretrained(folder, local_files_only=True).config)
-
-
-def _whole(loaded: tuple[Part, dict[str, Any]]) -> Part:
-    """Refuse a model some of whose weights were not in the file: they would be random."""
-    model, info = loaded
-    problems = [f"{len(info[kind])} {kind.replace('_', ' ')}" for kind in _TROUBLE if info.get(kind)]
-    if problems:
-        raise ValueError(f"{', '.join(problems)}")
-    return model
-
-
-_TROUBLE = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
-
-
-def _load(folder: Path, recipe: str, load: Callable[[Path], Part], needed: str = "config.json") -> Part:
-    if not (folder / needed).is_file():
-        raise CheckpointError(f"{folder / needed} is missing: {_remedy(recipe)}")
-    try:
-        return load(folder)
-    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{folder} cannot be loaded ({_first_line(error)}): {_remedy(recipe)}") from None
-
-
-def _remedy(recipe: str) -> str:
-    return f"install the package again, or train it with `vitron-agent train {recipe}`"
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error.args[0] if error.args else error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0][:160] if text else 'no reason given'}"

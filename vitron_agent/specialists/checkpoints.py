@@ -1,0 +1,133 @@
+"""Model folders of diffusers and transformers on disk: loaded whole from safetensors, or one clear `CheckpointError`.
+
+Every way a checkpoint can be bad ends in an error that names the folder and the remedy. Published folders load by the
+same calls as ours. Knows nothing about requests, or which models make up a specialist.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from diffusers import ModelMixin
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from transformers import CLIPTokenizer, PreTrainedModel
+
+from vitron_agent.errors import CheckpointError
+from vitron_agent.signals import SignalMapper
+
+Part = TypeVar("Part")
+
+
+def load_diffusers(kind: type[ModelMixin], folder: Path, recipe: str, dtype: torch.dtype, **more: Any) -> Any:
+    """Load a diffusers model; where a repository publishes its half-precision file alone, that one.
+
+    Args:
+        kind: the model's class.
+        folder: holds its config.json and weights.
+        recipe: what to train when something is missing, for the error's text.
+        dtype: of the weights in memory.
+        **more: further arguments of `from_pretrained`.
+
+    Raises:
+        CheckpointError: it is missing, damaged or of another shape.
+    """
+    options = {"use_safetensors": True, "low_cpu_mem_usage": False, "variant": _variant(folder), **more}
+    return load_part(
+        folder, recipe, lambda path: _whole(kind.from_pretrained(path, torch_dtype=dtype, **options, **_HERE))
+    )
+
+
+def load_transformers(kind: type[PreTrainedModel], folder: Path, recipe: str, dtype: torch.dtype) -> Any:
+    """Load a transformers model; see `load_diffusers`."""
+    options = {"use_safetensors": True, "variant": _variant(folder)}
+    return load_part(folder, recipe, lambda path: _whole(kind.from_pretrained(path, dtype=dtype, **options, **_HERE)))
+
+
+def load_tokenizer(folder: Path, recipe: str) -> CLIPTokenizer:
+    """Load CLIP's tokenizer: one tokenizer.json, or the vocabulary and merges of older repositories.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    needed = "vocab.json" if (folder / "vocab.json").is_file() else "tokenizer.json"
+    return load_part(folder, recipe, lambda path: CLIPTokenizer.from_pretrained(path, local_files_only=True), needed)
+
+
+def load_part(folder: Path, recipe: str, load: Callable[[Path], Part], needed: str = "config.json") -> Part:
+    """Load what lies in a folder.
+
+    Args:
+        folder: where it lies.
+        recipe: what to train when something is missing, for the error's text.
+        load: does it.
+        needed: the file that must be there.
+
+    Raises:
+        CheckpointError: the file is missing, or `load` fails.
+    """
+    if not (folder / needed).is_file():
+        raise CheckpointError(f"{folder / needed} is missing: {remedy(recipe)}")
+    try:
+        return load(folder)
+    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{folder} cannot be loaded ({_first_line(error)}): {remedy(recipe)}") from None
+
+
+def load_mapper(file: Path) -> SignalMapper:
+    """Load a `SignalMapper` for a text condition; its sizes are read off the tensors.
+
+    Raises:
+        CheckpointError: the file is damaged or holds something else.
+    """
+    try:
+        tensors = load_file(file)
+        width, d_llm = tensors["proj_in.weight"].shape
+        mapper = SignalMapper(d_llm, tensors["proj_out.weight"].shape[0], tensors["queries"].shape[1], width)
+        mapper.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{file} holds no signal mapper ({_first_line(error)}): train it again") from None
+    return mapper
+
+
+def settled(models: Iterable[nn.Module | None], device: str) -> str:
+    """Put models where they compute, for reading only, and return 16 hex digits that stand for all their weights."""
+    digest = hashlib.sha256()
+    for model in models:
+        if model is not None:
+            model.to(device).eval().requires_grad_(False)
+            for name, weight in model.state_dict().items():
+                digest.update(name.encode() + weight.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def remedy(recipe: str) -> str:
+    """Return what to do about missing or broken weights."""
+    return f"install the package again, or train it with `vitron-agent train {recipe}`"
+
+
+_HERE = {"local_files_only": True, "output_loading_info": True}
+_TROUBLE = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
+
+
+def _variant(folder: Path) -> str | None:
+    names = [path.name for path in folder.glob("*.safetensors")]
+    return "fp16" if names and all(".fp16." in name for name in names) else None
+
+
+def _whole(loaded: tuple[Part, dict[str, Any]]) -> Part:
+    """Refuse a model some of whose weights were not in the file: they would be random."""
+    model, info = loaded
+    problems = [f"{len(info[kind])} {kind.replace('_', ' ')}" for kind in _TROUBLE if info.get(kind)]
+    if problems:
+        raise ValueError(f"{', '.join(problems)}")
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error.args[0] if error.args else error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0][:160] if text else 'no reason given'}"

@@ -1,0 +1,136 @@
+"""What the recipes of ZeroScope and I2VGen-XL share: noise, loss, the training loop, the export.
+
+Needs GLIGEN's autoencoder beside the folder that is exported to; starts from GLIGEN's UNet and text encoder where they
+are there. Knows nothing about what a UNet is told besides words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
+from vitron_agent.specialists.base import Specialist
+from vitron_agent.specialists.video_diffusion import VideoParts
+from vitron_agent.training.gligen_parts import autocast, build_optimiser, build_schedule, export_part
+from vitron_agent.training.loop import Ema, Run, TrainingConfig, replace_folder_files
+from vitron_agent.training.video_data import Batch, ClipBatches, Words, batches, clip_pool
+from vitron_agent.training.video_judge import judge_clips
+from vitron_agent.training.video_parts import build_text_encoder, build_tokenizer, load_autoencoder, parameters, started
+
+
+@dataclass(frozen=True)
+class VideoRecipe:
+    """What is different from one video model to the other.
+
+    Attributes:
+        name: of the specialist.
+        words: describes a clip as the planner would.
+        width: of the UNet's lower level; the option ``width`` overrules it.
+        build_unet: makes the untrained UNet of a width.
+        build_more: makes further models that train along, by name.
+        predict: (models, batch, noisy latents, times, text) -> the UNet's prediction.
+        specialist: makes the specialist of parts and models, for judging.
+        first_counts: whether the first frame counts in the loss.
+    """
+
+    name: str
+    words: Words
+    width: int
+    build_unet: Callable[[int], nn.Module]
+    build_more: Callable[[], dict[str, nn.Module]]
+    predict: Callable[[nn.ModuleDict, Batch, Tensor, Tensor, Tensor], Tensor]
+    specialist: Callable[[VideoParts, nn.ModuleDict], Specialist]
+    first_counts: bool
+
+
+def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
+    """Train and export the UNet, the encoders, ``tokenizer`` and ``scheduler`` to ``config.out``.
+
+    Options: ``batch`` (32), ``lr`` (0.001), ``width`` of the UNet's lower level, ``shards`` (40) of 512 clips,
+    ``workers`` (2 processes that prepare batches), ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of
+    the average).
+    """
+    gligen = config.out.parent / "gligen"
+    vae, tokenizer = load_autoencoder(gligen).to(config.device), build_tokenizer()
+    dataset = _dataset(config, recipe, vae, tokenizer)  # before the run's clock starts
+    torch.manual_seed(config.seed)
+    unet, encoder = recipe.build_unet(int(config.option("width", recipe.width))), build_text_encoder(tokenizer)
+    note = started(unet, encoder, tokenizer, gligen)
+    more = recipe.build_more()
+    encoders = nn.ModuleDict({"text_encoder": encoder, **more})
+    models = nn.ModuleDict({"unet": unet, **encoders}).to(config.device).eval()  # no dropout: clips never run out
+    ema = Ema(models, config.option("decay", 0.999))
+    optimiser = build_optimiser(unet, encoders, config.option("lr", 1e-3))
+    run = Run(config, {"models": models}, optimiser, {"models": ema})
+    run.write(f"{recipe.name}: {parameters(unet) / 1e6:.2f} M parameters; {note}")
+    loss_of = ClipLoss(recipe, models, config.device)
+    for batch in batches(dataset, run.step, int(config.option("workers", 2)), config.device):
+        if run.done:
+            break
+        with autocast(config.device):
+            loss = loss_of(batch)
+        run.advance(loss, dataset.count)
+        run.log(50)
+        if run.due() or run.done:
+            run.save()
+            ema.swap()
+            export(config.out, models, tokenizer)
+            parts = VideoParts(tokenizer, encoder, vae, unet, schedule_config(), None, f"step {run.step}")
+            count = int(config.option("judge", 32))
+            if count:
+                sheet = config.run / f"{run.step}.png"
+                run.write(judge_clips(recipe.specialist(parts, models), recipe.words, sheet, count))
+            ema.swap()
+
+
+def _dataset(config: TrainingConfig, recipe: VideoRecipe, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> ClipBatches:
+    """Return the batches; shards that are not on disk yet are made now."""
+    pool, shards = clip_pool(config.run / "pool", config.seed, vae), int(config.option("shards", 40))
+    pool.grow(shards)
+    return ClipBatches(pool, shards, recipe.words, tokenizer, int(config.option("batch", 32)), config.seed)
+
+
+class ClipLoss:
+    """The weighted squared error of a video UNet, v-prediction, leaning to the noisy end.
+
+    Where things are and how they move is decided at high noise. The weight 1 - alpha_bar makes the loss the squared
+    error of the predicted clip, whatever the time.
+    """
+
+    def __init__(self, recipe: VideoRecipe, models: nn.ModuleDict, device: str) -> None:
+        """Judge `models` on batches that are on `device`."""
+        self.recipe, self.models = recipe, models
+        self.kept = build_schedule().alphas_cumprod.to(device)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Return the loss of one batch."""
+        latents, noise, weight = batch["latents"], batch["noise"], batch["weight"]
+        times = (batch["share"].sqrt() * len(self.kept)).long().clamp(max=len(self.kept) - 1)
+        kept = self.kept[times].view(-1, 1, 1, 1, 1)
+        noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
+        target = kept.sqrt() * noise - (1 - kept).sqrt() * latents
+        text = self.models["text_encoder"](batch["ids"]).last_hidden_state
+        predicted = self.recipe.predict(self.models, batch, noisy, times, text)
+        error = (predicted.float() - target).square() * weight * (1 - kept).clamp_min(0.15)
+        return (error if self.recipe.first_counts else error[:, :, 1:]).mean()
+
+
+def schedule_config() -> dict[str, Any]:
+    """Return the configuration of the noise schedule, with its class's name: GLIGEN's."""
+    schedule = build_schedule()
+    return {**schedule.config, "_class_name": type(schedule).__name__}
+
+
+def export(out: Path, models: nn.ModuleDict, tokenizer: CLIPTokenizer) -> None:
+    """Write all that the specialist loads besides the autoencoder, in half precision; files appear whole."""
+    for name, model in models.items():
+        export_part(model, out / name)
+    replace_folder_files(out / "tokenizer", tokenizer.save_pretrained)
+    replace_folder_files(out / "scheduler", build_schedule().save_pretrained)
