@@ -57,8 +57,9 @@ def pending(messages: Sequence[AnyMessage]) -> Pending:
         elif done is None and needed not in waiting:
             ready.append(call)
         if made is not None:
-            waiting |= {made} if done is None else set()
-            failed = failed | {made} if done == "error" else failed - {made}
+            if done is None:
+                waiting.add(made)
+            (failed.add if done == "error" else failed.discard)(made)
     return Pending(ready, lost, [call for call in reply.invalid_tool_calls if call["id"] not in status])
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from vitron_agent.graphs.state import AgentState
 from vitron_agent.media import MediaStore
 from vitron_agent.media.display import HasMedia, Shown, show, side_by_side, store_of, text_element
-from vitron_agent.tools.conversation import HANDLE, picture_handles
+from vitron_agent.tools.conversation import HANDLE, NAMES, handles_of, said
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,7 +29,7 @@ class ShownTurn(Shown):
     messages: tuple[AnyMessage, ...]
 
     def pictures(self) -> list[Shown]:
-        """Return the turn's pictures in order: the user's, then one for each call that made one."""
+        """Return the turn's pictures in order: the user's pictures and videos, then what each call made."""
         return [picture for message in self.messages for picture in self._pictures(message)]
 
     def pixels(self) -> Tensor:
@@ -57,15 +57,15 @@ class ShownTurn(Shown):
     def _pictures(self, message: AnyMessage) -> list[Shown]:
         """Return the pictures that one message brought."""
         if isinstance(message, HumanMessage):
-            return [show(self.store, handle) for handle in picture_handles(message)]
+            return [show(self.store, handle) for kind in NAMES for handle in handles_of(message, kind)]
         found = message.artifact.get("uri") if isinstance(message, ToolMessage) and _made(message) else None
         return [show(self.store, found, caption=self._command(message))] if found else []
 
     def _command(self, answer: Any) -> str:
         """Return the call behind an answer in words: the tool and its command."""
         calls = [call for m in self.messages if isinstance(m, AIMessage) for call in m.tool_calls]
-        said = next((call["args"].get("command", "") for call in calls if call["id"] == answer.tool_call_id), "")
-        return f"{answer.name}: {said}"
+        command = next((said(call["args"]) for call in calls if call["id"] == answer.tool_call_id), "")
+        return f"{answer.name}: {command}"
 
 
 def show_turn(source: MediaStore | HasMedia, state: AgentState | dict[str, Any]) -> ShownTurn:

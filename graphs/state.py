@@ -33,7 +33,7 @@ def merged(messages: list[AnyMessage], writes: Sequence[Any]) -> list[AnyMessage
 
 
 def appended(table: list[MediaEntry], writes: Sequence[list[MediaEntry]]) -> list[MediaEntry]:
-    """Return the table of pictures with further ones."""
+    """Return the table of media with further entries."""
     return [*table, *(entry for write in writes for entry in write)]
 
 

@@ -70,16 +70,7 @@ def make_agent(
     graph.add_node("reject", nodes.reject)
     graph.add_node("observe", nodes.observe)
     graph.add_node("give_up", nodes.give_up)
-    for tool in tools:
-        node = ToolNode(
-            [tool],
-            name=tool.name,
-            handle_tool_errors=nodes.bad_arguments,
-            wrap_tool_call=nodes.keep_final,
-            awrap_tool_call=nodes.akeep_final,
-        )
-        graph.add_node(tool.name, node)
-        graph.add_edge(tool.name, "observe")
+    _add_tools(graph, tools)
     graph.add_edge(START, "ingest")
     graph.add_conditional_edges("ingest", _after_ingest, ["repair", END])
     graph.add_edge("repair", "plan")
@@ -93,6 +84,20 @@ def make_agent(
     graph.add_conditional_edges("observe", partial(_after_observe, names=names), [*targets, "plan", END])
     graph.add_edge("give_up", END)
     return Agent.over(graph.compile(checkpointer=checkpointer, name="vitron"), store, checkpointer)
+
+
+def _add_tools(graph: StateGraph[AgentState], tools: Sequence[BaseTool]) -> None:
+    """Add a node for each tool; what it found is observed next."""
+    for tool in tools:
+        node = ToolNode(
+            [tool],
+            name=tool.name,
+            handle_tool_errors=nodes.bad_arguments,
+            wrap_tool_call=nodes.keep_final,
+            awrap_tool_call=nodes.akeep_final,
+        )
+        graph.add_node(tool.name, node)
+        graph.add_edge(tool.name, "observe")
 
 
 def _after_ingest(state: AgentState) -> str:

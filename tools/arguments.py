@@ -78,6 +78,23 @@ class GenerateArguments(ToolArguments):
         return Invocation(module=Module.A, command=self.command, layout=layout)
 
 
+Where = BoxArgument | Literal["drawn"] | None
+
+
+def _call(
+    module: Module, command: str, where: Where, medium: int | str | None, background: str | None = None
+) -> Invocation:
+    """Return the call of a module that works on a picture or video; one that is named by its handle has no number."""
+    return Invocation(
+        module=module,
+        command=command,
+        background=background,
+        region=_region(where) if isinstance(where, list) else None,
+        uses_drawn_region=where == DRAWN,
+        media=medium if isinstance(medium, int) else None,
+    )
+
+
 class AnyPictureArguments(ToolArguments):
     """A call that works on a whole picture of the conversation."""
 
@@ -87,17 +104,7 @@ class AnyPictureArguments(ToolArguments):
 class PictureArguments(AnyPictureArguments):
     """A call that works on a picture of the conversation, or a region of it."""
 
-    region: BoxArgument | Literal["drawn"] | None = Field(default=None, description=REGION)
-
-    def _call(self, module: Module, command: str) -> Invocation:
-        box = self.region if isinstance(self.region, list) else None
-        return Invocation(
-            module=module,
-            command=command,
-            region=_region(box) if box else None,
-            uses_drawn_region=self.region == DRAWN,
-            media=self.picture if isinstance(self.picture, int) else None,
-        )
+    region: Where = Field(default=None, description=REGION)
 
 
 class SegmentArguments(PictureArguments):
@@ -111,7 +118,7 @@ class SegmentArguments(PictureArguments):
 
     def invocation(self) -> Invocation:
         """Module B."""
-        return self._call(Module.B, self.command)
+        return _call(Module.B, self.command, self.region, self.picture)
 
 
 class EditArguments(PictureArguments):
@@ -128,7 +135,7 @@ class EditArguments(PictureArguments):
 
     def invocation(self) -> Invocation:
         """Module C."""
-        return self._call(Module.C, self.command)
+        return _call(Module.C, self.command, self.region, self.picture)
 
 
 class GenerateVideoArguments(ToolArguments):
@@ -156,26 +163,14 @@ class AnimateArguments(AnyPictureArguments):
 
     def invocation(self) -> Invocation:
         """Module G."""
-        media = self.picture if isinstance(self.picture, int) else None
-        return Invocation(module=Module.G, command=self.command, media=media)
+        return _call(Module.G, self.command, None, self.picture)
 
 
 class VideoArguments(ToolArguments):
     """A call that works on a video of the conversation."""
 
-    region: BoxArgument | Literal["drawn"] | None = Field(default=None, description=FIRST_FRAME)
+    region: Where = Field(default=None, description=FIRST_FRAME)
     video: int | str | None = Field(default=None, description=VIDEO)
-
-    def _call(self, module: Module, command: str, background: str | None = None) -> Invocation:
-        box = self.region if isinstance(self.region, list) else None
-        return Invocation(
-            module=module,
-            command=command,
-            background=background,
-            region=_region(box) if box else None,
-            uses_drawn_region=self.region == DRAWN,
-            media=self.video if isinstance(self.video, int) else None,
-        )
 
 
 class TrackArguments(VideoArguments):
@@ -185,7 +180,7 @@ class TrackArguments(VideoArguments):
 
     def invocation(self) -> Invocation:
         """Module E."""
-        return self._call(Module.E, self.command)
+        return _call(Module.E, self.command, self.region, self.video)
 
 
 class EditVideoArguments(VideoArguments):
@@ -205,4 +200,4 @@ class EditVideoArguments(VideoArguments):
 
     def invocation(self) -> Invocation:
         """Module F."""
-        return self._call(Module.F, self.command, self.background)
+        return _call(Module.F, self.command, self.region, self.video, self.background)

@@ -30,7 +30,7 @@ from vitron_agent.tools.arguments import (
     ToolArguments,
     VideoArguments,
 )
-from vitron_agent.tools.conversation import HANDLE, choose, choose_picture, drawn_region, handles, signal_handle
+from vitron_agent.tools.conversation import HANDLE, NAMES, choose, drawn_region, handles, signal_handle
 from vitron_agent.tools.receipts import Receipts, request_key
 from vitron_agent.tools.residency import Residents
 from vitron_agent.tools.stopping import Check, check_for
@@ -117,7 +117,7 @@ class Call:
     @property
     def seed(self) -> int:
         """The run's seed, moved on by each picture and video, so that asking twice does not make the same one twice."""
-        made = sum(len(handles(self.messages, kind)) for kind in (MediaKind.IMAGE, MediaKind.VIDEO))
+        made = sum(len(handles(self.messages, kind)) for kind in NAMES)
         return int(self.config.get("configurable", {}).get("seed", 0)) + made
 
     def signals(self) -> SignalEmbeddings | None:
@@ -132,43 +132,34 @@ class Call:
         return found
 
     def picture(self) -> Picture:
-        """Return the picture the call means.
-
-        Raises:
-            MissingInputError: There is none, or not that one.
-            InputError: Outside a graph, the caller's file is no usable picture.
-            StorageError: The store lost it.
-        """
+        """Return the picture the call means; errors are those of `_medium`."""
         assert isinstance(self.arguments, AnyPictureArguments)
-        wanted, store = self.arguments.picture, self.toolbox.store
-        if self.runtime is not None:
-            uri, number = choose_picture(self.messages, wanted)
-            return Picture(uri, number, store.get_image(uri))
-        if not isinstance(wanted, str):
-            raise MissingInputError("outside a conversation, give the picture as a handle or the path of a file")
-        if wanted.startswith(HANDLE):
-            return Picture(wanted, None, store.get_image(wanted))
-        pixels = load_image(wanted)
-        return Picture(store.put_image(pixels).uri, None, pixels)
+        uri, number = self._medium(MediaKind.IMAGE, self.arguments.picture)
+        return Picture(uri, number, self.toolbox.store.get_image(uri))
 
     def video(self) -> Video:
-        """Return the video the call means.
+        """Return the video the call means; errors are those of `_medium`."""
+        assert isinstance(self.arguments, VideoArguments)
+        uri, number = self._medium(MediaKind.VIDEO, self.arguments.video)
+        return Video(uri, number, *self.toolbox.store.get_video(uri))
+
+    def _medium(self, kind: MediaKind, wanted: int | str | None) -> tuple[str, int | None]:
+        """Return handle and number of a picture or video; outside a graph it has no number, and may be a file.
 
         Raises:
             MissingInputError: There is none, or not that one.
-            InputError: Outside a graph, the caller's file is no usable video.
-            StorageError: The store lost it.
+            InputError: Outside a graph, the caller's file cannot be used.
+            StorageError: The store cannot be used.
         """
-        assert isinstance(self.arguments, VideoArguments)
-        wanted, store = self.arguments.video, self.toolbox.store
-        number = None
         if self.runtime is not None:
-            uri, number = choose(self.messages, MediaKind.VIDEO, wanted)
-        elif not isinstance(wanted, str):
-            raise MissingInputError("outside a conversation, give the video as a handle or the path of a file")
-        else:
-            uri = wanted if wanted.startswith(HANDLE) else store.put_video(*load_video(wanted)).uri
-        return Video(uri, number, *store.get_video(uri))
+            return choose(self.messages, kind, wanted)
+        if not isinstance(wanted, str):
+            raise MissingInputError(f"outside a conversation, give the {NAMES[kind]} as a handle or the path of a file")
+        if wanted.startswith(HANDLE):
+            return wanted, None
+        store = self.toolbox.store
+        ref = store.put_image(load_image(wanted)) if kind is MediaKind.IMAGE else store.put_video(*load_video(wanted))
+        return ref.uri, None
 
     def region(self) -> Region | None:
         """Return where the call points, or None.

@@ -4,7 +4,7 @@ Works on plain LangChain messages, so that a tool finds its inputs in our graph,
 `ToolNode` alike. This file reads messages only; it touches no store and no pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
@@ -32,27 +32,12 @@ def handles_of(message: AnyMessage, kind: MediaKind) -> list[str]:
     return [block["file_id"] for block in blocks if str(block.get("file_id", "")).startswith(HANDLE)]
 
 
-def picture_handles(message: AnyMessage) -> list[str]:
-    """Return the handles of the pictures that one message adds: images of the user, or the new picture of a tool."""
-    return handles_of(message, MediaKind.IMAGE)
-
-
 def handles(messages: Sequence[AnyMessage], kind: MediaKind) -> list[str]:
     """Return the handles of all pictures, or videos, of the conversation in order of appearance: number 1 comes first.
 
     Pictures and videos are numbered apart: "picture 2" and "video 1".
     """
     return [handle for message in messages for handle in handles_of(message, kind)]
-
-
-def pictures(messages: Sequence[AnyMessage]) -> list[str]:
-    """Return the handles of all pictures of the conversation, in order of appearance: picture 1 comes first."""
-    return handles(messages, MediaKind.IMAGE)
-
-
-def choose_picture(messages: Sequence[AnyMessage], wanted: int | str | None) -> tuple[str, int]:
-    """Find the picture a call means; see `choose`."""
-    return choose(messages, MediaKind.IMAGE, wanted)
 
 
 def choose(messages: Sequence[AnyMessage], kind: MediaKind, wanted: int | str | None) -> tuple[str, int]:
@@ -82,6 +67,11 @@ def choose(messages: Sequence[AnyMessage], kind: MediaKind, wanted: int | str | 
         have = f"only {name} 1" if len(known) == 1 else f"{name}s 1 to {len(known)}"
         raise MissingInputError(f"there is no {name} {str(wanted)[:40]!r}: the conversation has {have}")
     return known[number - 1], number
+
+
+def said(arguments: Mapping[str, Any]) -> str:
+    """Return what a call asks for in words; a video edit may change an object, the background, or both."""
+    return " and ".join(str(arguments[name]) for name in ("command", "background") if arguments.get(name))
 
 
 def drawn_region(messages: Sequence[AnyMessage]) -> Region | None:

@@ -82,6 +82,13 @@ def test_a_tracked_video_brings_an_overlay_masks_and_boxes(script, run, tmp_path
     assert not torch.equal(frames, load_video("clip.mp4")[0])
 
 
+def test_a_change_of_a_videos_background_is_said(script, run, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(encode_mp4(CLIP, 8.0))
+    script([call("edit_video", background="change the background to navy")], "Edited.")
+    (turn,) = turns_of(run("run", "make it navy", "--video", "clip.mp4", "--json", "--out", "o"))
+    assert turn["calls"][0]["command"] == "change the background to navy"
+
+
 def test_videos_come_as_gif_on_request(script, run, tmp_path: Path) -> None:
     changing = CLIP + torch.arange(0, 200, 50, dtype=torch.uint8)[:, None, None, None]
     (tmp_path / "clip.mp4").write_bytes(encode_mp4(changing, 8.0))

@@ -45,7 +45,7 @@ def build(store: MediaStore, echo: EchoSpecialist) -> Build:
 
     def make(*replies: Any, saver: BaseCheckpointSaver | None = None, **more: Any) -> tuple[Agent, ScriptedPlanner]:
         planner = ScriptedPlanner(replies=list(replies))
-        residents = Residents({name: lambda: echo for name in ("gligen", "gligen_inpaint", "seem")})
+        residents = Residents({name: lambda: echo for name in ("gligen", "gligen_inpaint", "seem", "stable_video")})
         return make_agent(planner, make_tools(Toolbox(store, residents)), store, saver, **more), planner
 
     return make

@@ -270,7 +270,7 @@ def test_a_full_disk_ends_the_turn_in_words(build, picture: str, config: Any, mo
         run = agent.stream(says("make it blue", picture), config, stream_mode="updates")
         while "segment_image" not in next(run):
             pass
-        broken.setattr(store_module, "_write_file", full)
+        broken.setattr(store_module, "write_file", full)
         list(run)
     messages = agent.get_state(config).values["messages"]
     answers = [m for m in messages if isinstance(m, ToolMessage)]

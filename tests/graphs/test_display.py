@@ -45,6 +45,17 @@ def test_a_turn_shows_request_pictures_and_answer(build, store: MediaStore, pict
     assert torch.equal(strip[:, :, -64:], store.get_image(made[-1]))
 
 
+def test_a_users_video_and_what_became_of_it_are_shown(build, store: MediaStore, config: Any) -> None:
+    clip = store.put_video(torch.zeros(3, 3, 16, 16, dtype=torch.uint8), 8.0).uri
+    agent, _ = build([call("edit_video", background="change the background to navy")], "Done.", saver=InMemorySaver())
+    state = agent.invoke({"messages": [user_turn("make it navy", videos=[clip])]}, config)
+    (edited,) = [m.artifact["uri"] for m in state["messages"] if isinstance(m, ToolMessage)]
+    page = page_of(agent, state)
+    assert "edit_video: change the background to navy" in page.text
+    expected = [Page(show(store, uri).to_html()).sources() for uri in (clip, edited)]
+    assert [[source] for source in page.sources()] == expected
+
+
 def test_the_store_and_the_stored_state_do_as_well(build, store: MediaStore, picture: str, config: Any) -> None:
     agent, _ = build([DRAW], "Done.", saver=InMemorySaver())
     state = agent.invoke(says("draw", picture), config)

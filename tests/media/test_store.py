@@ -236,8 +236,8 @@ def test_only_what_can_be_made_again_does_not_wait_for_the_disk(tmp_path: Path, 
 def test_what_is_there_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = MediaStore(tmp_path)
     picture, written = store.put_image(noise(3, 5, 7)), []
-    whole = store_module._write_file
-    monkeypatch.setattr(store_module, "_write_file", lambda path, *more: written.append(path) or whole(path, *more))
+    whole = store_module.write_file
+    monkeypatch.setattr(store_module, "write_file", lambda path, *more: written.append(path) or whole(path, *more))
     assert store.put_image(noise(3, 5, 7)) == picture
     assert written == []
     (damaged,) = tmp_path.rglob("*.png")

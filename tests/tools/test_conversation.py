@@ -3,11 +3,12 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 
 from vitron_agent.errors import MissingInputError
 from vitron_agent.graphs import user_turn
-from vitron_agent.media import Region
+from vitron_agent.media import MediaKind, Region
 from vitron_agent.signals import arguments_digest
 from vitron_agent.tools.arguments import SegmentArguments
-from vitron_agent.tools.conversation import choose_picture, drawn_region, pictures, signal_handle
+from vitron_agent.tools.conversation import choose, drawn_region, handles, said, signal_handle
 
+IMAGE, VIDEO = MediaKind.IMAGE, MediaKind.VIDEO
 A, B, C, D = ("sha256:" + digit * 64 for digit in "abcd")
 
 
@@ -27,29 +28,52 @@ TALK: list[AnyMessage] = [
 
 
 def test_pictures_are_counted_in_order_and_masks_and_failures_are_none() -> None:
-    assert pictures(TALK) == [A, B, C]
+    assert handles(TALK, IMAGE) == [A, B, C]
+
+
+def test_videos_are_counted_apart() -> None:
+    talk = [user_turn("look", [A], videos=[B]), AIMessage("ok"), made(C, kind="video")]
+    assert (handles(talk, IMAGE), handles(talk, VIDEO)) == ([A], [B, C])
+    assert (choose(talk, VIDEO, 1), choose(talk, VIDEO, None)) == ((B, 1), (C, 2))
+    with pytest.raises(MissingInputError, match="videos 1 to 2"):
+        choose(talk, VIDEO, A)
+    with pytest.raises(MissingInputError, match="there is no video in this conversation yet: ask the user"):
+        choose(TALK, VIDEO, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"command": "the star", "video": 1}, "the star"),
+        ({"command": "", "background": "change the background to navy"}, "change the background to navy"),
+        ({"command": "remove it", "background": "make it navy"}, "remove it and make it navy"),
+        ({}, ""),
+    ],
+)
+def test_what_a_call_asks_for_is_said_in_words(arguments: dict[str, object], words: str) -> None:
+    assert said(arguments) == words
 
 
 @pytest.mark.parametrize(
     ("wanted", "found"), [(None, (C, 3)), (1, (A, 1)), (2, (B, 2)), ("2", (B, 2)), (B, (B, 2)), (C, (C, 3))]
 )
 def test_a_picture_is_found_by_number_handle_or_as_the_latest(wanted: object, found: tuple) -> None:
-    assert choose_picture(TALK, wanted) == found
+    assert choose(TALK, IMAGE, wanted) == found
 
 
 def test_a_handle_that_appears_twice_has_its_later_number() -> None:
-    assert choose_picture([user_turn("again", [A, B, A])], A) == (A, 3)
+    assert choose([user_turn("again", [A, B, A])], IMAGE, A) == (A, 3)
 
 
 @pytest.mark.parametrize("wanted", [0, 4, -1, "/etc/passwd", "file:///etc/passwd", D, "sha256:x", "../a.png", ""])
 def test_whatever_is_not_of_this_conversation_is_refused(wanted: object) -> None:
     with pytest.raises(MissingInputError, match="pictures 1 to 3"):
-        choose_picture(TALK, wanted)
+        choose(TALK, IMAGE, wanted)
 
 
 def test_without_pictures_the_error_says_what_to_do() -> None:
     with pytest.raises(MissingInputError, match="draw one, or ask the user"):
-        choose_picture([HumanMessage("hi")], None)
+        choose([HumanMessage("hi")], IMAGE, None)
 
 
 def test_the_newest_drawn_region_counts() -> None:

@@ -44,13 +44,15 @@ class Writer:
 
     def _call(self, call: Any, answer: "ToolMessage | None", turn: Turn, stem: str) -> dict[str, Any]:
         """Return the record of one call; a call that failed has an error and no output."""
+        from vitron_agent.tools.conversation import said
+
         arguments = call["args"] if isinstance(call["args"], dict) else {}
         artifact = answer.artifact if answer is not None and isinstance(answer.artifact, dict) else {}
         failed = answer is None or answer.status == "error"
         record = {
             "module": _letter(call["name"]),
             "name": call["name"],
-            "command": arguments.get("command", ""),
+            "command": said(arguments),
             "region": _region(arguments.get("region"), turn),
             "inputs": [self._input(handle) for handle in artifact.get("inputs", [])],
             "output": None if failed else self._output(artifact, stem),
@@ -58,8 +60,8 @@ class Writer:
             "seconds": artifact.get("seconds", 0.0),
         }
         if failed:
-            said = str(answer.text) if answer is not None else "it was not done"
-            record["error"] = said.removeprefix("Result: not done: ")
+            reason = str(answer.text) if answer is not None else "it was not done"
+            record["error"] = reason.removeprefix("Result: not done: ")
         return record
 
     def _output(self, artifact: dict[str, Any], stem: str) -> dict[str, Any]:

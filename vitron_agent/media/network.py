@@ -128,18 +128,23 @@ class _TimedStream(httpcore.NetworkStream):
         self._stream, self._left = stream, left
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read some bytes."""
         return self._stream.read(max_bytes, self._left())
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all bytes."""
         self._stream.write(buffer, self._left())
 
     def close(self) -> None:
+        """Close the connection."""
         self._stream.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
+        """Encrypt the connection, under the same deadline."""
         return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, self._left()), self._left)
 
     def get_extra_info(self, info: str) -> Any:
+        """Tell what the connection knows about itself."""
         return self._stream.get_extra_info(info)

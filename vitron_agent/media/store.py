@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from vitron_agent.errors import InputError, StorageError, quoted
+from vitron_agent.media.files import holds, write_file
 from vitron_agent.media.images import decode_png, encode_png
 from vitron_agent.media.refs import MediaKind, MediaRef, handle_digest
 from vitron_agent.media.videos import decode_mp4, encode_gif, encode_mp4
@@ -198,7 +198,7 @@ class MediaStore:
         data = encode_gif(*self.get_video(ref)) if as_gif else self.get_bytes(_uri(ref))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_file(str(path), data)
+            write_file(str(path), data)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "no such name is possible"
             raise InputError(f"{quoted(str(path), 300)} cannot be written ({reason}): choose another folder") from None
@@ -245,11 +245,11 @@ class MediaStore:
     def _write(self, path: str, data: bytes) -> None:
         try:
             is_local = isinstance(self._fs, LocalFileSystem)
-            if is_local and _holds(path, data, self._syncs):
+            if is_local and holds(path, data, self._syncs):
                 return
             self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             if is_local:
-                _write_file(path, data, self._syncs)
+                write_file(path, data, self._syncs)
             else:
                 self._fs.pipe_file(path, data)  # object stores show a file only when it is whole
         except OSError as error:
@@ -289,35 +289,3 @@ def _uri(ref: MediaRef | str) -> str:
 
 def _damaged(uri: str) -> StorageError:
     return StorageError(f"{uri} is damaged in the media store: delete that file, then make it again")
-
-
-def _holds(path: str, data: bytes, sync: bool) -> bool:
-    """Return whether a file holds exactly these bytes, and with `sync` holds them on the disk.
-
-    Reading is much quicker than replacing a file by another: then file systems write the new one out at once.
-    """
-    try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size != len(data) or file.read() != data:
-                return False
-            if sync:
-                os.fsync(file.fileno())
-            return True
-    except OSError:
-        return False
-
-
-def _write_file(path: str, data: bytes, sync: bool = True) -> None:
-    """Write a file so that at every moment it is absent, old or whole; without `sync`, a power cut may cut it short."""
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name[:32]}.{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

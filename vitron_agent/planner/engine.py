@@ -19,6 +19,7 @@ from transformers import DynamicCache, LlamaTokenizer
 from vitron_agent.errors import Cancelled, CheckpointError
 from vitron_agent.invocation import Module
 from vitron_agent.planner.decoding import Grammar, State
+from vitron_agent.planner.loading import REMEDY
 from vitron_agent.planner.model import Encoded, PlannerModel
 from vitron_agent.planner.pieces import TokenTable
 from vitron_agent.planner.prefix_cache import MAX_BYTES, PrefixCache, content_digest, conversation_tokens
@@ -30,7 +31,6 @@ from vitron_agent.planner.vision import sample_frames
 from vitron_agent.signals import SignalEmbeddings
 
 MAX_CACHED_MEDIA = 64
-_REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
 
 
 class VitronPlanner:
@@ -75,21 +75,21 @@ class VitronPlanner:
         model = PlannerModel.load(folder, device, dtype)
         path = folder / "tokenizer.json"
         if not path.is_file():
-            raise CheckpointError(f"planner weights: {path} is missing; {_REMEDY}")
+            raise CheckpointError(f"planner weights: {path} is missing; {REMEDY}")
         try:
             tokenizer = LlamaTokenizer.from_pretrained(folder, local_files_only=True)
             json.loads(path.read_text())
         except Exception as error:  # the tokenizers library raises bare Exception
-            raise CheckpointError(f"planner weights: {path} is damaged ({error}); {_REMEDY}") from error
+            raise CheckpointError(f"planner weights: {path} is damaged ({error}); {REMEDY}") from error
         own, shared = model.settings.get("signals_per_module", 4), model.settings.get("shared_signals", 4)
         vocabulary = Vocabulary(tokenizer, own, shared)
         if len(tokenizer) != model.llava.config.text_config.vocab_size:
             rows = model.llava.config.text_config.vocab_size
-            raise CheckpointError(f"planner weights: {path} has {len(tokenizer)} tokens, the weights {rows}; {_REMEDY}")
+            raise CheckpointError(f"planner weights: {path} has {len(tokenizer)} tokens, the weights {rows}; {REMEDY}")
         try:
             _ = vocabulary.tags, vocabulary.signals(Module.A)
         except KeyError as error:
-            raise CheckpointError(f"planner weights: {path}: {error.args[0]}; {_REMEDY}") from error
+            raise CheckpointError(f"planner weights: {path}: {error.args[0]}; {REMEDY}") from error
         return cls(model, vocabulary)
 
     def without_frames(self) -> "VitronPlanner":

@@ -5,19 +5,16 @@ LLaVA does not have, lies beside it in `extra.safetensors`. This file merges fea
 not know words, templates or how the next token is chosen.
 """
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import Cache, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, PreTrainedModel
 
 from vitron_agent.errors import CheckpointError
+from vitron_agent.planner.loading import REMEDY, few, load_llava, read_weights
 from vitron_agent.planner.regions import RegionEncoder
 from vitron_agent.planner.vision import (
     FeatureAdapter,
@@ -260,52 +257,13 @@ class PlannerModel(nn.Module):
         """
         for name in ("config.json", "model.safetensors", EXTRA_FILE):
             if not (folder / name).is_file():
-                raise CheckpointError(f"planner weights: {folder / name} is missing; {_REMEDY}")
-        model = cls(_load_llava(folder))
-        extra = _read(folder / EXTRA_FILE)
+                raise CheckpointError(f"planner weights: {folder / name} is missing; {REMEDY}")
+        model = cls(load_llava(folder))
+        extra = read_weights(folder / EXTRA_FILE)
         wanted = {key: value.shape for key, value in model.extra_state().items()}
         found = {key: value.shape for key, value in extra.items()}
         if wanted != found:
             bad = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
-            raise CheckpointError(f"planner weights: {folder / EXTRA_FILE} does not fit ({_few(bad)}); {_REMEDY}")
+            raise CheckpointError(f"planner weights: {folder / EXTRA_FILE} does not fit ({few(bad)}); {REMEDY}")
         model.load_state_dict(extra, strict=False)
         return model.to(device=device, dtype=dtype).eval()
-
-
-_REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
-
-
-def _few(names: Sequence[str]) -> str:
-    """Up to three names and how many more there are."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """Reads a safetensors file, with a `CheckpointError` where it is damaged."""
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"planner weights: {path} is damaged ({error}); {_REMEDY}") from error
-
-
-def _load_llava(folder: Path) -> LlavaForConditionalGeneration:
-    """Loads the LLaVA part and insists that every weight was there and fitted."""
-    path = folder / "model.safetensors"
-    _read(path)
-    try:
-        config = LlavaConfig.from_pretrained(folder)
-    except (json.JSONDecodeError, OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"planner weights: {folder / 'config.json'} is damaged ({error}); {_REMEDY}") from error
-    try:
-        info: dict[str, Any]
-        llava, info = LlavaForConditionalGeneration.from_pretrained(
-            folder, config=config, output_loading_info=True, local_files_only=True, dtype=torch.float32
-        )
-    except (RuntimeError, ValueError, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"planner weights: {path} does not fit its config.json ({reason}); {_REMEDY}") from error
-    bad = sorted({*info["missing_keys"], *info["unexpected_keys"], *(str(k[0]) for k in info["mismatched_keys"])})
-    if bad:
-        raise CheckpointError(f"planner weights: {path} does not fit its config.json ({_few(bad)}); {_REMEDY}")
-    return llava

@@ -15,7 +15,7 @@ from vitron_agent.planner.vision import sample_frames
 from vitron_agent.shapes.clip import Clip
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Scene
-from vitron_agent.training.planner_vision import disturb
+from vitron_agent.training.disturb import disturb
 
 SIDE = 64
 _CHUNK = 64  # pictures that are drawn together

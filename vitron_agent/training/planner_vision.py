@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from vitron_agent.planner.vision import new_tower, patch_features, pool_patches, tiny_vision_config, to_pixel_values
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Scene, sample_scene
+from vitron_agent.training.disturb import disturb
 from vitron_agent.training.loop import TrainingConfig, config_from_arguments
 
 log = logging.getLogger(__name__)
@@ -153,33 +154,6 @@ def dense_loss(outputs: Outputs, targets: Targets) -> Tensor:
     shapes, colours = patch.split((len(SHAPES) + 1, len(COLOURS) + 1), -1)
     loss = loss + F.cross_entropy(shapes.flatten(0, 1), targets.patch_shape.flatten())
     return loss + F.cross_entropy(colours.flatten(0, 1), targets.patch_colour.flatten())
-
-
-def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Makes clean renders look a little like what an autoencoder or a diffusion model draws.
-
-    Args:
-        images: (B, 3, S, S) in [0, 1].
-        generator: Source of randomness.
-
-    Returns:
-        (B, 3, S, S) in [0, 1]: per picture a random mix of blur, fine and coarse noise, gain and offset; a fifth
-        untouched.
-    """
-    count, size = images.shape[0], images.shape[-1]
-
-    def amount(scale: float) -> Tensor:
-        return torch.rand(count, 1, 1, 1, generator=generator) * scale
-
-    blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    mixed = images.lerp(blurred, amount(1.0) * (amount(1.0) < 0.6))
-    coarse = torch.randn(count, 3, size // 8, size // 8, generator=generator)
-    mixed = mixed + F.interpolate(coarse, (size, size), mode="bilinear") * amount(0.03)
-    mixed = mixed + torch.randn(images.shape, generator=generator) * amount(0.03)
-    gain = 1 + (torch.rand(count, 3, 1, 1, generator=generator) - 0.5) * 0.06
-    shift = (torch.rand(count, 3, 1, 1, generator=generator) - 0.5) * 0.04
-    mixed = mixed * gain + shift
-    return torch.where(amount(1.0) < 0.2, images, mixed).clamp(0, 1)
 
 
 def accuracy(outputs: Outputs, targets: Targets) -> dict[str, float]:
