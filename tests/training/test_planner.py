@@ -87,7 +87,7 @@ def test_padding_changes_no_loss(processor: Processor, model: PlannerModel) -> N
 
 def test_long_conversations_are_rarer_at_first() -> None:
     early, late = shares(early=True), shares(early=False)
-    assert {task for task in SHARES if early[task] < late[task]} == {"chain", "dialogue"}
+    assert {task for task in SHARES if early[task] < late[task]} == {"chain", "dialogue", "dialogue_video"}
     assert late == SHARES
 
 

@@ -36,7 +36,7 @@ SHARES = {
 """How often each task is drawn where no drill is."""
 DRILLS = {"several": 0.14, "inventory": 0.03, "lookup": 0.10, "motions": 0.04, "absent": 0.05}
 """How often each conversation of `planner_drills` is drawn, of all."""
-LONG = ("chain", "dialogue")
+LONG = ("chain", "dialogue", "dialogue_video")
 EARLY = 0.5
 """Conversations of many turns are drawn this much less often in the first half of a run: they hold few new words."""
 CUT = 0.6
