@@ -121,7 +121,7 @@ def test_a_short_run_can_be_resumed_and_its_export_loads(tmp_path: Path) -> None
         out=tmp_path / "out2",
         run=tmp_path / "planner",
         steps=3,
-        options={**options, "lr": "0", "muon_lr": "0"},
+        options={**options, "lr": "0", "muon_lr": "0", "tower_lr": "0"},
         resume=True,
     )
     train(resumed)  # a third step that changes nothing
