@@ -110,7 +110,7 @@ def test_the_rate_warms_up_and_runs_out() -> None:
 
 
 def test_a_short_run_can_be_resumed_and_its_export_loads(tmp_path: Path) -> None:
-    options = {"corpus": "40", "compile": "0", "tokens": "500", "probe_count": "1"}
+    options = {"corpus": "40", "compile": "0", "tokens": "500", "probe_count": "1", "tower_lr": "0"}
     config = TrainingConfig(out=tmp_path / "out", run=tmp_path / "planner", steps=2, options=options)
     train(config)
     planner = VitronPlanner.from_pretrained(tmp_path / "out")
@@ -121,7 +121,7 @@ def test_a_short_run_can_be_resumed_and_its_export_loads(tmp_path: Path) -> None
         out=tmp_path / "out2",
         run=tmp_path / "planner",
         steps=3,
-        options={**options, "lr": "0", "muon_lr": "0", "tower_lr": "0"},
+        options={**options, "lr": "0", "muon_lr": "0"},
         resume=True,
     )
     train(resumed)  # a third step that changes nothing
