@@ -21,6 +21,8 @@ from vitron_agent.specialists.gligen.conditioning import (
     LAYOUT_PLANES,
     POSITION_PLANES,
     Condition,
+    encode_captions,
+    encode_phrases,
     layout_planes,
     model_input,
     position_planes,
@@ -142,6 +144,22 @@ def test_threads_share_one_generator(generator: GligenGenerator) -> None:
         assert other is not None
         # one level of 255: where arrays lie in memory decides in which order sums are taken
         torch.testing.assert_close(other.int(), one.int(), atol=1, rtol=0)
+
+
+def test_captions_and_phrases_do_not_share_a_padding(generator: GligenGenerator) -> None:
+    """The tokenizer is shared: what one thread asks of it must not change what another gets."""
+    parts = generator.parts
+    length = parts.text_encoder.config.max_position_embeddings
+    with torch.inference_mode():
+        before = encode_captions(parts.text_encoder, parts.tokenizer, ["a red circle"])
+        state = str(parts.tokenizer.backend_tokenizer.padding), str(parts.tokenizer.backend_tokenizer.truncation)
+        encode_phrases(parts.text_encoder, parts.tokenizer, ["red circle", "a small blue square"])
+        assert state == (
+            str(parts.tokenizer.backend_tokenizer.padding),
+            str(parts.tokenizer.backend_tokenizer.truncation),
+        )
+        assert torch.equal(before, encode_captions(parts.text_encoder, parts.tokenizer, ["a red circle"]))
+    assert before.shape[1] == length
 
 
 @pytest.mark.parametrize("size", [(32, 32), (50, 81)])

@@ -49,9 +49,9 @@ class Condition:
 
 def encode_captions(encoder: CLIPTextModel, tokenizer: CLIPTokenizer, captions: Sequence[str]) -> Tensor:
     """Return the token states (B, n, d) of captions, padded or cut to the encoder's length, without attention mask."""
-    length = encoder.config.max_position_embeddings
-    tokens = tokenizer(list(captions), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
-    states: Tensor = encoder(tokens.input_ids.to(encoder.device)).last_hidden_state
+    length = int(encoder.config.max_position_embeddings)
+    ids, _ = _padded(tokenizer, captions, length, least=length)
+    states: Tensor = encoder(ids.to(encoder.device)).last_hidden_state
     return states
 
 
@@ -59,10 +59,21 @@ def encode_phrases(encoder: CLIPTextModel, tokenizer: CLIPTokenizer, phrases: Se
     """Return the pooled states (n, d) of phrases, with attention mask."""
     if not phrases:
         return torch.zeros(0, encoder.config.hidden_size, device=encoder.device)
-    length = encoder.config.max_position_embeddings
-    tokens = tokenizer(list(phrases), padding=True, max_length=length, truncation=True, return_tensors="pt")
-    pooled: Tensor = encoder(**tokens.to(encoder.device)).pooler_output
+    ids, mask = _padded(tokenizer, phrases, int(encoder.config.max_position_embeddings))
+    pooled: Tensor = encoder(ids.to(encoder.device), attention_mask=mask.to(encoder.device)).pooler_output
     return pooled
+
+
+def _padded(tokenizer: CLIPTokenizer, texts: Sequence[str], most: int, least: int = 0) -> tuple[Tensor, Tensor]:
+    """Return ids and attention mask, both (n, length) int64, cut to `most` and padded to the longest, or to `least`.
+
+    A fast tokenizer's own padding is a state of its: threads that pad differently would spoil each other's captions.
+    """
+    rows = tokenizer(list(texts), truncation=True, max_length=most).input_ids
+    length = max(least, *(len(row) for row in rows))
+    ids = [row + [tokenizer.pad_token_id] * (length - len(row)) for row in rows]
+    mask = [[1] * len(row) + [0] * (length - len(row)) for row in rows]
+    return torch.tensor(ids), torch.tensor(mask)
 
 
 def position_planes(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
