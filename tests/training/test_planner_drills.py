@@ -8,7 +8,7 @@ from vitron_agent.planner import AssistantTurn, UserTurn
 from vitron_agent.shapes import tasks
 from vitron_agent.shapes.tasks_refer import resolve
 from vitron_agent.training.planner_data import turns_of
-from vitron_agent.training.planner_drills import FAILED, absent, failing, inventory, lookup, motions, several
+from vitron_agent.training.planner_drills import FAILED, failing, inventory, lookup, motions, several
 
 
 def test_an_inventory_lists_every_object_with_its_box() -> None:
@@ -45,13 +45,6 @@ def test_motions_say_what_every_object_of_a_clip_does() -> None:
     (clip,) = shown.videos
     for obj, motion in zip(clip.scene.objects, clip.motions, strict=True):
         assert f"{obj.phrase} {motion.name if motion else 'still'}" in answer.text
-
-
-def test_what_is_absent_is_never_called_for() -> None:
-    for seed in range(20):
-        conversation = absent(random.Random(seed))
-        replies = [turn for turn in conversation.turns if turn.role == "assistant"]
-        assert all(turn.invocation is None and turn.text.startswith("I do not see a") for turn in replies)
 
 
 def test_many_requests_are_about_one_picture() -> None:

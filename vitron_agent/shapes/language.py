@@ -59,11 +59,13 @@ class Family:
         templates: All of them.
         train: Those that training may use, repeated by weight.
         held: Those kept out, repeated by weight (empty for plain word lists).
+        plain: Of those for training the ones said most: at least half as often as the first of them.
     """
 
     templates: tuple[Template, ...]
     train: tuple[Template, ...]
     held: tuple[Template, ...]
+    plain: tuple[Template, ...]
 
 
 def _parse(text: str, at: int = 0, inside: bool = False) -> tuple[list[tuple[Node, ...]], int]:
@@ -143,7 +145,8 @@ def phrasebook() -> dict[str, Family]:
         for name, templates in read_families(file.read_text(encoding="utf-8")).items():
             train = tuple(t for t in templates if not t.heldout for _ in range(t.weight))
             held = tuple(t for t in templates if t.heldout for _ in range(t.weight))
-            book[name] = Family(templates, train, held)
+            most = max((t.weight for t in train), default=0)
+            book[name] = Family(templates, train, held, tuple(t for t in train if 2 * t.weight >= most))
     return book
 
 
@@ -165,11 +168,13 @@ class Writer:
         rng: Source of randomness.
         split: "train" or "heldout".
         used: Ids of the templates used so far.
+        plain: Whether only the most common wordings are used (in training): "segment the star".
     """
 
     rng: random.Random
     split: Split
     used: list[str] = field(default_factory=list)
+    plain: bool = False
 
     def say(self, family: str, **slots: str) -> str:
         """Words one template of a family.
@@ -193,7 +198,7 @@ class Writer:
 
     def _family(self, name: str, slots: dict[str, str], top: bool) -> str:
         family = phrasebook()[name]
-        pool = family.train
+        pool = family.plain if self.plain else family.train
         if self.split == "heldout" and family.held and self.rng.random() < (_HELD_SHARE if top else _HELD_INSIDE):
             pool = family.held
         template = pool[int(self.rng.random() * len(pool))]

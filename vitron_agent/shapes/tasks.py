@@ -92,13 +92,14 @@ class Conversation:
     template_ids: tuple[str, ...]
 
 
-def sample_conversation(rng: random.Random, split: Split, task: str | None = None) -> Conversation:
+def sample_conversation(rng: random.Random, split: Split, task: str | None = None, plain: bool = False) -> Conversation:
     """Draws a conversation.
 
     Args:
         rng: Source of randomness.
         split: "train", or "heldout": wordings that training never sees.
         task: One of `TASKS`, or `TRACK_ALIKE`; drawn by their weights if None.
+        plain: Whether only the most common wordings are used (in training).
 
     Raises:
         KeyError: There is no such task.
@@ -106,7 +107,7 @@ def sample_conversation(rng: random.Random, split: Split, task: str | None = Non
     name = task if task is not None else rng.choices(tuple(TASKS), tuple(TASKS.values()))[0]
     play = _PLAYS[name]
     while True:
-        session = Session(Writer(rng, split))
+        session = Session(Writer(rng, split, plain=plain))
         if play(session) and (split == "train" or not heldout_ids().isdisjoint(session.writer.used)):
             return Conversation(tuple(session.turns), name, tuple(session.writer.used))
 

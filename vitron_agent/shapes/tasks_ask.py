@@ -14,7 +14,7 @@ from vitron_agent.shapes.tasks_refer import Words, fits
 from vitron_agent.shapes.tasks_results import show_box
 from vitron_agent.shapes.tasks_segment import around
 from vitron_agent.shapes.tasks_session import Session, Step, Style, capital
-from vitron_agent.shapes.tasks_words import Reference, clear_size, mark, pick
+from vitron_agent.shapes.tasks_words import Reference, clear_size, mark, pick, point_at_nothing
 
 PRONOUNS = ("it", "that", "that one")
 
@@ -149,22 +149,36 @@ def attribute(session: Session, style: Style) -> Step | None:
 
 
 def exists(session: Session, style: Style) -> Step:
-    """Asks whether there is an object of a shape, or of a colour and shape."""
-    writer, scene, rng = session.writer, session.scene, session.writer.rng
-    shown = rng.choice(scene.objects) if scene.objects else None
-    shape, colour = rng.choice(SHAPES), rng.choice(tuple(COLOURS))
-    if shown and writer.chance(0.55):
-        shape, colour = shown.shape, shown.colour
-    elif shown and writer.chance(0.5):  # half right: only one of the two fits
-        shape, colour = (shown.shape, colour) if writer.chance(0.5) else (shape, shown.colour)
-    words = writer.rng.choices((Words(shape, colour), Words(shape), Words(None, colour)), (0.5, 0.35, 0.15))[0]
-    noun = writer.word(f"word.{shape}") if words.shape else writer.word("shape_noun")
-    noun = f"{writer.word(f'word.{colour}')} {noun}" if words.colour else noun
+    """Asks whether there is an object of a shape, or of a colour and shape: half of the answers are yes."""
+    writer = session.writer
+    there = bool(session.scene.objects) and writer.chance(0.5)
+    words = _of_object(session) if there else _of_nothing(session)
+    noun = writer.word(f"word.{words.shape}") if words.shape else writer.word("shape_noun")
+    noun = f"{writer.word(f'word.{words.colour}')} {noun}" if words.colour else noun
     phrase = " ".join(word for word in (words.colour, words.shape or "object") if word)
     clause = session.asked("exists", style, x=f"a {noun}", xs=plural(noun), x1=noun)
-    there = any(fits(o, words) for o in scene.objects)
     answer = f"Yes, there is {article(phrase)}." if there else f"No, there is no {phrase}."
-    return answered(clause, "exists", answer, ("yes" if there else "no",), scene)
+    return answered(clause, "exists", answer, ("yes" if there else "no",), session.scene)
+
+
+def _of_object(session: Session) -> Words:
+    """Colour, shape or both of some object of the picture in hand."""
+    obj = session.writer.rng.choice(session.scene.objects)
+    forms = (Words(obj.shape, obj.colour), Words(obj.shape), Words(None, obj.colour))
+    return session.writer.rng.choices(forms, (0.5, 0.35, 0.15))[0]
+
+
+def _of_nothing(session: Session) -> Words:
+    """Colour, shape or both of no object; both often hold one that some object has."""
+    rng, objects = session.writer.rng, session.scene.objects
+    while True:
+        shape, colour = rng.choice(SHAPES), rng.choice(tuple(COLOURS))
+        if objects and session.writer.chance(0.6):
+            near = rng.choice(objects)
+            shape, colour = (near.shape, colour) if session.writer.chance(0.5) else (shape, near.colour)
+        words = rng.choices((Words(shape, colour), Words(shape), Words(None, colour)), (0.5, 0.35, 0.15))[0]
+        if not any(fits(obj, words) for obj in objects):
+            return words
 
 
 def verify(session: Session, style: Style) -> Step | None:
@@ -182,7 +196,8 @@ def verify(session: Session, style: Style) -> Step | None:
     obj = scene.objects[found.index]
     subject = found.phrase if found.words not in PRONOUNS else "it"
     if writer.chance(0.65) and obj.colour not in subject:
-        asked = obj.colour if writer.chance(0.5) else rng.choice(tuple(COLOURS))
+        others = [o.colour for o in scene.objects] if writer.chance(0.5) else tuple(COLOURS)
+        asked = obj.colour if writer.chance(0.5) else rng.choice(others)
         yes, fact = asked == obj.colour, obj.colour
         clause = session.direct(style, "is.colour", x=found.words, colour=writer.word(f"word.{asked}"))
     elif obj.shape not in subject:
@@ -253,15 +268,23 @@ def colours(session: Session, style: Style) -> Step | None:
 
 
 def missing(session: Session, style: Style) -> Step:
-    """Asks about an object that is not there."""
-    writer, scene = session.writer, session.scene
-    shape = writer.rng.choice([s for s in SHAPES if s not in {o.shape for o in scene.objects}])
-    colour = writer.rng.choice(tuple(COLOURS)) if writer.chance(0.4) else None
-    noun = f"{writer.word(f'word.{colour}') if colour else ''} {writer.word(f'word.{shape}')}"
-    phrase = f"{colour} {shape}" if colour else shape
-    clause = session.direct(style, "missing.ask", x=f"the {noun}")
+    """Asks about an object that is not there, as about one that is."""
+    words, phrase = point_at_nothing(session)
+    held = phrase.split()
+    families = ["where"]
+    if not set(held) & set(COLOURS):
+        families += ["colour.of", "colour.of"]
+    if not set(held) & set(SHAPES):
+        families.append("shape.of")
+    if not set(held) & {"small", "large"}:
+        families.append("size.of")
+    family = session.writer.rng.choice(families)
+    if family in ("where", "colour.of"):
+        clause = _ordered(session, style, family, f"{family}.do", x=words)
+    else:
+        clause = session.asked(family, style, x=words)
     answer = f"I do not see {article(phrase)} in the {'video' if session.playing else 'picture'}."
-    return answered(clause, "missing", answer, ("not", shape), scene)
+    return answered(clause, "missing", answer, ("not", *(word for word in held if word != "object")), session.scene)
 
 
 def region_what(session: Session, style: Style) -> Step | None:

@@ -7,7 +7,7 @@ from vitron_agent.shapes.tasks_act import Maker, ground, recolour, remove, resiz
 from vitron_agent.shapes.tasks_compare import QUESTIONS
 from vitron_agent.shapes.tasks_segment import segment
 from vitron_agent.shapes.tasks_session import Facts, Session
-from vitron_agent.shapes.tasks_words import SIZES
+from vitron_agent.shapes.tasks_words import SIZES, point_at_nothing
 
 TOPICS = ("hello", "abilities", "who", "thanks", "bye", "ok", "offtopic")
 _TOPIC_WEIGHTS = (0.16, 0.22, 0.13, 0.12, 0.06, 0.07, 0.24)
@@ -123,26 +123,19 @@ def refuse_no_region(session: Session) -> None:
     session.say(text, reply(session, "no_region"), refusal("no region"), question="." in form)
 
 
-def absent(session: Session) -> tuple[str, str]:
-    """Names an object of a shape that is not there: the user's words and the plain phrase."""
-    writer, rng = session.writer, session.writer.rng
-    here = {o.shape for o in session.scene.objects}
-    shape = rng.choice([s for s in SHAPES if s not in here])
-    colour = rng.choice(tuple(COLOURS)) if writer.chance(0.4) else None
-    words = f"the {writer.word(f'word.{colour}') if colour else ''} {writer.word(f'word.{shape}')}"
-    return words, f"{colour} {shape}" if colour else shape
-
-
 def refuse_missing(session: Session) -> None:
     """Plays a request for a mask or change of an object that the picture does not have."""
     writer, rng = session.writer, session.writer.rng
     if not session.pictures:
         session.upload(sample_scene(rng))
-    words, phrase = absent(session)
-    form = rng.choice(("segment", "segment", "remove", "recolour", "reshape"))
+    words, phrase = point_at_nothing(session)
+    form = rng.choice(("segment", "segment", "segment", "remove", "recolour", "reshape", "grow", "shrink"))
     other = rng.choice([s for s in SHAPES if not phrase.endswith(s)])
     slots = {"colour": writer.word(f"word.{rng.choice(tuple(COLOURS))}"), "shape": writer.word(f"word.{other}")}
-    text = session.worded(form, "full", x=words, **slots)
+    if form in ("grow", "shrink"):
+        text = session.framed("full", form, x=words)
+    else:
+        text = session.worded(form, "full", x=words, **slots)
     session.say(text, f"I do not see {article(phrase)} in the picture.", refusal("missing object"))
 
 

@@ -5,7 +5,7 @@ This file knows the order of things; what single requests say and do is made in 
 
 from collections.abc import Callable, Sequence
 
-from vitron_agent.shapes.scene import Scene, sample_scene
+from vitron_agent.shapes.scene import Scene, recoloured, sample_scene
 from vitron_agent.shapes.tasks_act import Maker, TakesRegion, recolour, remove
 from vitron_agent.shapes.tasks_ask import region_what
 from vitron_agent.shapes.tasks_chat import chat, refuse_missing, refuse_strange
@@ -57,8 +57,14 @@ def one(session: Session, makers: Sequence[tuple[Maker, float]], count: int | No
 
 
 def a_scene(session: Session, count: int | None = None) -> Scene:
-    """Draws a picture to upload."""
-    return sample_scene(session.writer.rng, count)
+    """Draws a picture to upload; in some, several objects have one colour."""
+    scene = sample_scene(session.writer.rng, count)
+    if session.writer.chance(0.85):
+        return scene
+    first, *others = scene.objects
+    alike = others if session.writer.chance(0.4) else others[:1]
+    painted = (recoloured(o, first.colour, session.writer.rng) if o in alike else o for o in others)
+    return Scene(scene.background, (first, *painted))
 
 
 def begin(session: Session) -> bool:

@@ -11,12 +11,12 @@ from vitron_agent.shapes.captions import article
 from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Obj, clashes, sample_scene
 from vitron_agent.shapes.tasks_act import Maker, elliptic, other_colour
-from vitron_agent.shapes.tasks_chat import absent, any_slots, chat, refusal, reply
+from vitron_agent.shapes.tasks_chat import any_slots, chat, refusal, reply
 from vitron_agent.shapes.tasks_play import begin, is_question, joined, some, with_region
 from vitron_agent.shapes.tasks_segment import around
 from vitron_agent.shapes.tasks_session import Session, Step, Style
 from vitron_agent.shapes.tasks_video_ask import VIDEO_QUESTIONS, point_in_clip
-from vitron_agent.shapes.tasks_words import Reference, mark
+from vitron_agent.shapes.tasks_words import Reference, mark, point_at_nothing
 
 _ASKS = ("what", "which", "where", "does", "how")
 
@@ -149,7 +149,7 @@ def refuse_missing_in_video(session: Session) -> None:
     writer, rng = session.writer, session.writer.rng
     if not session.playing:
         session.upload_clip(sample_clip(rng))
-    words, phrase = absent(session)
+    words, phrase = point_at_nothing(session)
     form = rng.choice(("track", "track", "recolour", "reshape", "way"))
     if form == "way":
         text = session.asked("way", "full", x=words)

@@ -5,12 +5,12 @@ Each choice gives two things: the words a user says, and the plain phrase that a
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vitron_agent.media import Region, RegionKind
 from vitron_agent.shapes.captions import PLACE_WORDS
 from vitron_agent.shapes.language import REGION_MARK, Writer, plural
-from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene, clashes, relation
+from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene, clashes, relation, sample_object
 from vitron_agent.shapes.tasks_refer import extreme_key, resolve
 from vitron_agent.shapes.tasks_session import Session
 
@@ -109,6 +109,23 @@ def point_at(session: Session, index: int, plain: bool = False) -> Reference | N
     if found is None or resolve(scene, found[1]) != (index,):
         return None
     return Reference(found[0], f"the {found[1]}", index)
+
+
+def point_at_nothing(session: Session) -> tuple[str, str]:
+    """Words for an object that is not there, and the plain phrase without its article ("red circle").
+
+    They are worded as those for an object that is there (by attributes), and half of them differ from one by a single
+    word: whether something is there can then be told from the picture alone, and not from how it was asked for.
+    """
+    scene, writer, rng = session.scene, session.writer, session.writer.rng
+    while True:
+        ghost = sample_object(rng, scene.background)
+        if scene.objects and rng.random() < 0.5:
+            near = rng.choice(scene.objects)
+            ghost = rng.choice((replace(near, shape=ghost.shape), replace(near, colour=ghost.colour)))
+        words, phrase = _by_attributes(writer, ghost, rng)
+        if not resolve(scene, phrase):
+            return words, phrase
 
 
 def clear_size(obj: Obj) -> bool:

@@ -34,7 +34,7 @@ SHARES = {
     "dialogue_video": 0.03,
 }
 """How often each task is drawn where no drill is."""
-DRILLS = {"several": 0.14, "inventory": 0.03, "lookup": 0.10, "motions": 0.04, "absent": 0.05}
+DRILLS = {"several": 0.2, "inventory": 0.03, "lookup": 0.10, "motions": 0.04}
 """How often each conversation of `planner_drills` is drawn, of all."""
 LONG = ("chain", "dialogue", "dialogue_video")
 EARLY = 0.5
@@ -42,6 +42,8 @@ EARLY = 0.5
 CUT = 0.6
 """How often a conversation with one call ends with it in the first half of a run: what follows is long, soon learned.
 Later none is cut, or the planner would think that a result is mostly followed by another call."""
+PLAIN = 0.3
+"""How often a conversation is worded as most people would: meaning is learned from these, variety from the rest."""
 FAILING = 0.03
 """How often a conversation's first call comes back with an error."""
 POOL = 24
@@ -92,7 +94,7 @@ class Batches:
             return self.processor.serialise(self._drilled(drill))
         weights = shares(self.early)
         task = self.rng.choices(list(weights), list(weights.values()))[0]
-        turns = turns_of(tasks.sample_conversation(self.rng, "train", task))
+        turns = turns_of(tasks.sample_conversation(self.rng, "train", task, plain=self.rng.random() < PLAIN))
         calls = [place for place, turn in enumerate(turns) if isinstance(turn, AssistantTurn) and turn.invocations]
         if self.rng.random() < FAILING:
             turns = planner_drills.failing(turns, self.rng)
@@ -104,8 +106,6 @@ class Batches:
         """A conversation of `planner_drills`."""
         if name == "several":
             return turns_of(planner_drills.several(self.rng))
-        if name == "absent":
-            return turns_of(planner_drills.absent(self.rng))
         makers = {
             "inventory": planner_drills.inventory,
             "lookup": planner_drills.lookup,

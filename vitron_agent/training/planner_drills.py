@@ -15,7 +15,7 @@ from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene, relation, sample_scene
 from vitron_agent.shapes.tasks_act import Maker
-from vitron_agent.shapes.tasks_ask import region_what
+from vitron_agent.shapes.tasks_ask import missing, region_what
 from vitron_agent.shapes.tasks_chat import refuse_missing
 from vitron_agent.shapes.tasks_compare import QUESTIONS
 from vitron_agent.shapes.tasks_many import by_place
@@ -26,12 +26,16 @@ from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region
 from vitron_agent.shapes.tasks_session import Session
 
 MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
-    (QUESTIONS, 0.5),
-    (((region_what, 1.0),), 0.2),
+    (QUESTIONS, 0.55),
+    (((missing, 1.0),), 0.1),
+    (((region_what, 1.0),), 0.1),
     (((segment, 0.9), (area_of, 0.1)), 0.2),
-    (((segment_region, 1.0),), 0.1),
+    (((segment_region, 1.0),), 0.05),
 )
 """What is asked of one picture in a conversation of many requests, and how often."""
+MISSING = 0.15
+"""How often, instead, a mask or change is asked of what is not there: about as often as of what is, or the planner
+would guess from the words."""
 FAILURES = (
     "the region is empty",
     "the picture cannot be read",
@@ -44,22 +48,16 @@ _EXTREMES = ("leftmost", "rightmost", "topmost", "lowest", "largest", "smallest"
 
 def several(rng: random.Random) -> tasks.Conversation:
     """Two to five requests about one picture that leave it as it is."""
-    session = Session(Writer(rng, "train"))
+    session = Session(Writer(rng, "train", plain=rng.random() < 0.3))
     session.upload(a_scene(session))
     for _ in range(rng.randint(2, 5)):
+        if rng.random() < MISSING:
+            refuse_missing(session)
+            continue
         step = some(session, rng.choices([m for m, _ in MANY], [w for _, w in MANY])[0], "full")
         if step is not None:
             session.play(step.clause, [step], is_question(step))
     return tasks.Conversation(tuple(session.turns), "several", tuple(session.writer.used))
-
-
-def absent(rng: random.Random) -> tasks.Conversation:
-    """One to three requests about one picture for objects that it does not have."""
-    session = Session(Writer(rng, "train"))
-    session.upload(a_scene(session))
-    for _ in range(rng.randint(1, 3)):
-        refuse_missing(session)
-    return tasks.Conversation(tuple(session.turns), "absent", tuple(session.writer.used))
 
 
 def inventory(rng: random.Random) -> list[Turn]:
