@@ -25,6 +25,7 @@ from vitron_agent.planner.processor import Processor
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.training.attention import use_plain_attention
 from vitron_agent.training.loop import Ema, TrainingConfig, config_from_arguments, replace_folder_files
+from vitron_agent.training.peers import Peers
 from vitron_agent.training.planner_batch import Batch, embed
 from vitron_agent.training.planner_data import Batches, make_tokenizer
 from vitron_agent.training.planner_probe import probe
@@ -161,6 +162,7 @@ class Trainer:
         """Builds everything, and goes on from the checkpoint where `config.resume` asks for it."""
         torch.set_num_threads(config.threads)
         self.config = config
+        self.peers = Peers()
         config.run.mkdir(parents=True, exist_ok=True)
         self.model, self.vocabulary = start(config)
         self.model.to(config.device)
@@ -184,7 +186,7 @@ class Trainer:
             folds_case=self.model.folds_case,
             video_tokens=self.model.video_tokens,
         )
-        seed = config.seed * 1_000_003 + int(self.counters["step"])
+        seed = (config.seed * 1_000_003 + int(self.counters["step"])) * self.peers.count + self.peers.rank
         self.batches = Batches(self.processor, random.Random(seed), int(config.option("tokens", DEFAULTS["tokens"])))
         self.begin = time.monotonic() - self.counters["seconds"]
         self.loss: float | None = None
@@ -209,6 +211,7 @@ class Trainer:
         with torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16):
             loss, _ = batch_loss(self.model, batch)
         loss.backward()
+        self.peers.average(self.model.parameters())
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
@@ -217,8 +220,8 @@ class Trainer:
         value = float(loss.detach())
         self.loss = value if self.loss is None else self.loss * 0.97 + value * 0.03
         self.counters["step"] += 1
-        self.counters["conversations"] += len(batch.ids)
-        self.counters["tokens"] += batch.ids.numel()
+        self.counters["conversations"] += len(batch.ids) * self.peers.count
+        self.counters["tokens"] += batch.ids.numel() * self.peers.count
         self.counters["seconds"] = time.monotonic() - self.begin
         self.counters["updates"] = self.ema.updates
 
@@ -240,8 +243,10 @@ class Trainer:
         """Trains to the end of the planned time."""
         probe_seconds = self.config.option("probe_minutes", DEFAULTS["probe_minutes"]) * 60
         probed = saved = time.monotonic()
-        while self.done < 1:
+        while self.peers.agree(self.done, self.config.device) < 1:
             self.step()
+            if self.peers.rank:
+                continue
             now = time.monotonic()
             if self.counters["step"] % 100 == 0:
                 self.log_pace()
@@ -251,7 +256,8 @@ class Trainer:
             if now > probed + probe_seconds:
                 self.report()
                 probed = time.monotonic()
-        self.report()
+        if not self.peers.rank:
+            self.report()
 
     def log_pace(self) -> None:
         """Logs loss, speed since the last time, and how long it will take."""

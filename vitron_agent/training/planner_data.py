@@ -34,7 +34,7 @@ SHARES = {
     "dialogue_video": 0.03,
 }
 """How often each task is drawn where no drill is."""
-DRILLS = {"several": 0.2, "inventory": 0.03, "lookup": 0.10, "motions": 0.04}
+DRILLS = {"several": 0.2, "inventory": 0.03, "lookup": 0.08, "tally": 0.12, "motions": 0.04}
 """How often each conversation of `planner_drills` is drawn, of all."""
 LONG = ("chain", "dialogue", "dialogue_video")
 EARLY = 0.5
@@ -109,6 +109,7 @@ class Batches:
         makers = {
             "inventory": planner_drills.inventory,
             "lookup": planner_drills.lookup,
+            "tally": planner_drills.tally,
             "motions": planner_drills.motions,
         }
         return makers[name](self.rng)

@@ -88,6 +88,17 @@ def lookup(rng: random.Random) -> list[Turn]:
     return turns
 
 
+def tally(rng: random.Random) -> list[Turn]:
+    """A picture and six to twelve phrases, and how many objects each of them means: often none, and nearly one.
+
+    Whether something is there is a single word of a reply, and a seldom one: from replies alone it was not learned.
+    """
+    scene = sample_scene(rng, rng.choice((None, 3)))
+    phrases = [_attributes(rng, rng.choice((*scene.objects, None)), 0.5) for _ in range(rng.randint(6, 12))]
+    counts = [f"{phrase} {len(resolve(scene, phrase))}" for phrase in phrases]
+    return [UserTurn(f"tally {', '.join(phrases)}", (scene,)), AssistantTurn(f"{', '.join(counts)}.")]
+
+
 def _phrase(rng: random.Random, scene: Scene) -> str:
     """A phrase that may mean none, one or several objects: attributes, a place, an extreme, or a relation."""
     shown = rng.choice(scene.objects) if scene.objects else None
@@ -104,12 +115,12 @@ def _phrase(rng: random.Random, scene: Scene) -> str:
     return f"{noun} {rng.choice(words)} the {_attributes(rng, other)}" if words else _attributes(rng, shown)
 
 
-def _attributes(rng: random.Random, obj: Obj | None) -> str:
-    """Some of colour, shape and size: an object's own, or (without one, and now and then) with one word changed."""
+def _attributes(rng: random.Random, obj: Obj | None, change: float = 0.3) -> str:
+    """Some of colour, shape and size: an object's own, or (without one, and in that share of cases) a word changed."""
     shape = obj.shape if obj else rng.choice(SHAPES)
     colour = obj.colour if obj else rng.choice(tuple(COLOURS))
     size = obj.size if obj else rng.choice(("small", "large"))
-    if rng.random() < 0.3:
+    if rng.random() < change:
         if rng.random() < 0.5:
             shape = rng.choice(SHAPES)
         else:

@@ -1,0 +1,57 @@
+"""Two processes with batches of their own end with the same weights."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import torch
+from torch import nn
+
+from vitron_agent.training.peers import Peers
+
+SCRIPT = """
+import torch
+from torch import nn
+from vitron_agent.training.peers import Peers
+peers = Peers()
+layer, unused = nn.Linear(2, 1, bias=False), nn.Linear(1, 1)
+with torch.no_grad():
+    layer.weight.fill_(1.0)
+layer(torch.full((1, 2), 1.0 + peers.rank)).sum().backward()
+if peers.rank:
+    unused(torch.ones(1, 1)).sum().backward()  # the other process has no gradient here
+peers.average([*layer.parameters(), *unused.parameters()])
+print(peers.rank, peers.agree(float(peers.rank)), layer.weight.grad.tolist(), unused.bias.grad.tolist())
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def test_gradients_are_averaged_and_the_first_decides() -> None:
+    port = str(free_port())
+    base = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT], env={**base, "RANK": str(rank)}, stdout=subprocess.PIPE, text=True
+        )
+        for rank in (0, 1)
+    ]
+    said = [process.communicate(timeout=120)[0].strip() for process in running]
+    assert said == ["0 0.0 [[1.5, 1.5]] [0.5]", "1 0.0 [[1.5, 1.5]] [0.5]"]
+
+
+def test_alone_nothing_changes() -> None:
+    layer = nn.Linear(2, 1)
+    layer(torch.ones(1, 2)).sum().backward()
+    before = layer.weight.grad.clone() if layer.weight.grad is not None else None
+    peers = Peers()
+    peers.average(layer.parameters())
+    assert peers.agree(0.25) == 0.25
+    assert before is not None
+    assert layer.weight.grad is not None
+    assert torch.equal(layer.weight.grad, before)
