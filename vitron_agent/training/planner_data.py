@@ -15,6 +15,7 @@ from vitron_agent.planner.tokenizer import TAGS, train_tokenizer
 from vitron_agent.shapes import tasks
 from vitron_agent.training import planner_drills
 from vitron_agent.training.planner_batch import SIDE, Batch, collate
+from vitron_agent.training.planner_facts import clip_facts, facts
 
 SHARES = {
     "draw": 0.17,
@@ -34,8 +35,16 @@ SHARES = {
     "dialogue_video": 0.03,
 }
 """How often each task is drawn where no drill is."""
-DRILLS = {"several": 0.2, "inventory": 0.03, "lookup": 0.08, "tally": 0.12, "motions": 0.04}
-"""How often each conversation of `planner_drills` is drawn, of all."""
+DRILLS = {
+    "several": 0.18,
+    "inventory": 0.03,
+    "lookup": 0.03,
+    "facts": 0.12,
+    "tally": 0.08,
+    "motions": 0.02,
+    "clip_facts": 0.06,
+}
+"""How often each drill is drawn, of all conversations."""
 LONG = ("chain", "dialogue", "dialogue_video")
 EARLY = 0.5
 """Conversations of many turns are drawn this much less often in the first half of a run: they hold few new words."""
@@ -103,13 +112,15 @@ class Batches:
         return self.processor.serialise(turns)
 
     def _drilled(self, name: str) -> list[Turn]:
-        """A conversation of `planner_drills`."""
+        """A drill's conversation."""
         if name == "several":
             return turns_of(planner_drills.several(self.rng))
         makers = {
             "inventory": planner_drills.inventory,
             "lookup": planner_drills.lookup,
             "tally": planner_drills.tally,
+            "facts": facts,
+            "clip_facts": clip_facts,
             "motions": planner_drills.motions,
         }
         return makers[name](self.rng)

@@ -13,7 +13,7 @@ from vitron_agent.shapes import tasks
 from vitron_agent.shapes.captions import PLACE_WORDS, article
 from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.language import Writer
-from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene, relation, sample_scene
+from vitron_agent.shapes.scene import Scene, relation, sample_scene
 from vitron_agent.shapes.tasks_act import Maker
 from vitron_agent.shapes.tasks_ask import missing, region_what
 from vitron_agent.shapes.tasks_chat import refuse_missing
@@ -24,6 +24,7 @@ from vitron_agent.shapes.tasks_refer import resolve
 from vitron_agent.shapes.tasks_results import show_box
 from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region
 from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.training.planner_facts import alike_scene, attributes
 
 MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
     (QUESTIONS, 0.55),
@@ -93,8 +94,8 @@ def tally(rng: random.Random) -> list[Turn]:
 
     Whether something is there is a single word of a reply, and a seldom one: from replies alone it was not learned.
     """
-    scene = sample_scene(rng, rng.choice((None, 3)))
-    phrases = [_attributes(rng, rng.choice((*scene.objects, None)), 0.5) for _ in range(rng.randint(6, 12))]
+    scene = alike_scene(rng)
+    phrases = [attributes(rng, rng.choice((*scene.objects, None)), 0.5) for _ in range(rng.randint(6, 12))]
     counts = [f"{phrase} {len(resolve(scene, phrase))}" for phrase in phrases]
     return [UserTurn(f"tally {', '.join(phrases)}", (scene,)), AssistantTurn(f"{', '.join(counts)}.")]
 
@@ -104,7 +105,7 @@ def _phrase(rng: random.Random, scene: Scene) -> str:
     shown = rng.choice(scene.objects) if scene.objects else None
     draw = rng.random()
     if draw < 0.6 or shown is None:
-        return _attributes(rng, shown)
+        return attributes(rng, shown)
     noun = rng.choice(("object", "object", shown.shape, f"{shown.colour} object"))
     if draw < 0.72:
         return f"{noun} {rng.choice(PLACE_WORDS[shown.place])}"
@@ -112,21 +113,7 @@ def _phrase(rng: random.Random, scene: Scene) -> str:
         return f"{rng.choice(_EXTREMES)} {noun}"
     other = rng.choice(scene.objects)
     words = relation(shown, other) if other is not shown else ()
-    return f"{noun} {rng.choice(words)} the {_attributes(rng, other)}" if words else _attributes(rng, shown)
-
-
-def _attributes(rng: random.Random, obj: Obj | None, change: float = 0.3) -> str:
-    """Some of colour, shape and size: an object's own, or (without one, and in that share of cases) a word changed."""
-    shape = obj.shape if obj else rng.choice(SHAPES)
-    colour = obj.colour if obj else rng.choice(tuple(COLOURS))
-    size = obj.size if obj else rng.choice(("small", "large"))
-    if rng.random() < change:
-        if rng.random() < 0.5:
-            shape = rng.choice(SHAPES)
-        else:
-            colour = rng.choice(tuple(COLOURS))
-    forms = (f"{colour} {shape}", shape, f"{colour} object", f"{size} {colour} {shape}", f"{size} {shape}")
-    return rng.choices((*forms, f"{size} object"), (4, 3, 2, 1, 1, 1))[0]
+    return f"{noun} {rng.choice(words)} the {attributes(rng, other)}" if words else attributes(rng, shown)
 
 
 def failing(turns: Sequence[Turn], rng: random.Random) -> list[Turn]:
