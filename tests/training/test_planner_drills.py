@@ -9,7 +9,7 @@ from vitron_agent.planner import AssistantTurn, UserTurn
 from vitron_agent.shapes import tasks
 from vitron_agent.shapes.tasks_refer import resolve
 from vitron_agent.training.planner_data import turns_of
-from vitron_agent.training.planner_drills import FAILED, failing, inventory, lookup, motions, several, tally
+from vitron_agent.training.planner_drills import FAILED, failing, inventory, lookup, motions, quick, several, tally
 
 
 def test_an_inventory_lists_every_object_with_its_box() -> None:
@@ -67,6 +67,13 @@ def test_many_requests_are_about_one_picture() -> None:
     turns = turns_of(several(random.Random(1)))
     assert sum(len(turn.pictures) for turn in turns if isinstance(turn, UserTurn)) == 1
     assert sum(isinstance(turn, AssistantTurn) for turn in turns) >= 2
+
+
+def test_quick_questions_call_nothing() -> None:
+    turns = turns_of(quick(random.Random(1)))
+    replies = [turn for turn in turns if isinstance(turn, AssistantTurn)]
+    assert 5 <= len(replies) <= 8
+    assert not any(turn.invocations for turn in replies)
 
 
 @pytest.mark.parametrize("seed", range(12))

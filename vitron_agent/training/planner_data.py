@@ -4,7 +4,7 @@ Knows the task generators and the processor; it does not know tensors or the net
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from transformers import LlamaTokenizer
@@ -23,7 +23,7 @@ SHARES = {
     "segment_region": 0.02,
     "edit": 0.17,
     "edit_region": 0.04,
-    "ask": 0.11,
+    "ask": 0.07,
     "ask_region": 0.02,
     "chat": 0.05,
     "refuse": 0.08,
@@ -36,7 +36,8 @@ SHARES = {
 }
 """How often each task is drawn where no drill is."""
 DRILLS = {
-    "several": 0.18,
+    "several": 0.16,
+    "quick": 0.09,
     "inventory": 0.03,
     "lookup": 0.03,
     "facts": 0.12,
@@ -76,6 +77,19 @@ def shares(early: bool) -> dict[str, float]:
     return {task: share * (EARLY if early and task in LONG else 1) for task, share in SHARES.items()}
 
 
+_MAKERS: dict[str, Callable[[random.Random], list[Turn]]] = {
+    "several": lambda rng: turns_of(planner_drills.several(rng)),
+    "quick": lambda rng: turns_of(planner_drills.quick(rng)),
+    "inventory": planner_drills.inventory,
+    "lookup": planner_drills.lookup,
+    "tally": planner_drills.tally,
+    "facts": facts,
+    "clip_facts": clip_facts,
+    "motions": planner_drills.motions,
+}
+"""Who makes each drill."""
+
+
 class Batches:
     """An endless stream of batches of about the same number of ids.
 
@@ -100,7 +114,7 @@ class Batches:
         """One conversation, written down."""
         drill = self.rng.choices((*DRILLS, None), (*DRILLS.values(), 1 - sum(DRILLS.values())))[0]
         if drill is not None:
-            return self.processor.serialise(self._drilled(drill))
+            return self.processor.serialise(_MAKERS[drill](self.rng))
         weights = shares(self.early)
         task = self.rng.choices(list(weights), list(weights.values()))[0]
         turns = turns_of(tasks.sample_conversation(self.rng, "train", task, plain=self.rng.random() < PLAIN))
@@ -110,20 +124,6 @@ class Batches:
         elif self.early and len(calls) == 1 and self.rng.random() < CUT:
             turns = turns[: calls[0] + 1]
         return self.processor.serialise(turns)
-
-    def _drilled(self, name: str) -> list[Turn]:
-        """A drill's conversation."""
-        if name == "several":
-            return turns_of(planner_drills.several(self.rng))
-        makers = {
-            "inventory": planner_drills.inventory,
-            "lookup": planner_drills.lookup,
-            "tally": planner_drills.tally,
-            "facts": facts,
-            "clip_facts": clip_facts,
-            "motions": planner_drills.motions,
-        }
-        return makers[name](self.rng)
 
     def next(self) -> Batch:
         """The next batch."""

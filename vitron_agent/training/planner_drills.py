@@ -15,9 +15,9 @@ from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.scene import Scene, relation, sample_scene
 from vitron_agent.shapes.tasks_act import Maker
-from vitron_agent.shapes.tasks_ask import missing, region_what
+from vitron_agent.shapes.tasks_ask import attribute, count, exists, missing, region_what, verify, which_colour
 from vitron_agent.shapes.tasks_chat import refuse_missing
-from vitron_agent.shapes.tasks_compare import QUESTIONS
+from vitron_agent.shapes.tasks_compare import QUESTIONS, at, compare, related
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_play import a_scene, is_question, some
 from vitron_agent.shapes.tasks_refer import resolve
@@ -37,6 +37,18 @@ MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
 MISSING = 0.15
 """How often, instead, a mask or change is asked of what is not there: about as often as of what is, or the planner
 would guess from the words."""
+QUICK: tuple[tuple[Maker, float], ...] = (
+    (exists, 0.2),
+    (attribute, 0.2),
+    (verify, 0.14),
+    (missing, 0.14),
+    (count, 0.1),
+    (related, 0.08),
+    (compare, 0.05),
+    (which_colour, 0.05),
+    (at, 0.04),
+)
+"""Questions whose answer is one word among a few, and how often each is put in a row of them."""
 FAILURES = (
     "the region is empty",
     "the picture cannot be read",
@@ -59,6 +71,17 @@ def several(rng: random.Random) -> tasks.Conversation:
         if step is not None:
             session.play(step.clause, [step], is_question(step))
     return tasks.Conversation(tuple(session.turns), "several", tuple(session.writer.used))
+
+
+def quick(rng: random.Random) -> tasks.Conversation:
+    """Five to eight short questions about one picture, worded as people do."""
+    session = Session(Writer(rng, "train", plain=rng.random() < 0.5))
+    session.upload(a_scene(session))
+    for _ in range(rng.randint(5, 8)):
+        step = some(session, QUICK, "full")
+        if step is not None:
+            session.play(step.clause, [step], is_question(step))
+    return tasks.Conversation(tuple(session.turns), "quick", tuple(session.writer.used))
 
 
 def inventory(rng: random.Random) -> list[Turn]:
