@@ -13,7 +13,7 @@ from vitron_agent.shapes import tasks
 from vitron_agent.training.loop import TrainingConfig
 from vitron_agent.training.planner import batch_loss, rate_factor, train
 from vitron_agent.training.planner_batch import collate, embed
-from vitron_agent.training.planner_data import SHARES, Batches, make_tokenizer, shares, turns_of
+from vitron_agent.training.planner_data import DRILLS, SHARES, Batches, make_tokenizer, shares, turns_of
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,11 @@ def test_padding_changes_no_loss(processor: Processor, model: PlannerModel) -> N
     assert torch.allclose(logits[: counts[0]], alone[0][1], atol=1e-4)
 
 
-def test_long_conversations_are_rarer_at_first() -> None:
+def test_long_conversations_are_rarer_at_first_and_drills_later() -> None:
     early, late = shares(early=True), shares(early=False)
-    assert {task for task in SHARES if early[task] < late[task]} == {"chain", "dialogue", "dialogue_video"}
-    assert late == SHARES
+    assert {task for task in early if early[task] < late[task]} == {"chain", "dialogue", "dialogue_video"}
+    assert {task for task in early if early[task] > late[task]} == set(DRILLS)
+    assert all(late[task] == share for task, share in SHARES.items())
 
 
 def test_only_early_conversations_end_with_their_call(processor: Processor) -> None:

@@ -34,18 +34,20 @@ SHARES = {
     "ask_video": 0.06,
     "dialogue_video": 0.03,
 }
-"""How often each task is drawn where no drill is."""
+"""How often each task is drawn, beside the drills."""
 DRILLS = {
-    "several": 0.16,
-    "quick": 0.09,
-    "inventory": 0.03,
-    "lookup": 0.03,
-    "facts": 0.12,
-    "tally": 0.08,
-    "motions": 0.02,
-    "clip_facts": 0.06,
+    "several": 0.35,
+    "quick": 0.2,
+    "inventory": 0.06,
+    "lookup": 0.06,
+    "facts": 0.28,
+    "tally": 0.18,
+    "motions": 0.05,
+    "clip_facts": 0.14,
 }
-"""How often each drill is drawn, of all conversations."""
+"""How often each drill is drawn in the first half of a run, on the same scale."""
+LATE = 0.6
+"""How much of that is left later: what was learned to be seen is then to be put into people's words."""
 LONG = ("chain", "dialogue", "dialogue_video")
 EARLY = 0.5
 """Conversations of many turns are drawn this much less often in the first half of a run: they hold few new words."""
@@ -73,8 +75,9 @@ def turns_of(conversation: tasks.Conversation) -> list[Turn]:
 
 
 def shares(early: bool) -> dict[str, float]:
-    """How often each task is drawn, in the first half of a run or later."""
-    return {task: share * (EARLY if early and task in LONG else 1) for task, share in SHARES.items()}
+    """How often each task and drill is drawn, in the first half of a run or later."""
+    drawn = {task: share * (EARLY if early and task in LONG else 1) for task, share in SHARES.items()}
+    return drawn | {drill: share * (1 if early else LATE) for drill, share in DRILLS.items()}
 
 
 _MAKERS: dict[str, Callable[[random.Random], list[Turn]]] = {
@@ -112,11 +115,10 @@ class Batches:
 
     def example(self) -> Serialised:
         """One conversation, written down."""
-        drill = self.rng.choices((*DRILLS, None), (*DRILLS.values(), 1 - sum(DRILLS.values())))[0]
-        if drill is not None:
-            return self.processor.serialise(_MAKERS[drill](self.rng))
         weights = shares(self.early)
         task = self.rng.choices(list(weights), list(weights.values()))[0]
+        if task in _MAKERS:
+            return self.processor.serialise(_MAKERS[task](self.rng))
         turns = turns_of(tasks.sample_conversation(self.rng, "train", task, plain=self.rng.random() < PLAIN))
         calls = [place for place, turn in enumerate(turns) if isinstance(turn, AssistantTurn) and turn.invocations]
         if self.rng.random() < FAILING:
