@@ -12,7 +12,7 @@ from vitron_agent.planner.model import tiny_planner_config
 from vitron_agent.shapes import tasks
 from vitron_agent.training.loop import TrainingConfig
 from vitron_agent.training.planner import batch_loss, rate_factor, train
-from vitron_agent.training.planner_batch import collate, embed
+from vitron_agent.training.planner_batch import LEAD_WEIGHT, NUMBER_WEIGHT, collate, embed, emphasis
 from vitron_agent.training.planner_data import DRILLS, SHARES, Batches, make_tokenizer, shares, turns_of
 
 
@@ -79,10 +79,23 @@ def test_padding_changes_no_loss(processor: Processor, model: PlannerModel) -> N
     with torch.inference_mode():
         alone = [batch_loss(model, collate([example], processor, None)) for example in examples]
         together, logits = batch_loss(model, collate(examples, processor, None))
-    counts = [len(part[1]) for part in alone]
-    mean = sum(float(part[0]) * count for part, count in zip(alone, counts, strict=True)) / sum(counts)
+    sums = [float(collate([example], processor, None).weights.sum()) for example in examples]
+    mean = sum(float(part[0]) * share for part, share in zip(alone, sums, strict=True)) / sum(sums)
     assert float(together) == pytest.approx(mean, rel=1e-4)
-    assert torch.allclose(logits[: counts[0]], alone[0][1], atol=1e-4)
+    assert torch.allclose(logits[: len(alone[0][1])], alone[0][1], atol=1e-4)
+
+
+def test_what_decides_a_reply_counts_more_and_sides_of_boxes_less(processor: Processor) -> None:
+    vocabulary = processor.vocabulary
+    ids = vocabulary.encode("I will draw it at 0.25 now")
+    side = ids.index(vocabulary.encode(" 0.25")[0])
+    learn = torch.ones(2, len(ids), dtype=torch.bool)
+    learn[1, :2] = False
+    weights = emphasis(torch.tensor([ids, ids]), learn, vocabulary)
+    assert weights[0, :3].tolist() == [LEAD_WEIGHT] * 3
+    assert weights[1, :5].tolist() == [0, 0, *[LEAD_WEIGHT] * 3]
+    assert weights[0, side] == pytest.approx(NUMBER_WEIGHT)
+    assert weights[0, -1] == 1
 
 
 def test_long_conversations_are_rarer_at_first_and_drills_later() -> None:

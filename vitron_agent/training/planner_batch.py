@@ -3,6 +3,7 @@
 Knows scenes, clips and the network; which conversations are drawn is `planner_data`'s business.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from vitron_agent.planner.model import PlannerModel
 from vitron_agent.planner.processor import Processor, Serialised
+from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.planner.vision import sample_frames
 from vitron_agent.shapes.clip import Clip
 from vitron_agent.shapes.render import render
@@ -18,6 +20,11 @@ from vitron_agent.shapes.scene import Scene
 from vitron_agent.training.disturb import disturb
 
 SIDE = 64
+LEAD, LEAD_WEIGHT = 3, 3.0
+"""How many ids at the beginning of a reply count more, and how much: there it is decided what is done, or denied."""
+NUMBER_WEIGHT = 0.3
+"""How much a side of a box counts: where new objects go is free, and what cannot be known drowns what can."""
+_NUMBER = re.compile(r" ?[01]\.\d\d")
 _CHUNK = 64  # pictures that are drawn together
 
 
@@ -27,7 +34,7 @@ class Batch:
 
     Attributes:
         ids: (B, T) int64, padded on the right.
-        weights: (B, T) float, 0 where nothing is learned.
+        weights: (B, T) float, 0 where nothing is learned (see `emphasis`).
         pictures: (M, 3, 64, 64) float in [0, 1], in order of appearance row by row.
         videos: (V, F, 3, 64, 64) float in [0, 1], likewise.
         is_video: (M + V,) bool: which of all that appears, in order, is a video.
@@ -78,7 +85,7 @@ def collate(
         is_video += [shown.is_video for shown in example.media]
     return Batch(
         ids,
-        weights,
+        emphasis(ids, weights > 0, processor.vocabulary),
         _drawn(scenes, generator),
         _drawn(moments, generator).unflatten(0, (-1, frames)) if moments else torch.zeros(0, frames, 3, SIDE, SIDE),
         torch.tensor(is_video, dtype=torch.bool),
@@ -86,6 +93,26 @@ def collate(
         torch.stack(masks) if masks else torch.zeros(0, SIDE, SIDE, dtype=torch.bool),
         (ids == tags["<objs>"]) & (weights == 0),
     )
+
+
+def emphasis(ids: Tensor, learn: Tensor, vocabulary: Vocabulary) -> Tensor:
+    """How much each id counts in the loss.
+
+    Args:
+        ids: (B, T) int64.
+        learn: (B, T) bool: what the assistant says.
+        vocabulary: Tells the sides of boxes.
+
+    Returns:
+        (B, T) float, 0 where nothing is learned.
+    """
+    numbers = torch.tensor([_NUMBER.fullmatch(piece) is not None for piece in vocabulary.pieces])
+    weights = torch.where(numbers[ids], NUMBER_WEIGHT, 1.0)
+    since = torch.zeros_like(ids[:, 0])  # ids of the reply so far
+    for place in range(ids.shape[1]):
+        since = torch.where(learn[:, place], since + 1, 0)
+        weights[:, place] *= torch.where((since > 0) & (since <= LEAD), LEAD_WEIGHT, 1.0)
+    return weights * learn
 
 
 def _sampled(clip: Clip, frames: int) -> list[Scene]:
