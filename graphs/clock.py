@@ -39,7 +39,8 @@ def go_on_after(stored: CheckpointTuple | None) -> None:
         return
     if stamp is not None and stamp.version == 6:
         with _guard:
-            names._last_v6_timestamp = max(_ticks(stamp), names._last_v6_timestamp or 0)
+            last = max(_ticks(stamp), names._last_v6_timestamp or 0)
+            names._last_v6_timestamp = last  # type: ignore[assignment]  # it starts as None, without an annotation
 
 
 def _ticks(stamp: UUID) -> int:
