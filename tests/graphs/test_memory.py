@@ -136,6 +136,15 @@ async def test_a_planner_without_memory_is_as_well_treated_when_awaited(store, e
         assert error_of(out["messages"][-1])["type"] == "MemoryExhausted"
 
 
+async def test_an_awaited_call_without_memory_ends_the_turn_as_well(store, echo: EchoSpecialist, config: Any) -> None:
+    for own in (True, False):
+        hungry(echo, 2)
+        agent, _ = planned(store, echo, [DRAW], "Here.", own=own)
+        out = await agent.ainvoke(says("draw"), config)
+        assert kinds(out) == "human ai error ai"
+        assert error_of(out["messages"][-1])["type"] == "MemoryExhausted"
+
+
 def test_a_planner_that_was_silent_is_asked_once_more(store: MediaStore, echo: EchoSpecialist) -> None:
     agent, planner = planned(store, echo, out_of_memory, "Hello.", own=True)
     config: Any = {"configurable": {"thread_id": "t"}}
