@@ -9,19 +9,19 @@ import contextlib
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import EmptyInputError
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
 from vitron_agent.errors import InputError, StorageError
+from vitron_agent.graphs.clock import go_on_after, newest, outlasting
 from vitron_agent.graphs.interrupt import interruptible
 from vitron_agent.graphs.state import AgentState
 from vitron_agent.graphs.turn import taken_in
@@ -40,6 +40,8 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
     - Turns on one thread queue up, also between processes that share a media folder.
     - `stop(thread_id)` ends the running turn within one specialist step or one word of the planner's; so does Ctrl-C.
     - Pictures and videos in an input become handles before LangGraph stores or traces it.
+    - A clock that was set back loses no turn.
+    - A forked process is refused: it would share a database connection, and may wait for locks of threads it lacks.
     - What is wrong with a request or with the stored conversations is raised as an error of ours.
     """
 
@@ -64,8 +66,7 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
             saver: The checkpointer it was compiled with. The graph itself may hold a copy, one for each compilation
                 (strict serialisation makes them), and agents that share a checkpointer must know it.
         """
-        shared = isinstance(saver, BaseCheckpointSaver) and not isinstance(saver, InMemorySaver)
-        turns = Turns(store.folder / "threads" if shared and store.folder else None)
+        turns = Turns(store.folder / "threads" if outlasting(saver) and store.folder else None)
         if isinstance(saver, BaseCheckpointSaver):
             turns = _TURNS.setdefault(saver, turns)
         parts = {name: part for name, part in vars(graph).items() if name != "__orig_class__"}
@@ -92,14 +93,17 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         """Run one turn and yield its parts; see `CompiledStateGraph.stream`.
 
         Raises:
-            InputError: No thread id where there is a checkpointer, or nothing to resume on this thread.
+            InputError: No thread id where there is a checkpointer, nothing to resume on this thread, or a fork of the
+                process that built the agent.
             BusyError: The thread was at work on other turns for too long.
             StorageError: The stored conversations cannot be read or written.
         """
         config = merge_configs(self.config, config)
-        with _in_our_terms(), self.turns.enter(self._thread(config), config) as turn:
+        with _in_our_terms(self.turns), self.turns.enter(self._thread(config), config) as turn:
             while not turn.ready():
                 time.sleep(POLL)
+            if saver := outlasting(self.checkpointer):
+                go_on_after(saver.get_tuple(newest(config)))
             parts = super().stream(taken_in(input, self.media_store), _with_stop(config, turn), **options)
             for part in interruptible(parts, turn):
                 try:
@@ -111,9 +115,11 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
     async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:
         """Run one turn and yield its parts, awaited; see `stream`."""
         config = merge_configs(self.config, config)
-        with _in_our_terms(), self.turns.enter(self._thread(config), config) as turn:
+        with _in_our_terms(self.turns), self.turns.enter(self._thread(config), config) as turn:
             while not turn.ready():
                 await asyncio.sleep(POLL)
+            if saver := outlasting(self.checkpointer):
+                go_on_after(await saver.aget_tuple(newest(config)))
             given = await asyncio.to_thread(taken_in, input, self.media_store)
             run: Any = super().astream(given, _with_stop(config, turn), **options)
             async with contextlib.aclosing(run) as parts:
@@ -130,12 +136,12 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         Raises:
             StorageError: The stored conversations cannot be read.
         """
-        with _in_our_terms():
+        with _in_our_terms(self.turns):
             return super().get_state(config, subgraphs=subgraphs)
 
     async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """Return a conversation as it stands, awaited; see `get_state`."""
-        with _in_our_terms():
+        with _in_our_terms(self.turns):
             return await super().aget_state(config, subgraphs=subgraphs)
 
     def get_state_history(self, config: RunnableConfig, **options: Any) -> Iterator[StateSnapshot]:
@@ -144,8 +150,26 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         Raises:
             StorageError: The stored conversations cannot be read.
         """
-        with _in_our_terms():
+        with _in_our_terms(self.turns):
             yield from super().get_state_history(config, **options)
+
+    def bulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Any]) -> RunnableConfig:
+        """Change a conversation from outside (see `CompiledStateGraph.update_state`).
+
+        Raises:
+            StorageError: The stored conversations cannot be read or written.
+        """
+        with _in_our_terms(self.turns):
+            if saver := outlasting(self.checkpointer):
+                go_on_after(saver.get_tuple(newest(merge_configs(self.config, config))))
+            return super().bulk_update_state(config, supersteps)
+
+    async def abulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Any]) -> RunnableConfig:
+        """Change a conversation from outside, awaited; see `bulk_update_state`."""
+        with _in_our_terms(self.turns):
+            if saver := outlasting(self.checkpointer):
+                go_on_after(await saver.aget_tuple(newest(merge_configs(self.config, config))))
+            return await super().abulk_update_state(config, supersteps)
 
     def _thread(self, config: RunnableConfig) -> str | None:
         """Return what a run queues under."""
@@ -171,8 +195,9 @@ def _with_stop(config: RunnableConfig, turn: Turn) -> RunnableConfig:
 
 
 @contextlib.contextmanager
-def _in_our_terms() -> Iterator[None]:
-    """Raise what checkpointers and LangGraph say about a conversation as errors of ours."""
+def _in_our_terms(turns: Turns) -> Iterator[None]:
+    """Refuse to work in a fork; raise what checkpointers and LangGraph say about a conversation as errors of ours."""
+    turns.check_process()
     try:
         yield
     except EmptyInputError:

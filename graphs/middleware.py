@@ -4,7 +4,7 @@ The nodes are those of our graph. What `create_agent` cannot do is let a call wa
 one reply run at once here. `vitron_agent.build.create_vitron_agent` is the one for users.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from langchain.agents import create_agent
@@ -29,6 +29,7 @@ from vitron_agent.graphs.view import View, view_for
 from vitron_agent.graphs.wiring import ROUNDS
 from vitron_agent.invocation import Module
 from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
+from vitron_agent.tools.memory import Attempt, attempts, keep_all
 from vitron_agent.tools.stopping import check_for
 
 Update = dict[str, Any] | None
@@ -105,7 +106,10 @@ class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
         """Show the planner the conversation in its own form; its final error is the turn's last word."""
         try:
             check_for(get_config())()
-            return _small(handler(request.override(messages=self._view(request.messages))))
+            for attempt in _attempt(request):
+                with attempt:
+                    response = handler(request.override(messages=self._view(request.messages)))
+            return _small(response)
         except FinalError as error:
             return ModelResponse(result=[nodes.failed(error)])
 
@@ -115,7 +119,10 @@ class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
         """Do as `wrap_model_call`, awaited."""
         try:
             check_for(get_config())()
-            return _small(await handler(request.override(messages=self._view(request.messages))))
+            for attempt in _attempt(request):
+                with attempt:
+                    response = await handler(request.override(messages=self._view(request.messages)))
+            return _small(response)
         except FinalError as error:
             return ModelResponse(result=[nodes.failed(error)])
 
@@ -164,6 +171,11 @@ def make_langchain_agent(
 def _ours(state: VitronState) -> Any:
     """Return the state for our nodes."""
     return {"messages": state["messages"], "media": state.get("media", []), "rounds": state.get("rounds", 0)}
+
+
+def _attempt(request: ModelRequest[None]) -> Iterator[Attempt]:
+    """Return the planner's one try: what it has already shown is not known here, so there is no second."""
+    return attempts("the planner", getattr(request.model, "forget", keep_all), again=lambda: False)
 
 
 def _small(response: ModelResponse[Any]) -> ModelResponse[Any]:

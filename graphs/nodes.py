@@ -26,6 +26,7 @@ from vitron_agent.invocation import Module
 from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
 from vitron_agent.tools.base import not_done
 from vitron_agent.tools.conversation import NAMES, handles_of
+from vitron_agent.tools.memory import attempts, keep_all
 from vitron_agent.tools.stopping import Check, check_for
 
 _TOOLS = {module.tool_name for module in Module}
@@ -67,9 +68,15 @@ def repair(state: AgentState) -> dict[str, Any]:
 
 
 def plan(
-    state: AgentState, config: RunnableConfig, *, planner: Planner, view: View, stops_itself: bool = False
+    state: AgentState,
+    config: RunnableConfig,
+    *,
+    planner: Planner,
+    view: View,
+    stops_itself: bool = False,
+    make_room: Callable[[], None] = keep_all,
 ) -> dict[str, Any]:
-    """Ask the planner for the next step: text, or calls.
+    """Ask the planner for the next step: text, or calls. Where memory does not suffice, once more, if nothing was said.
 
     Args:
         state: The conversation.
@@ -77,13 +84,17 @@ def plan(
         planner: A chat model with the tools bound.
         view: Shapes the messages for a planner that cannot read handles.
         stops_itself: Whether the planner takes `cancelled`, and so can be stopped where it writes nothing to see.
+        make_room: Makes the planner let go of what it can have again.
     """
     check = check_for(config)
+    watch = StopAtToken(check)
     options: dict[str, Any] = {"cancelled": partial(_says_stop, check)} if stops_itself else {}
-    watched = merge_configs(config, {"callbacks": [StopAtToken(check)]})
+    watched = merge_configs(config, {"callbacks": [watch]})
     try:
-        check()
-        reply = planner.invoke(view(state["messages"]), watched, **options)
+        for attempt in attempts("the planner", make_room, again=lambda: not watch.heard):
+            with attempt:
+                check()
+                reply = planner.invoke(view(state["messages"]), watched, **options)
     except FinalError as error:
         reply = failed(error)
     kept = without_payloads(reply) if isinstance(reply, AIMessage) else reply
@@ -91,10 +102,15 @@ def plan(
 
 
 class StopAtToken(BaseCallbackHandler):
-    """Stops any chat model between two tokens."""
+    """Stops any chat model between two tokens.
+
+    Attributes:
+        heard: Whether it has written any.
+    """
 
     raise_error = True
     run_inline = True
+    heard = False
 
     def __init__(self, check: Check) -> None:
         """Stop when `check` raises."""
@@ -102,6 +118,7 @@ class StopAtToken(BaseCallbackHandler):
 
     def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
         """Look whether to stop."""
+        self.heard = True
         self._check()
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Self
 
-from vitron_agent.errors import BusyError, StorageError
+from vitron_agent.errors import BusyError, InputError, StorageError
 from vitron_agent.tools.stopping import STOP
 
 try:
@@ -116,6 +116,7 @@ class Turns:
         """
         self.folder = folder
         self.patience = patience
+        self._process = os.getpid()
         self._guard = threading.Lock()
         self._queues: dict[str, deque[Turn]] = {}
 
@@ -132,6 +133,21 @@ class Turns:
             with self._guard:
                 self._queues.setdefault(thread, deque()).append(turn)
         return turn
+
+    def check_process(self) -> None:
+        """Make sure that this is the process that made them.
+
+        Connections of databases must not be carried over a fork, and neither can locks that another thread holds, or
+        the threads that torch computes with.
+
+        Raises:
+            InputError: It is a fork.
+        """
+        if os.getpid() != self._process:
+            raise InputError(
+                f"process {os.getpid()} is a fork of {self._process}, which built this agent: build the agent (and its "
+                "checkpointer) in the new process, or start that with multiprocessing's 'spawn'"
+            )
 
     def first(self, thread: str) -> Turn | None:
         """Return the turn that runs on a thread, or is the next to."""

@@ -23,6 +23,7 @@ from vitron_agent.graphs.state import AgentState
 from vitron_agent.graphs.view import reads_handles, view_for
 from vitron_agent.invocation import Module
 from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
+from vitron_agent.tools.memory import keep_all
 
 ROUNDS = 8  # planner rounds in one turn
 
@@ -65,6 +66,7 @@ def make_agent(
             planner=planner.bind_tools(tools),
             view=view_for(planner, store),
             stops_itself=reads_handles(planner),
+            make_room=getattr(planner, "forget", keep_all),  # `ChatVitron` has it
         ),
     )
     graph.add_node("reject", nodes.reject)

@@ -7,7 +7,7 @@ from vitron_agent import errors
 from vitron_agent.errors import first_message, quoted
 
 RETRYABLE = {"InvocationError", "MissingInputError", "NothingFoundError"}
-FINAL = {"InputError", "DownloadError", "CheckpointError", "StorageError", "BusyError", "Cancelled"}
+FINAL = {"InputError", "DownloadError", "CheckpointError", "StorageError", "MemoryExhausted", "BusyError", "Cancelled"}
 
 
 @pytest.mark.parametrize("name", sorted(RETRYABLE | FINAL))

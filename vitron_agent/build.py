@@ -126,7 +126,8 @@ def vitron_tools(
         profile: its name.
         store: where pictures lie; the user's store by default.
         use_signals: whether the planner's embeddings reach the specialists.
-        specialists: your own in place of the profile's: name -> a class or function that builds one, called once.
+        specialists: your own in place of the profile's: name -> a class or function that builds one, called at
+            its first use, and again if it had to leave memory for another.
 
     Raises:
         InputError: unknown profile, or a specialist that no tool asks for.
@@ -165,7 +166,8 @@ def build_agent(
         use_signals: whether the planner's embeddings reach the specialists, besides the words.
         store: where pictures lie; the user's store by default.
         planner: another chat model to plan with; it works by words alone.
-        specialists: your own in place of the profile's: name -> a class or function that builds one, called once.
+        specialists: your own in place of the profile's: name -> a class or function that builds one, called at
+            its first use, and again if it had to leave memory for another.
         approve: modules (such as "C", or "edit_image") whose calls wait until a person has approved, edited or rejected
             them; `vitron_agent.graphs.review` shows how.
         sources: where users' pictures may come from besides the store and the messages: downloads, folders. Nowhere

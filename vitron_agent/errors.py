@@ -10,6 +10,7 @@
         ├── DownloadError         an address may not be opened, does not answer, or holds something else
         ├── CheckpointError       weights are missing, damaged or of another shape
         ├── StorageError          the media store or the conversations are unreadable, full or damaged
+        ├── MemoryExhausted       memory does not suffice, also after all that could leave it had left
         ├── BusyError             the conversation is at work on another turn
         └── Cancelled             somebody asked to stop
 
@@ -29,6 +30,7 @@ __all__ = [
     "FinalError",
     "InputError",
     "InvocationError",
+    "MemoryExhausted",
     "MissingInputError",
     "NothingFoundError",
     "RetryableError",
@@ -90,6 +92,10 @@ class CheckpointError(FinalError):
 
 class StorageError(FinalError):
     """The media store or the stored conversations cannot be read or written, or what they hold is damaged."""
+
+
+class MemoryExhausted(FinalError):
+    """A specialist or the planner ran out of memory, also after all that could leave had left; smaller work may do."""
 
 
 class BusyError(FinalError):

@@ -10,6 +10,7 @@ from transformers import DynamicCache
 
 from vitron_agent.invocation import Module
 from vitron_agent.planner import AssistantTurn, DrawnRegion, PlannerModel, UserTurn, VitronPlanner, Vocabulary
+from vitron_agent.planner.chat import ChatVitron
 from vitron_agent.planner.prefix_cache import PrefixCache, content_digest, conversation_tokens
 from vitron_agent.planner.processor import Turn
 from vitron_agent.planner.reply import PlannerOutput, Settings
@@ -167,3 +168,14 @@ def _cache(model: PlannerModel, length: int) -> DynamicCache:
     with torch.inference_mode():
         model.hidden(model.merge(torch.arange(300, 300 + length)[None]), cache)
     return cache
+
+
+def test_all_that_is_kept_can_be_let_go_of_and_nothing_but_time_tells(cached: VitronPlanner) -> None:
+    said = [UserTurn("what is this?", (picture(1),))]
+    first = cached.reply(said, Module, SETTINGS)
+    assert cached.prefixes.bytes > 0
+    assert len(cached._media) == 1
+    ChatVitron(planner=cached).forget()
+    assert (cached.prefixes.bytes, len(cached._media)) == (0, 0)
+    again = cached.reply(said, Module, SETTINGS)
+    assert (again.text, again.invocations) == (first.text, first.invocations)

@@ -7,13 +7,15 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
+from vitron_agent.cli.ending import Terminated
 from vitron_agent.errors import Cancelled, VitronError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 BAD_INPUT = 2
-INTERRUPTED = 130
+INTERRUPTED = 130  # as shells say it: 128 and the signal's number
+TERMINATED = 143
 
 
 def say(text: str = "") -> None:
@@ -28,7 +30,7 @@ def one_line(text: str) -> str:
 
 
 def plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Make a command end with one line and exit code 2 where the library refuses, and quietly at an interrupt."""
+    """Make a command end with one line and exit code 2 where the library refuses, and quietly where it was asked."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -43,6 +45,9 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
+        except Terminated:
+            say("terminated")
+            raise typer.Exit(TERMINATED) from None
 
     return wrapped
 

@@ -6,16 +6,15 @@ conversation without a name leaves nothing behind. This file prints nothing.
 
 import contextlib
 import os
-import signal
 import sqlite3
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vitron_agent.cli.ending import drained, ended_by_sigterm
 from vitron_agent.errors import FinalError, InputError, StorageError
 
 if TYPE_CHECKING:
@@ -89,6 +88,7 @@ class Session:
         Raises:
             InputError: A region with nothing to lie on.
             Cancelled: The user pressed Ctrl-C; the conversation is whole, and can go on.
+            Terminated: SIGTERM came, and the conversation is as whole.
             FinalError: The turn ended with an error that trying again would not mend.
         """
         from vitron_agent.graphs import user_turn
@@ -102,7 +102,7 @@ class Session:
             raise InputError("a region needs something to lie on: give a picture or a video first")
         message = user_turn(request, refs, region, clips)
         start = time.perf_counter()
-        with self._stopped_by_interrupt():
+        with drained(lambda: self.agent.stop(self.thread)):
             self._stream(message, on_text, on_progress)
         seconds = time.perf_counter() - start
         everything = self.messages()
@@ -110,24 +110,6 @@ class Session:
         fresh = tuple(everything[users[-1] + 1 :])
         _raise_final(fresh)
         return Turn(len(users), request, fresh, drawn_region(everything), seconds)
-
-    @contextlib.contextmanager
-    def _stopped_by_interrupt(self) -> Iterator[None]:
-        """Let the first Ctrl-C stop the turn at its next step; a second one stops the program."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.getsignal(signal.SIGINT)
-
-        def stop(*_: object) -> None:
-            signal.signal(signal.SIGINT, before)
-            self.agent.stop(self.thread)
-
-        signal.signal(signal.SIGINT, stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def _stream(
         self, message: Any, on_text: Callable[[str], None], on_progress: Callable[[str, int, int], None]
@@ -165,6 +147,7 @@ def open_session(profile: str, thread: str | None = None, use_signals: bool = Tr
         InputError: Unknown profile, or the thread is open in another process.
         CheckpointError: The planner's weights are missing or broken.
         StorageError: The user's folder cannot be used.
+        Terminated: SIGTERM came.
     """
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # stored conversations are data: nothing else is rebuilt
     from vitron_agent import build
@@ -172,6 +155,7 @@ def open_session(profile: str, thread: str | None = None, use_signals: bool = Tr
 
     build.loadable(profile)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(ended_by_sigterm())
         if thread is None:
             from langgraph.checkpoint.memory import InMemorySaver
 

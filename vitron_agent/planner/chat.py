@@ -113,6 +113,10 @@ class ChatVitron(BaseChatModel):
             raise TypeError("ChatVitron has no planner: pass planner=VitronPlanner.from_pretrained(folder)")
         return self.planner
 
+    def forget(self) -> None:
+        """Frees the memory that earlier conversations take: see `VitronPlanner.forget`."""
+        self._engine.forget()
+
     def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Runnable[Any, AIMessage]:
         """Says which tools may be called; only VITRON's own modules are, by their names."""
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)

@@ -209,6 +209,12 @@ class VitronPlanner:
                 self._media.popitem(last=False)
         return found
 
+    def forget(self) -> None:
+        """Lets go of all that is kept to be quicker: what earlier conversations and media computed."""
+        self.prefixes.clear()
+        with self._lock:
+            self._media.clear()
+
     def signal_run(
         self, module: Module, cache: DynamicCache, lead: Sequence[int] = ()
     ) -> tuple[SignalEmbeddings, Tensor]:

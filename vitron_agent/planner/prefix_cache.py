@@ -97,6 +97,11 @@ class PrefixCache:
             while sum(_size(kept) for kept in self._kept.values()) > self.max_bytes:
                 self._kept.popitem(last=False)
 
+    def clear(self) -> None:
+        """Keeps none of them any longer."""
+        with self._lock:
+            self._kept.clear()
+
     @property
     def bytes(self) -> int:
         """Memory that is taken now."""
