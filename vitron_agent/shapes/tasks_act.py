@@ -59,7 +59,8 @@ def _change(
     action = session.call(Module.C, f"replace {target.phrase} with {article(words)}", **more)
     session.focus = target.index
     facts = edit_facts("replace", before, session.scene, target.index)
-    return Step(clause, (action,), f"Done: {target.phrase} is {is_now} now.", facts)
+    about = "" if more else target.phrase
+    return Step(clause, (action,), f"Done: {target.phrase} is {is_now} now.", facts, about=about)
 
 
 def other_colour(session: Session, index: int) -> str:
@@ -211,7 +212,8 @@ def remove(session: Session, style: Style, by_region: bool = False) -> Step | No
     action = session.call(Module.C, f"remove {target.phrase}", **more)
     session.focus = 0 if len(session.scene.objects) == 1 else None
     facts = edit_facts("remove", before, session.scene, target.index)
-    return Step(clause, (action,), f"Done: {target.phrase} is removed.", facts)
+    about = "" if more else target.phrase
+    return Step(clause, (action,), f"Done: {target.phrase} is removed.", facts, about=about)
 
 
 def add(session: Session, style: Style) -> Step | None:

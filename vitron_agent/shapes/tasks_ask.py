@@ -1,7 +1,8 @@
 """Questions about the picture in hand, with answers that are true by the scene.
 
-Answers are short fixed forms that state the fact clearly; `facts["must"]` names the words that an answer has to hold.
-Questions about two objects, places and extremes are in tasks_compare.py.
+Answers are short fixed forms: what the question is about, the fact, and last, where it is due, yes or no: a small
+planner finds best what it has just named, and judges best what it has just said. `facts["must"]` names the words that an
+answer has to hold. Questions about two objects, places and extremes are in tasks_compare.py.
 """
 
 from collections.abc import Iterable
@@ -90,7 +91,8 @@ def count(session: Session, style: Style) -> Step:
         "both": Words(shape, colour),
         "size": Words(size=size),
     }[form]
-    total = sum(fits(obj, words) for obj in scene.objects)
+    found = [scene.objects[i] for i in by_place(scene) if fits(scene.objects[i], words)]
+    total = len(found)
     said = {"shape": shape, "colour": f"{colour} object", "both": f"{colour} {shape}", "size": f"{size} object"}[form]
     if form in ("shape", "both"):
         noun = plural(writer.word(f"word.{shape}"))
@@ -99,7 +101,9 @@ def count(session: Session, style: Style) -> Step:
     else:
         slots = {"colour": writer.word(f"word.{colour}"), "size": writer.word(f"word.{size}")}
         clause = session.direct(style, f"count.{form}", **slots)
-    return answered(clause, "count", counted(total, said), (_number(total),), scene)
+    names = listed([f"the {name(obj)}" for obj in found]) if found else "none"
+    answer = f"{capital(plural(said))}: {names}, so {counted(total, said).replace('There', 'there')}"
+    return answered(clause, "count", answer, (_number(total),), scene)
 
 
 def _number(total: int) -> str:
@@ -111,6 +115,11 @@ def counted(total: int, noun: str) -> str:
     if total == 1:
         return f"There is 1 {noun}."
     return f"There are {_number(total)} {plural(noun)}."
+
+
+def told(said: str, yes: bool) -> str:
+    """A fact and what follows from it: "The star is white, so no."."""
+    return f"{capital(said)}, so {'yes' if yes else 'no'}."
 
 
 def _pointed(session: Session, *avoid: str) -> Reference | None:
@@ -157,8 +166,14 @@ def exists(session: Session, style: Style) -> Step:
     noun = f"{writer.word(f'word.{words.colour}')} {noun}" if words.colour else noun
     phrase = " ".join(word for word in (words.colour, words.shape or "object") if word)
     clause = session.asked("exists", style, x=f"a {noun}", xs=plural(noun), x1=noun)
-    answer = f"Yes, there is {article(phrase)}." if there else f"No, there is no {phrase}."
+    answer = (
+        f"{capital(article(phrase))} is {'' if there else 'not '}in the {_medium(session)}: {'yes' if there else 'no'}."
+    )
     return answered(clause, "exists", answer, ("yes" if there else "no",), session.scene)
+
+
+def _medium(session: Session) -> str:
+    return "video" if session.playing else "picture"
 
 
 def _of_object(session: Session) -> Words:
@@ -188,7 +203,7 @@ def verify(session: Session, style: Style) -> Step | None:
         asked = scene.background if writer.chance(0.5) else rng.choice(tuple(BACKGROUNDS))
         yes = asked == scene.background
         clause = session.direct(style, "ground.is", ground=writer.word(f"ground.{asked}"))
-        answer = f"{'Yes' if yes else 'No'}, the background is {scene.background}."
+        answer = told(f"the background is {scene.background}", yes)
         return answered(clause, "verify", answer, ("yes" if yes else "no",), scene)
     found = _pointed(session)
     if found is None:
@@ -206,17 +221,13 @@ def verify(session: Session, style: Style) -> Step | None:
         clause = session.direct(style, "is.shape", x=found.words, shape=writer.word(f"word.{asked}"))
     else:
         return None
-    return answered(
-        clause, "verify", f"{'Yes' if yes else 'No'}, {subject} is {fact}.", ("yes" if yes else "no",), scene
-    )
+    return answered(clause, "verify", told(f"{subject} is {fact}", yes), ("yes" if yes else "no",), scene)
 
 
 def they_are(found: list[Obj], where: str) -> str:
-    """Which objects are somewhere: "The red circle is left of the star."."""
-    if not found:
-        return f"Nothing is {where}."
-    names = listed([f"the {name(o)}" for o in found])
-    return f"{capital(names)} {'is' if len(found) == 1 else 'are'} {where}."
+    """Which objects are somewhere: "Left of the star is the red circle."."""
+    names = listed([f"the {name(o)}" for o in found]) if found else "nothing"
+    return f"{capital(where)} {'is' if len(found) < 2 else 'are'} {names}."
 
 
 def must_of(found: list[Obj]) -> list[str]:
@@ -283,7 +294,7 @@ def missing(session: Session, style: Style) -> Step:
         clause = _ordered(session, style, family, f"{family}.do", x=words)
     else:
         clause = session.asked(family, style, x=words)
-    answer = f"I do not see {article(phrase)} in the {'video' if session.playing else 'picture'}."
+    answer = f"The {phrase} is not in the {_medium(session)}."
     return answered(clause, "missing", answer, ("not", *(word for word in held if word != "object")), session.scene)
 
 

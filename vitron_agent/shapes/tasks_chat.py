@@ -1,6 +1,5 @@
 """Turns that words alone answer: small talk, and requests that cannot be met."""
 
-from vitron_agent.shapes.captions import article
 from vitron_agent.shapes.language import plural
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, sample_scene
 from vitron_agent.shapes.tasks_act import Maker, ground, recolour, remove, resize
@@ -136,7 +135,7 @@ def refuse_missing(session: Session) -> None:
         text = session.framed("full", form, x=words)
     else:
         text = session.worded(form, "full", x=words, **slots)
-    session.say(text, f"I do not see {article(phrase)} in the picture.", refusal("missing object"))
+    session.say(text, f"The {phrase} is not in the picture.", refusal("missing object"))
 
 
 def refuse_ambiguous(session: Session) -> None:

@@ -16,6 +16,7 @@ from vitron_agent.shapes.tasks_ask import (
     must_of,
     name,
     they_are,
+    told,
     verify,
     where,
     which_colour,
@@ -64,7 +65,7 @@ def compare(session: Session, style: Style) -> Step | None:
     else:
         clause = writer.say("question", q=writer.say(word, x=x.words, y=y.words)) + "?"
     real = word if holds else {"larger": "smaller", "smaller": "larger"}[word]
-    answer = f"{'Yes' if holds else 'No'}, {x.phrase} is {real} than {y.phrase}."
+    answer = told(f"{x.phrase} is {real} than {y.phrase}", holds)
     return answered(clause, "compare", answer, ("yes" if holds else "no",), scene)
 
 
@@ -83,7 +84,7 @@ def related(session: Session, style: Style) -> Step | None:
     holds = word in true
     clause = session.asked("related", style, x=x.words, y=y.words, rel=writer.word(f"rel.{word}"))
     real = word if holds else _OPPOSITE[word]
-    answer = f"{'Yes' if holds else 'No'}, {x.phrase} is {real} {y.phrase}."
+    answer = told(f"{x.phrase} is {real} {y.phrase}", holds)
     return answered(clause, "related", answer, ("yes" if holds else "no",), scene)
 
 
@@ -131,7 +132,7 @@ def extreme(session: Session, style: Style) -> Step | None:
         )
         clause = writer.say("ask.lead" if style == "full" else "ask.do", ask=writer.say("extreme.in", extreme=said))
     session.focus = scene.objects.index(ranked[0])
-    answer = f"The {name(ranked[0])} is the {word} object."
+    answer = f"The {word} object is the {name(ranked[0])}."
     return answered(clause, "extreme", answer, (ranked[0].colour, ranked[0].shape), scene)
 
 
@@ -161,9 +162,9 @@ def all_colour(session: Session, style: Style) -> Step | None:
     colour = writer.rng.choice(there)
     clause = session.direct(style, "all.colour", colour=writer.word(f"word.{colour}"))
     if set(there) == {colour}:
-        return answered(clause, "all colour", f"Yes, all objects are {colour}.", ("yes",), scene)
+        return answered(clause, "all colour", told(f"all objects are {colour}", True), ("yes",), scene)
     other = next(scene.objects[i] for i in by_place(scene) if scene.objects[i].colour != colour)
-    return answered(clause, "all colour", f"No, the {other.shape} is {other.colour}.", ("no",), scene)
+    return answered(clause, "all colour", told(f"the {other.shape} is {other.colour}", False), ("no",), scene)
 
 
 def touch(session: Session, style: Style) -> Step | None:
@@ -185,10 +186,9 @@ def same_colour(session: Session, style: Style) -> Step | None:
         return None
     words = {"x": f"the {writer.word(f'word.{a.shape}')}", "y": f"the {writer.word(f'word.{b.shape}')}"}
     clause = session.direct(style, "same.colour", **words)
-    if a.colour == b.colour:
-        return answered(clause, "same colour", f"Yes, both are {a.colour}.", ("yes",), scene)
-    answer = f"No, the {a.shape} is {a.colour} and the {b.shape} is {b.colour}."
-    return answered(clause, "same colour", answer, ("no",), scene)
+    same = a.colour == b.colour
+    answer = told(f"the {a.shape} is {a.colour} and the {b.shape} is {b.colour}", same)
+    return answered(clause, "same colour", answer, ("yes" if same else "no",), scene)
 
 
 QUESTIONS: tuple[tuple[Callable[[Session, Style], Step | None], float], ...] = (

@@ -44,7 +44,8 @@ def move(session: Session, style: Style) -> Step | None:
     second = session.call(Module.C, f"add {article(obj.phrase)}", region=Region.from_box(*box))
     session.focus = len(session.scene.objects) - 1
     facts = {**edit_facts("move", before, session.scene, target.index), "where": place}
-    return Step(clause, (first, second), f"Done: {target.phrase} is {PLACE_WORDS[place][0]} now.", facts)
+    answer = f"Done: {target.phrase} is {PLACE_WORDS[place][0]} now."
+    return Step(clause, (first, second), answer, facts, about=target.phrase)
 
 
 def duplicate(session: Session, style: Style) -> Step | None:

@@ -36,9 +36,8 @@ def segment(session: Session, style: Style) -> Step | None:
     clause = session.worded("segment", style, x=found.words)
     action = session.call(Module.B, found.phrase)
     session.focus = found.index
-    return Step(
-        clause, (action,), f"Here is the mask of {found.phrase}.", _segment_facts(scene, (found.index,), number)
-    )
+    facts = _segment_facts(scene, (found.index,), number)
+    return Step(clause, (action,), f"Here is the mask of {found.phrase}.", facts, about=found.phrase)
 
 
 def segment_some(session: Session, style: Style) -> Step | None:
@@ -70,7 +69,7 @@ def area_of(session: Session, style: Style) -> Step | None:
     share = action.result.split("), ")[1].split(" of ")[0]
     answer = f"{capital(found.phrase)} covers {share} of the picture."
     facts = {**_segment_facts(scene, (found.index,), session.current), "must": (share,)}
-    return Step(clause, (action,), answer, facts, is_question=True)
+    return Step(clause, (action,), answer, facts, is_question=True, about=found.phrase)
 
 
 def around(session: Session) -> tuple[int, Region] | None:

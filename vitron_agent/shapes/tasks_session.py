@@ -77,6 +77,8 @@ class Step:
         answer: What the assistant says once it is done.
         facts: Ground truth.
         is_question: Whether the answer must be said even when more steps follow.
+        about: The object that the request is about, "the red circle", where words name it. The reply names it first:
+            a small planner finds what it has just named far better than what stands further back.
     """
 
     clause: str
@@ -84,6 +86,7 @@ class Step:
     answer: str
     facts: Facts
     is_question: bool = False
+    about: str = ""
 
 
 @dataclass
@@ -258,6 +261,7 @@ class Session:
         for number, step in enumerate(steps):
             for action in step.actions:
                 lead = NEXT if calls else LEADS[action.invocation.module]
+                lead = f"{capital(step.about)}: {lead}" if step.about and not calls else lead
                 self.assistant(" ".join([*said, lead]), step.facts, action.invocation)
                 scenes = () if action.scene is None else (action.scene,)
                 clips = () if action.clip is None else (action.clip,)

@@ -37,7 +37,8 @@ def track(session: Session, style: Style, by_region: bool = False) -> Step | Non
     action = session.call(Module.E, target.phrase, uses_drawn_region=by_region)
     session.focus = target.index
     facts = {"kind": "track", "target": target.index, "clip": session.clip, "video": session.playing}
-    return Step(clause, (action,), f"Here is {target.phrase}, tracked through the video.", facts)
+    answer, about = f"Here is {target.phrase}, tracked through the video.", "" if by_region else target.phrase
+    return Step(clause, (action,), answer, facts, about=about)
 
 
 def _worded(session: Session, style: Style, family: str, **slots: str) -> str:
@@ -56,7 +57,7 @@ def _edited(
     operation = "both" if target and ground else "replace" if target else "background"
     facts = {"kind": "edit_video", "operation": operation, "before": before, "after": session.clip, "video": number}
     facts["target"] = target.index if target else None
-    return Step(clause, (action,), f"Done: {is_now} now.", facts)
+    return Step(clause, (action,), f"Done: {is_now} now.", facts, about=target.phrase if target else "")
 
 
 def recolour_video(session: Session, style: Style) -> Step | None:
@@ -159,7 +160,7 @@ def refuse_missing_in_video(session: Session) -> None:
         shape, colour = rng.choice(session.scene.objects).shape, rng.choice(tuple(COLOURS))
         slots = {"shape": writer.word(f"word.{shape}"), "colour": writer.word(f"word.{colour}")}
         text = _worded(session, "full", form, x=words, **slots)
-    session.say(text, f"I do not see {article(phrase)} in the video.", refusal("missing object"), text.endswith("?"))
+    session.say(text, f"The {phrase} is not in the video.", refusal("missing object"), text.endswith("?"))
 
 
 VIDEO_REFUSALS = ((refuse_no_video, 0.16), (refuse_missing_in_video, 0.06))

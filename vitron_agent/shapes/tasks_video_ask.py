@@ -22,6 +22,7 @@ from vitron_agent.shapes.tasks_ask import (
     must_of,
     name,
     placed,
+    told,
     verify,
 )
 from vitron_agent.shapes.tasks_many import by_place
@@ -113,7 +114,7 @@ def does_move(session: Session, style: Style) -> Step | None:
     found, motion = about
     yes = "yes" if motion in DIRECTIONS else "no"
     clause = session.asked("does.move", style, x=found.words)
-    return _told(session, clause, "does move", f"{capital(yes)}, {found.phrase} {DOES[motion]}.", (yes,))
+    return _told(session, clause, "does move", told(f"{found.phrase} {DOES[motion]}", yes == "yes"), (yes,))
 
 
 def does_go(session: Session, style: Style) -> Step | None:
@@ -126,16 +127,12 @@ def does_go(session: Session, style: Style) -> Step | None:
     slots = {"go": writer.word(f"go.{wanted}"), "moves": writer.word(f"moves.{wanted}")}
     yes = "yes" if wanted == motion else "no"
     clause = session.asked("does.go", style, x=found.words, **slots)
-    return _told(session, clause, "does go", f"{capital(yes)}, {found.phrase} {DOES[motion]}.", (yes,))
+    return _told(session, clause, "does go", told(f"{found.phrase} {DOES[motion]}", yes == "yes"), (yes,))
 
 
 def _they(found: list[Obj], does: str) -> str:
-    """Who does something: "The red circle moves left.", "The red circle and the blue star move left."."""
-    if not found:
-        return f"Nothing {does}."
-    verb, _, rest = does.partition(" ")
-    verb = verb if len(found) == 1 else verb.removesuffix("s")
-    return f"{capital(listed([f'the {name(o)}' for o in found]))} {verb} {rest}".rstrip() + "."
+    """Who does something: "What moves left: the red circle.", "What moves left: nothing."."""
+    return f"What {does}: {listed([f'the {name(o)}' for o in found]) if found else 'nothing'}."
 
 
 def what_goes(session: Session, style: Style) -> Step:
@@ -161,7 +158,8 @@ def count_moves(session: Session, style: Style) -> Step:
     """Asks how many objects move."""
     total = len(doing(session.clip, *DIRECTIONS))
     number = str(total) if total else "no"
-    answer = f"{number} object moves." if total == 1 else f"{capital(number)} {plural('object')} move."
+    does = "object moves" if total == 1 else f"{plural('object')} move"
+    answer = f"{_they(doing(session.clip, *DIRECTIONS), 'moves').rstrip('.')}, so {number} {does}."
     return _told(session, session.asked("count.moves", style), "count moves", answer, (number,))
 
 

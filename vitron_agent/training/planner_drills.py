@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from vitron_agent.planner.processor import RESULT, AssistantTurn, Turn, UserTurn
 from vitron_agent.shapes import tasks
-from vitron_agent.shapes.captions import PLACE_WORDS, article
+from vitron_agent.shapes.captions import PLACE_WORDS
 from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.scene import Scene, relation, sample_scene
@@ -151,6 +151,6 @@ def failing(turns: Sequence[Turn], rng: random.Random) -> list[Turn]:
             reason, answer = rng.choice((*FAILURES, f"nothing found for {words}")), FAILED
             if call.module.letter == "B" and words not in ("everything", "background"):
                 reason = f"nothing in the picture matches {words!r}: ask what is there, or say it otherwise"
-                answer = f"I do not see {article(words)} in the picture."
+                answer = f"The {words} is not in the picture."
             return [*turns[: place + 1], UserTurn(f"{RESULT}not done: {reason}"), AssistantTurn(answer)]
     return list(turns)
