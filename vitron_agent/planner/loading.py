@@ -4,7 +4,6 @@ Knows files and transformers' loader; what the weights are for is model.py's.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
-from vitron_agent.errors import CheckpointError
+from vitron_agent.errors import CheckpointError, listed
 
 REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
-
-
-def few(names: Sequence[str]) -> str:
-    """Up to three names and how many more there are."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -51,5 +44,5 @@ def load_llava(folder: Path) -> LlavaForConditionalGeneration:
         raise CheckpointError(f"planner weights: {path} does not fit its config.json ({reason}); {REMEDY}") from error
     bad = sorted({*info["missing_keys"], *info["unexpected_keys"], *(str(k[0]) for k in info["mismatched_keys"])})
     if bad:
-        raise CheckpointError(f"planner weights: {path} does not fit its config.json ({few(bad)}); {REMEDY}")
+        raise CheckpointError(f"planner weights: {path} does not fit its config.json ({listed(bad)}); {REMEDY}")
     return llava

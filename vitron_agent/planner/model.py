@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import Cache, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, PreTrainedModel
 
-from vitron_agent.errors import CheckpointError
-from vitron_agent.planner.loading import REMEDY, few, load_llava, read_weights
+from vitron_agent.errors import CheckpointError, listed
+from vitron_agent.planner.loading import REMEDY, load_llava, read_weights
 from vitron_agent.planner.regions import RegionEncoder
 from vitron_agent.planner.vision import (
     FeatureAdapter,
@@ -264,6 +264,6 @@ class PlannerModel(nn.Module):
         found = {key: value.shape for key, value in extra.items()}
         if wanted != found:
             bad = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
-            raise CheckpointError(f"planner weights: {folder / EXTRA_FILE} does not fit ({few(bad)}); {REMEDY}")
+            raise CheckpointError(f"planner weights: {folder / EXTRA_FILE} does not fit ({listed(bad)}); {REMEDY}")
         model.load_state_dict(extra, strict=False)
         return model.to(device=device, dtype=dtype).eval()

@@ -30,7 +30,8 @@ def load_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> 
     config = SeemConfig.load(folder / "config.json")
     path = folder / WEIGHTS
     weights, digest = _read(path)
-    model = Seem(config)
+    with torch.device("meta"):  # no time and memory for initial values that are replaced at once
+        model = Seem(config)
     model.load_weights(weights, str(path))
     return model.to(device, dtype).eval().requires_grad_(False), digest
 
