@@ -21,6 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "invocation": {"errors", "media"},
     "signals": {"errors", "media", "invocation"},
     "profiles": VALUES,
+    "integrity": VALUES | {"profiles"},
+    "memory": VALUES | {"profiles"},
     "planner": VALUES,
     "specialists": VALUES,
     "shapes": VALUES,
@@ -31,7 +33,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": {"profiles", "graphs", "build"},
     "training": VALUES | BACKENDS | {"profiles", "shapes"},
     "evaluation": VALUES | BACKENDS | {"profiles", "tools", "graphs", "build", "shapes"},
-    "cli": VALUES | BACKENDS | {"profiles", "tools", "graphs", "testing", "build", "shapes", "training", "evaluation"},
+    "cli": VALUES
+    | BACKENDS
+    | {"profiles", "integrity", "memory", "tools", "graphs", "testing", "build", "shapes", "training", "evaluation"},
 }
 
 # Who may know LangChain: the planner's chat face (the model, and its reading of messages), and what stands above it.

@@ -1,0 +1,83 @@
+"""Which parts of a profile fit into a budget of memory together. Arithmetic only; nothing is loaded or measured here.
+
+Weights count in half precision. Besides them, the part at work needs room for what it computes; only one part works at
+a time, so that room is counted once.
+"""
+
+import re
+from dataclasses import dataclass
+
+from vitron_agent.errors import InputError, quoted
+from vitron_agent.profiles import Part, Profile
+
+MIB = 2**20
+_UNITS = {"MB": 10**6, "MIB": MIB, "GB": 10**9, "GIB": 2**30}
+_AMOUNT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s?([kmgt]i?b)", re.IGNORECASE | re.ASCII)
+
+
+def parse_memory(text: str) -> float:
+    """Read an amount of memory such as 24GB, 24GiB, 1.5 GB or 8000MB.
+
+    Returns:
+        MiB; GB and MB are powers of ten, as on a graphics card's box, GiB and MiB powers of two.
+
+    Raises:
+        InputError: it is none, or zero.
+    """
+    match = _AMOUNT.fullmatch(text.strip())
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None or float(match[1]) == 0:
+        raise InputError(f"memory {quoted(text, 40)} is no amount: give a number and a unit, as 24GB, 24GiB or 8000MB")
+    return float(match[1]) * unit / MIB
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What becomes of each part within a budget.
+
+    Attributes:
+        budget: MiB.
+        stay: parts that stay loaded together, in the profile's order.
+        turns: parts that are offloaded, and take the place of others when they are called.
+        too_large: parts that do not fit even alone.
+        work: MiB kept free for the part at work.
+        whole: MiB for all parts together, room for work included.
+    """
+
+    budget: float
+    stay: tuple[Part, ...]
+    turns: tuple[Part, ...]
+    too_large: tuple[Part, ...]
+    work: float
+    whole: float
+
+    @property
+    def used(self) -> float:
+        """MiB of the parts that stay, with the room for work."""
+        return sum(part.size for part in self.stay) + self.work
+
+
+def plan_memory(profile: Profile, budget: float) -> MemoryPlan:
+    """Keep what is needed most often: parts stay in the profile's order, which begins with the planner.
+
+    Args:
+        profile: its parts and extras.
+        budget: MiB.
+    """
+    parts = (*profile.parts, *profile.extras)
+    fitting = [part for part in parts if needed_alone(part) <= budget]
+    work = max((part.work for part in fitting), default=0.0)
+    stay, room = list[Part](), budget - work
+    for part in fitting:
+        if part.size <= room:
+            stay.append(part)
+            room -= part.size
+    turns = tuple(part for part in fitting if part not in stay)
+    too_large = tuple(part for part in parts if part not in fitting)
+    whole = sum(part.size for part in parts) + max(part.work for part in parts)
+    return MemoryPlan(budget, tuple(stay), turns, too_large, work, whole)
+
+
+def needed_alone(part: Part) -> float:
+    """MiB that a part takes when nothing else is loaded."""
+    return part.size + part.work
