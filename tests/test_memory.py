@@ -1,7 +1,7 @@
 import pytest
 
 from vitron_agent.errors import InputError
-from vitron_agent.memory import parse_memory, plan_memory
+from vitron_agent.memory import needed, parse_memory, plan_memory
 from vitron_agent.profiles import Part, Profile
 
 
@@ -37,13 +37,13 @@ def names(parts: tuple[Part, ...]) -> list[str]:
 def test_all_stays_where_there_is_room_for_all() -> None:
     plan = plan_memory(PROFILE, 300)
     assert (names(plan.stay), plan.turns, plan.too_large) == (["planner", "draw", "find", "film"], (), ())
-    assert plan.used == plan.whole == 300  # 240 of weights, and the most that one part needs at work
+    assert needed(*plan.stay) == 300  # 240 of weights, and the most that one part needs at work
 
 
 def test_just_below_that_one_part_takes_turns() -> None:
     plan = plan_memory(PROFILE, 299)
     assert (names(plan.stay), names(plan.turns)) == (["planner", "draw", "find"], ["film"])
-    assert plan.used <= 299
+    assert needed(*plan.stay) == 190  # without the film's: when it is called, others leave
 
 
 def test_a_large_part_does_not_keep_smaller_ones_out() -> None:
@@ -51,13 +51,12 @@ def test_a_large_part_does_not_keep_smaller_ones_out() -> None:
     assert (names(plan.stay), names(plan.turns)) == (["planner", "find"], ["draw", "film"])
 
 
-def test_what_does_not_fit_alone_is_said_and_needs_no_room() -> None:
+def test_what_does_not_fit_even_alone_is_said() -> None:
     plan = plan_memory(PROFILE, 130)
-    assert names(plan.too_large) == ["film"]
-    assert plan.work == 30
-    assert names(plan.stay) == ["planner"]
+    assert (names(plan.stay), names(plan.turns), names(plan.too_large)) == (["planner", "find"], ["draw"], ["film"])
 
 
 def test_nothing_may_fit() -> None:
     plan = plan_memory(PROFILE, 1)
     assert (plan.stay, plan.turns, len(plan.too_large)) == ((), (), 4)
+    assert needed() == 0

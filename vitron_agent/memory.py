@@ -1,7 +1,8 @@
 """Which parts of a profile fit into a budget of memory together. Arithmetic only; nothing is loaded or measured here.
 
 Weights count in half precision. Besides them, the part at work needs room for what it computes; only one part works at
-a time, so that room is counted once.
+a time, so of the parts that are loaded together the largest such room counts. What a device's driver and libraries keep
+for themselves (half a gigabyte on a common GPU) is not in it.
 """
 
 import re
@@ -40,21 +41,12 @@ class MemoryPlan:
         stay: parts that stay loaded together, in the profile's order.
         turns: parts that are offloaded, and take the place of others when they are called.
         too_large: parts that do not fit even alone.
-        work: MiB kept free for the part at work.
-        whole: MiB for all parts together, room for work included.
     """
 
     budget: float
     stay: tuple[Part, ...]
     turns: tuple[Part, ...]
     too_large: tuple[Part, ...]
-    work: float
-    whole: float
-
-    @property
-    def used(self) -> float:
-        """MiB of the parts that stay, with the room for work."""
-        return sum(part.size for part in self.stay) + self.work
 
 
 def plan_memory(profile: Profile, budget: float) -> MemoryPlan:
@@ -65,19 +57,14 @@ def plan_memory(profile: Profile, budget: float) -> MemoryPlan:
         budget: MiB.
     """
     parts = (*profile.parts, *profile.extras)
-    fitting = [part for part in parts if needed_alone(part) <= budget]
-    work = max((part.work for part in fitting), default=0.0)
-    stay, room = list[Part](), budget - work
-    for part in fitting:
-        if part.size <= room:
-            stay.append(part)
-            room -= part.size
-    turns = tuple(part for part in fitting if part not in stay)
-    too_large = tuple(part for part in parts if part not in fitting)
-    whole = sum(part.size for part in parts) + max(part.work for part in parts)
-    return MemoryPlan(budget, tuple(stay), turns, too_large, work, whole)
+    stay: tuple[Part, ...] = ()
+    for part in parts:
+        if needed(*stay, part) <= budget:
+            stay = (*stay, part)
+    turns = tuple(part for part in parts if part not in stay and needed(part) <= budget)
+    return MemoryPlan(budget, stay, turns, tuple(part for part in parts if needed(part) > budget))
 
 
-def needed_alone(part: Part) -> float:
-    """MiB that a part takes when nothing else is loaded."""
-    return part.size + part.work
+def needed(*parts: Part) -> float:
+    """MiB that parts take that are loaded together: all weights, and the most that one of them needs at work."""
+    return sum(part.size for part in parts) + max((part.work for part in parts), default=0.0)

@@ -92,9 +92,10 @@ def test_an_unknown_profile_is_refused(run, folder: Path) -> None:
 def test_a_plan_says_what_stays_and_what_does_not_fit(run, folder: Path) -> None:
     shown = run("models", "plan", "--memory", "7MiB", "--profile", "toy").stdout
     assert "toy in 7 MiB" in shown
-    assert "seem                  4 MiB  stays loaded" in shown
-    assert "more                  8 MiB  does not fit: alone it needs 8 MiB" in shown
-    assert "choose a device of at least 8 MiB" in shown
+    assert "seem                  4 MiB  and       2 MiB at work: stays loaded" in shown
+    assert "more                  8 MiB  and       0 MiB at work: does not fit, not even alone" in shown
+    assert "together              6 MiB  of 14 MiB" in shown
+    assert "choose a device of at least 8 MiB, or --profile tiny" in shown
 
 
 def test_without_a_profile_all_are_planned(run) -> None:

@@ -79,7 +79,7 @@ def plan(
     profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
 ) -> None:
     """Say which parts fit together into a budget of memory in half precision, and which take turns."""
-    from vitron_agent.memory import needed_alone, parse_memory, plan_memory
+    from vitron_agent.memory import needed, parse_memory, plan_memory
 
     budget = parse_memory(memory)
     for found in [find_profile(profile)] if profile else PROFILES.values():
@@ -91,13 +91,17 @@ def plan(
             elif part in chosen.turns:
                 fate = "is offloaded, and takes the place of others when it is called"
             else:
-                fate = f"does not fit: alone it needs {needed_alone(part):,.0f} MiB"
-            typer.echo(f"  {part.name:15} {part.size:>7,.0f} MiB  {fate}")
-        typer.echo(f"  {'work':15} {chosen.work:>7,.0f} MiB  kept free for the part that computes")
-        typer.echo(f"  {'together':15} {chosen.used:>7,.0f} MiB  of {chosen.whole:,.0f} MiB for all parts\n")
+                fate = "does not fit, not even alone"
+            typer.echo(f"  {part.name:15} {part.size:>7,.0f} MiB  and {part.work:>7,.0f} MiB at work: {fate}")
+        whole = needed(*found.parts, *found.extras)
+        typer.echo(
+            f"  {'together':15} {needed(*chosen.stay):>7,.0f} MiB  of {whole:,.0f} MiB that all parts would take"
+        )
         if chosen.too_large:
-            least = max(needed_alone(part) for part in chosen.too_large)
-            typer.echo(f"  choose a device of at least {least:,.0f} MiB, or --profile {DEFAULT_PROFILE}\n")
+            least = max(needed(part) for part in chosen.too_large)
+            instead = f", or --profile {DEFAULT_PROFILE}" if found.name != DEFAULT_PROFILE else ""
+            typer.echo(f"  choose a device of at least {least:,.0f} MiB{instead}")
+        typer.echo()
 
 
 @models.command()

@@ -243,7 +243,9 @@ def _config(sizes: dict[str, Any], weights: dict[str, Tensor], path: Path) -> Se
         "decoder_layers": f"{_PREDICTOR}transformer_ffn_layers.",
         "focal_levels": focal,
     }
-    found = {field: weights[name].shape[axis] for field, (name, axis) in places.items() if name in weights}
+    found: dict[str, Any] = {
+        field: weights[name].shape[axis] for field, (name, axis) in places.items() if name in weights
+    }
     for field, start in counts.items():
         found[field] = len({name[len(start) :].split(".")[0] for name in weights if name.startswith(start)})
     return replace(config, **found)
