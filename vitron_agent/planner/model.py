@@ -248,17 +248,17 @@ class PlannerModel(nn.Module):
         """Reads a folder written by `save`, or a published LLaVA folder with a region encoder beside it.
 
         Args:
-            folder: Holds config.json, model.safetensors and extra.safetensors.
+            folder: Holds config.json, model.safetensors (or shards and their index) and extra.safetensors.
             device: Where the weights go.
             dtype: What they become.
 
         Raises:
             CheckpointError: A file is missing, damaged, or of another shape.
         """
-        for name in ("config.json", "model.safetensors", EXTRA_FILE):
+        for name in ("config.json", EXTRA_FILE):
             if not (folder / name).is_file():
                 raise CheckpointError(f"planner weights: {folder / name} is missing; {REMEDY}")
-        model = cls(load_llava(folder))
+        model = cls(load_llava(folder, dtype))
         extra = read_weights(folder / EXTRA_FILE)
         wanted = {key: value.shape for key, value in model.extra_state().items()}
         found = {key: value.shape for key, value in extra.items()}
