@@ -244,7 +244,9 @@ def _config(sizes: dict[str, Any], weights: dict[str, Tensor], path: Path) -> Se
         "focal_levels": focal,
     }
     found: dict[str, Any] = {
-        field: weights[name].shape[axis] for field, (name, axis) in places.items() if name in weights
+        field: weights[name].shape[axis]
+        for field, (name, axis) in places.items()
+        if name in weights and weights[name].ndim  # others are refused when they are loaded, by name
     }
     for field, start in counts.items():
         found[field] = len({name[len(start) :].split(".")[0] for name in weights if name.startswith(start)})
