@@ -37,13 +37,11 @@ class MemoryPlan:
     """What becomes of each part within a budget.
 
     Attributes:
-        budget: MiB.
         stay: parts that stay loaded together, in the profile's order.
         turns: parts that are offloaded, and take the place of others when they are called.
         too_large: parts that do not fit even alone.
     """
 
-    budget: float
     stay: tuple[Part, ...]
     turns: tuple[Part, ...]
     too_large: tuple[Part, ...]
@@ -62,7 +60,7 @@ def plan_memory(profile: Profile, budget: float) -> MemoryPlan:
         if needed(*stay, part) <= budget:
             stay = (*stay, part)
     turns = tuple(part for part in parts if part not in stay and needed(part) <= budget)
-    return MemoryPlan(budget, stay, turns, tuple(part for part in parts if needed(part) > budget))
+    return MemoryPlan(stay, turns, tuple(part for part in parts if needed(part) > budget))
 
 
 def needed(*parts: Part) -> float:
