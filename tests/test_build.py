@@ -41,7 +41,7 @@ def test_tools_of_extras_are_offered_only_where_their_weights_are(store: MediaSt
     assert offered() == without
     assert offered(i2vgen_xl=EchoVideoMaker) == without | {"animate_image"}
     for file in PROFILES["tiny"].part("zeroscope").files:
-        (hollow / file).parent.mkdir(parents=True)
+        (hollow / file).parent.mkdir(parents=True, exist_ok=True)
         (hollow / file).touch()
     assert offered() == without | {"generate_video"}
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ValidationError, field_validator
 
 from vitron_agent import errors
-from vitron_agent.errors import first_message, quoted
+from vitron_agent.errors import first_message, listed, quoted
 
 RETRYABLE = {"InvocationError", "MissingInputError", "NothingFoundError"}
 FINAL = {"InputError", "DownloadError", "CheckpointError", "StorageError", "MemoryExhausted", "BusyError", "Cancelled"}
@@ -34,6 +34,11 @@ def test_an_invocation_error_keeps_what_could_be_saved() -> None:
 def test_quoted_values_are_short_and_on_one_line() -> None:
     assert quoted("a\nb") == "'a b'"
     assert len(quoted("x" * 1_000_000)) == 82
+
+
+def test_of_many_names_ten_are_listed() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed([str(number) for number in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
 
 
 def test_first_message_has_no_decoration() -> None:

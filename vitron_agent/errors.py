@@ -20,6 +20,8 @@ Every message is one line that names the bad value and the remedy. This file kno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic import ValidationError
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "StorageError",
     "VitronError",
     "first_message",
+    "listed",
     "quoted",
 ]
 
@@ -115,3 +118,9 @@ def quoted(text: str, limit: int = 80) -> str:
 def first_message(error: "ValidationError") -> str:
     """The first of pydantic's complaints, on one line and without decoration."""
     return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+
+
+def listed(names: "Sequence[str]", limit: int = 10) -> str:
+    """Name the first `limit` of many, and say how many more there are."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -24,6 +24,7 @@ class Part:
         source: public name of the weights.
         size: in half precision, MiB.
         licence: under which they may be used.
+        work: what it needs besides while it runs, MiB; 0 where that is next to nothing.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Part:
     source: str
     size: float
     licence: str
+    work: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,24 @@ class Profile:
 
 _RAIL = "CreativeML Open RAIL-M"
 _OURS = "trained by this project's recipes"
-# Their autoencoder is GLIGEN's.
-_VIDEO_FILES = ("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors")
+_DIFFUSION = ("config.json", "diffusion_pytorch_model.safetensors")  # of a diffusers model
+_MODEL = ("config.json", "model.safetensors")  # of a transformers model
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+
+
+def _below(folder: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}" for name in names)
+
+
+def _text_to_pixels(folder: str) -> tuple[str, ...]:
+    """Files of a latent diffusion model that is told words; its autoencoder may be another's."""
+    return (
+        *_below(f"{folder}/unet", *_DIFFUSION),
+        *_below(f"{folder}/text_encoder", *_MODEL),
+        *_below(f"{folder}/tokenizer", *_TOKENIZER),
+        f"{folder}/scheduler/scheduler_config.json",
+    )
+
 
 TINY = Profile(
     name="tiny",
@@ -82,7 +100,7 @@ TINY = Profile(
         Part(
             "planner",
             "understands the conversation and writes the calls (CLIP tower, projector, Llama)",
-            ("planner/config.json", "planner/model.safetensors", "planner/extra.safetensors"),
+            _below("planner", *_MODEL, "extra.safetensors", *_TOKENIZER),
             _OURS,
             11,
             "Apache-2.0",
@@ -90,14 +108,7 @@ TINY = Profile(
         Part(
             "gligen",
             "draws from words and boxes (latent diffusion with gated boxes)",
-            tuple(
-                f"gligen/{name}"
-                for name in (
-                    "vae/diffusion_pytorch_model.safetensors",
-                    "text_encoder/model.safetensors",
-                    "unet/diffusion_pytorch_model.safetensors",
-                )
-            ),
+            (*_below("gligen/vae", *_DIFFUSION), *_text_to_pixels("gligen")),
             _OURS,
             13,
             "Apache-2.0",
@@ -105,7 +116,7 @@ TINY = Profile(
         Part(
             "gligen_inpaint",
             "edits inside a mask",
-            ("gligen_inpaint/unet/diffusion_pytorch_model.safetensors",),
+            _below("gligen_inpaint/unet", *_DIFFUSION),
             _OURS,
             11,
             "Apache-2.0",
@@ -113,7 +124,7 @@ TINY = Profile(
         Part(
             "seem",
             "finds what words or strokes point at",
-            ("seem/config.json", "seem/model.safetensors"),
+            (*_below("seem", *_MODEL), *_below("seem/tokenizer", *_TOKENIZER)),
             _OURS,
             4,
             "Apache-2.0",
@@ -121,7 +132,7 @@ TINY = Profile(
         Part(
             "mappers",
             "carry the planner's signals into the specialists",
-            tuple(f"mappers/{name}.safetensors" for name in ("gligen", "gligen_inpaint", "seem")),
+            _below("mappers", "gligen.safetensors", "gligen_inpaint.safetensors", "seem.safetensors"),
             _OURS,
             4,
             "Apache-2.0",
@@ -132,7 +143,7 @@ TINY = Profile(
         Part(
             "zeroscope",
             "makes videos of words",
-            tuple(f"zeroscope/{name}" for name in _VIDEO_FILES),
+            _text_to_pixels("zeroscope"),
             _OURS,
             12,
             "Apache-2.0",
@@ -140,7 +151,7 @@ TINY = Profile(
         Part(
             "i2vgen_xl",
             "sets pictures in motion",
-            tuple(f"i2vgen_xl/{name}" for name in (*_VIDEO_FILES, "image_encoder/model.safetensors")),
+            (*_text_to_pixels("i2vgen_xl"), *_below("i2vgen_xl/image_encoder", *_MODEL)),
             _OURS,
             13,
             "Apache-2.0",
@@ -148,18 +159,21 @@ TINY = Profile(
     ),
 )
 
+# tests/test_full_size.py counts the parameters, and adds up on the meta device what lives at once besides them, at the
+# published sizes in half precision: the planner at 4,096 tokens with its cache; 8 frames in the tower; one denoising
+# step with guidance, or the decoding of a picture or of 8 frames, whichever takes more. Kernels' workspace is not.
 VITRON_7B = Profile(
     name="vitron-7b",
     summary="full size: CLIP ViT-L/14@336, Vicuna-7B v1.5, GLIGEN, SEEM focal-L; not loadable in this version",
     folder=None,
     parts=(
-        Part("planner", "language model", (), "lmsys/vicuna-7b-v1.5", 12_852, "Llama 2 Community License"),
-        Part("vision", "vision tower", (), "openai/clip-vit-large-patch14-336", 580, "MIT"),
-        Part("gligen", "draws", (), "masterful/gligen-1-4-generation-text-box", 2_253, _RAIL),
-        Part("gligen_inpaint", "edits", (), "masterful/gligen-1-4-inpainting-text-box", 2_253, _RAIL),
-        Part("seem", "finds", (), "SEEM focal-L (seem_focall_v1)", 651, "Apache-2.0"),
-        Part("zeroscope", "makes videos", (), "cerspense/zeroscope_v2_576w", 3_500, "CC-BY-NC 4.0"),
-        Part("i2vgen_xl", "animates", (), "ali-vilab/i2vgen-xl", 4_748, "MIT"),
+        Part("planner", "language model", (), "lmsys/vicuna-7b-v1.5", 12_852, "Llama 2 Community License", 2_436),
+        Part("vision", "vision tower", (), "openai/clip-vit-large-patch14-336", 579, "MIT", 348),
+        Part("gligen", "draws", (), "masterful/gligen-1-4-generation-text-box", 2_433, _RAIL, 384),
+        Part("gligen_inpaint", "edits", (), "masterful/gligen-1-4-inpainting-text-box", 2_433, _RAIL, 384),
+        Part("seem", "finds", (), "SEEM focal-L (seem_focall_v1)", 651, "Apache-2.0", 144),
+        Part("zeroscope", "makes videos", (), "cerspense/zeroscope_v2_576w", 3_500, "CC-BY-NC 4.0", 2_793),
+        Part("i2vgen_xl", "animates", (), "ali-vilab/i2vgen-xl", 4_748, "MIT", 10_562),
     ),
     picture_size=512,
 )

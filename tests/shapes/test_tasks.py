@@ -401,8 +401,9 @@ def test_every_answer_holds_its_words():
 
 def test_counts_are_right():
     for facts, text in asked("count"):
-        match = re.search(r"There (?:is|are) (\d+|no) (.+?)\.", text)
+        match = re.search(r"[Tt]here (?:is|are) (\d+|no) (.+?)\.", text)
         words = match[2].split()
+        assert text.count("the ") == (0 if text.startswith("There") or match[1] == "no" else int(match[1]))
         singular = {"crosses": "cross", **{f"{shape}s": shape for shape in (*SHAPES, "object")}}
         wanted = read_words(" ".join([*words[:-1], singular.get(words[-1], words[-1])]))
         total = sum(
@@ -425,23 +426,24 @@ def test_attributes_are_right(question):
 
 def test_existence_is_right():
     for facts, text in asked("exists"):
-        match = re.search(r"(Yes|No), there is (?:an?|no) (.+)\.", text)
-        assert (match[1] == "Yes") == bool(resolve(facts["scene"], match[2]))
+        match = re.fullmatch(r"An? (.+?) is (not )?in the picture: (yes|no)\.", text)
+        assert (match[3] == "yes") == bool(resolve(facts["scene"], match[1])) == (match[2] is None)
 
 
 def test_comparisons_are_right():
     for facts, text in asked("compare"):
-        match = re.search(r"(Yes|No), (the .+?) is (larger|smaller) than (the .+)\.", text)
-        a, b = (facts["scene"].objects[described(facts["scene"], words)[0]] for words in (match[2], match[4]))
-        assert (a.r > b.r) == (match[3] == "larger")
+        match = re.fullmatch(r"(The .+?) is (larger|smaller) than (the .+), so (yes|no)\.", text)
+        a, b = (facts["scene"].objects[described(facts["scene"], words)[0]] for words in (match[1], match[3]))
+        assert (a.r > b.r) == (match[2] == "larger")
+        assert facts["must"] == (match[4],)
         assert abs(a.r - b.r) >= 0.04
 
 
 def test_relations_are_right():
     for facts, text in asked("related"):
-        match = re.search(r"(Yes|No), (the .+?) is (left of|right of|above|below) (the .+)\.", text)
-        a, b = (facts["scene"].objects[described(facts["scene"], words)[0]] for words in (match[2], match[4]))
-        difference = {"left of": b.x - a.x, "right of": a.x - b.x, "above": b.y - a.y, "below": a.y - b.y}[match[3]]
+        match = re.fullmatch(r"(The .+?) is (left of|right of|above|below) (the .+), so (yes|no)\.", text)
+        a, b = (facts["scene"].objects[described(facts["scene"], words)[0]] for words in (match[1], match[3]))
+        difference = {"left of": b.x - a.x, "right of": a.x - b.x, "above": b.y - a.y, "below": a.y - b.y}[match[2]]
         assert difference >= 0.1
 
 
@@ -492,9 +494,9 @@ def test_extremes_are_right():
         "lowest": lambda o: o.y,
     }
     for facts, text in asked("extreme"):
-        match = re.search(r"The (\w+) (\w+) is the (\w+) object\.", text)
-        best = max(facts["scene"].objects, key=keys[match[3]])
-        assert (best.colour, best.shape) == (match[1], match[2])
+        match = re.search(r"The (\w+) object is the (\w+) (\w+)\.", text)
+        best = max(facts["scene"].objects, key=keys[match[1]])
+        assert (best.colour, best.shape) == (match[2], match[3])
 
 
 def test_regions_are_right():

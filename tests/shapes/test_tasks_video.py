@@ -135,7 +135,7 @@ def test_what_is_not_there_is_refused() -> None:
                 assert (turn.invocation, turn.facts["reason"]) == (None, "no video")
             elif turn.facts.get("reason") == "missing object" and latest is not None:
                 absent += 1
-                found = re.fullmatch(r"I do not see an? (.+) in the video\.", turn.text)
+                found = re.fullmatch(r"The (.+) is not in the video\.", turn.text)
                 assert found
                 assert resolve(latest.scene, found[1]) == ()
     assert alone > 20

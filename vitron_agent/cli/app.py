@@ -5,8 +5,9 @@ import typer
 from vitron_agent import __version__
 from vitron_agent.cli.chat import chat
 from vitron_agent.cli.demo import demo
-from vitron_agent.cli.info import graph, models
+from vitron_agent.cli.info import graph
 from vitron_agent.cli.learn import evaluate, train
+from vitron_agent.cli.models import models
 from vitron_agent.cli.run import run
 
 app = typer.Typer(
@@ -32,8 +33,9 @@ def _options(
     """Take the options before the command."""
 
 
-for command in (run, chat, demo, evaluate, train, graph, models):
+for command in (run, chat, demo, evaluate, train, graph):
     app.command()(command)
+app.add_typer(models, name="models")
 
 
 def main() -> None:

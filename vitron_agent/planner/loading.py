@@ -4,25 +4,18 @@ Knows files and transformers' loader; what the weights are for is model.py's.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
-from vitron_agent.errors import CheckpointError
+from vitron_agent.errors import CheckpointError, listed
 
 REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
-
-
-def few(names: Sequence[str]) -> str:
-    """Up to three names and how many more there are."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -33,10 +26,42 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"planner weights: {path} is damaged ({error}); {REMEDY}") from error
 
 
-def load_llava(folder: Path) -> LlavaForConditionalGeneration:
-    """Loads the LLaVA part and insists that every weight was there and fitted."""
-    path = folder / "model.safetensors"
-    read_weights(path)
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder: one, or the shards that its index names.
+
+    Raises:
+        CheckpointError: There are none, or the index or one of its shards is missing or damaged.
+    """
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file() or not index.is_file():
+        names = [whole.name]
+    else:
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"planner weights: {index} is damaged ({error!r}); {REMEDY}") from error
+    for path in (folder / str(name) for name in names):
+        try:
+            with safe_open(path, "pt"):  # checks the header and that not a byte is missing
+                pass
+        except FileNotFoundError:
+            raise CheckpointError(f"planner weights: {path} is missing; {REMEDY}") from None
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"planner weights: {path} is damaged ({error}); {REMEDY}") from error
+    return [folder / str(name) for name in names]
+
+
+def load_llava(folder: Path, dtype: torch.dtype = torch.float32) -> LlavaForConditionalGeneration:
+    """Loads a LLaVA folder and insists that every weight was there and fitted.
+
+    Args:
+        folder: Ours, or one in the layout of llava-hf/llava-1.5-7b-hf: one file or shards with an index.
+        dtype: What the weights become.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or weights are missing, too many, or of another shape.
+    """
+    path = weight_files(folder)[0]
     try:
         config = LlavaConfig.from_pretrained(folder)
     except (json.JSONDecodeError, OSError, ValueError, TypeError, KeyError) as error:
@@ -44,12 +69,22 @@ def load_llava(folder: Path) -> LlavaForConditionalGeneration:
     try:
         info: dict[str, Any]
         llava, info = LlavaForConditionalGeneration.from_pretrained(
-            folder, config=config, output_loading_info=True, local_files_only=True, dtype=torch.float32
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
         )
     except (RuntimeError, ValueError, OSError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"planner weights: {path} does not fit its config.json ({reason}); {REMEDY}") from error
-    bad = sorted({*info["missing_keys"], *info["unexpected_keys"], *(str(k[0]) for k in info["mismatched_keys"])})
-    if bad:
-        raise CheckpointError(f"planner weights: {path} does not fit its config.json ({few(bad)}); {REMEDY}")
+    wrong = {
+        "lacks": sorted(info["missing_keys"]),
+        "has too many:": sorted(info["unexpected_keys"]),
+        "has of another shape:": sorted(str(key[0]) for key in info["mismatched_keys"]),
+    }
+    if bad := "; ".join(f"{what} {listed(names)}" for what, names in wrong.items() if names):
+        raise CheckpointError(f"planner weights: {path} does not fit its config.json (it {bad}); {REMEDY}")
     return llava

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import Cache, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, PreTrainedModel
 
-from vitron_agent.errors import CheckpointError
-from vitron_agent.planner.loading import REMEDY, few, load_llava, read_weights
+from vitron_agent.errors import CheckpointError, listed
+from vitron_agent.planner.loading import REMEDY, load_llava, read_weights
 from vitron_agent.planner.regions import RegionEncoder
 from vitron_agent.planner.vision import (
     FeatureAdapter,
@@ -248,22 +248,22 @@ class PlannerModel(nn.Module):
         """Reads a folder written by `save`, or a published LLaVA folder with a region encoder beside it.
 
         Args:
-            folder: Holds config.json, model.safetensors and extra.safetensors.
+            folder: Holds config.json, model.safetensors (or shards and their index) and extra.safetensors.
             device: Where the weights go.
             dtype: What they become.
 
         Raises:
             CheckpointError: A file is missing, damaged, or of another shape.
         """
-        for name in ("config.json", "model.safetensors", EXTRA_FILE):
+        for name in ("config.json", EXTRA_FILE):
             if not (folder / name).is_file():
                 raise CheckpointError(f"planner weights: {folder / name} is missing; {REMEDY}")
-        model = cls(load_llava(folder))
+        model = cls(load_llava(folder, dtype))
         extra = read_weights(folder / EXTRA_FILE)
         wanted = {key: value.shape for key, value in model.extra_state().items()}
         found = {key: value.shape for key, value in extra.items()}
         if wanted != found:
             bad = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
-            raise CheckpointError(f"planner weights: {folder / EXTRA_FILE} does not fit ({few(bad)}); {REMEDY}")
+            raise CheckpointError(f"planner weights: {folder / EXTRA_FILE} does not fit ({listed(bad)}); {REMEDY}")
         model.load_state_dict(extra, strict=False)
         return model.to(device=device, dtype=dtype).eval()

@@ -1,8 +1,8 @@
 """Questions about the picture in hand, with answers that are true by the scene.
 
 Answers are short fixed forms: what the question is about, the fact, and last, where it is due, yes or no: a small
-planner finds best what it has just named, and judges best what it has just said. `facts["must"]` names the words that an
-answer has to hold. Questions about two objects, places and extremes are in tasks_compare.py.
+planner finds best what it has just named, and judges best what it has just said. `facts["must"]` names the words that
+an answer has to hold. Questions about two objects, places and extremes are in tasks_compare.py.
 """
 
 from collections.abc import Iterable

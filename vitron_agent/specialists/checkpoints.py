@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import CLIPTokenizer, PreTrainedModel
 
-from vitron_agent.errors import CheckpointError
+from vitron_agent.errors import CheckpointError, listed
 from vitron_agent.signals import SignalMapper
 
 Part = TypeVar("Part")
@@ -122,12 +122,17 @@ def _variant(folder: Path) -> str | None:
 def _whole(loaded: tuple[Part, dict[str, Any]]) -> Part:
     """Refuse a model some of whose weights were not in the file: they would be random."""
     model, info = loaded
-    problems = [f"{len(info[kind])} {kind.replace('_', ' ')}" for kind in _TROUBLE if info.get(kind)]
+    problems = [f"{kind.replace('_', ' ')} {listed(_names(info[kind]))}" for kind in _TROUBLE if info.get(kind)]
     if problems:
-        raise ValueError(f"{', '.join(problems)}")
+        raise ValueError("; ".join(problems))
     return model
+
+
+def _names(found: Iterable[Any]) -> list[str]:
+    """Return the names in a list of keys; keys of another shape come with their shapes behind them."""
+    return sorted(str(key[0]) if isinstance(key, tuple) else str(key) for key in found)
 
 
 def _first_line(error: Exception) -> str:
     text = str(error.args[0] if error.args else error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0][:160] if text else 'no reason given'}"
+    return f"{type(error).__name__}: {text.splitlines()[0][:800] if text else 'no reason given'}"

@@ -1,136 +1,215 @@
-"""Our SEEM computes what the original computes, on a stored run of the original at toy size."""
+"""Our SEEM computes what the original computes, on a stored run of the original at toy size, and on files like it."""
 
 import json
-from dataclasses import replace
+import math
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from vitron_agent.specialists.seem.config import SeemConfig
-from vitron_agent.specialists.seem.inference import panoptic, resize_masks, semantic
-from vitron_agent.specialists.seem.model import Seem, prepare_images, stroke_scores
-from vitron_agent.specialists.seem.prompts import VISUAL, PromptTokens, stroke_points
+from vitron_agent.errors import CheckpointError
+from vitron_agent.specialists.seem import Seem, SeemConfig, parity
+from vitron_agent.specialists.seem.inference import Segment
+from vitron_agent.specialists.seem.model import stroke_scores
+from vitron_agent.specialists.seem.parity import (
+    FIELDS,
+    OUTPUTS,
+    SAME_AS_HIDDEN,
+    TOLERANCE,
+    StoredRun,
+    differences,
+    largest_difference,
+)
+from vitron_agent.specialists.seem.prompts import VISUAL, PromptTokens
 
-TOLERANCE = 1e-4
 FILE = Path(__file__).parent / "data" / "seem_focall_tiny.safetensors"
-FIELDS = {
-    "MODEL__BACKBONE__FOCAL__EMBED_DIM": "embed_dim",
-    "MODEL__BACKBONE__FOCAL__DEPTHS": "depths",
-    "MODEL__DECODER__HIDDEN_DIM": "hidden_dim",
-    "MODEL__DECODER__NHEADS": "heads",
-    "MODEL__DECODER__DIM_FEEDFORWARD": "feedforward_dim",
-    "MODEL__ENCODER__TRANSFORMER_ENC_LAYERS": "encoder_layers",
-    "MODEL__DECODER__NUM_OBJECT_QUERIES": "queries",
-    "MODEL__TEXT__WIDTH": "text_width",
-    "MODEL__TEXT__HEADS": "text_heads",
-    "MODEL__TEXT__LAYERS": "text_layers",
-}
-
-
-class Original:
-    """The stored run: tensors, and our model with its weights."""
-
-    def __init__(self, path: Path) -> None:
-        with safe_open(path, "pt") as file:
-            self.meta = file.metadata()
-            self.tensors = {name: file.get_tensor(name) for name in file.keys()}
-        sizes = json.loads(self.meta["config"])
-        names = self.tensors["weights.sem_seg_head.predictor.lang_encoder.lang_encoder.token_embedding.weight"]
-        config = SeemConfig.from_dict({field: sizes[key] for key, field in FIELDS.items() if key in sizes})
-        self.config = replace(config, vocab_size=len(names), classes=tuple(json.loads(self.meta["classes"])))
-        self.model = Seem(self.config).eval()
-        prefix = "weights."
-        weights = {k.removeprefix(prefix): v.float() for k, v in self.tensors.items() if k.startswith(prefix)}
-        self.model.load_weights(weights, str(path))
-        self.height, self.width = self.tensors["image"].shape[1:]
-
-    def features(self, name: str):
-        """Encode one of the stored images as it is."""
-        return self.model.encode_images(prepare_images(self.tensors[name][None]))
-
-    def stroke(self):
-        """The stored stroke, padded like the image."""
-        mask = self.tensors["stroke"][0, 0]
-        padded = torch.zeros(-(-self.height // 32) * 32, -(-self.width // 32) * 32, dtype=torch.bool)
-        padded[: self.height, : self.width] = mask
-        return stroke_points([padded], self.config.max_points)
+OTHER = SeemConfig(  # every size another one than in the stored file and in the published model
+    embed_dim=8, depths=(2, 1, 1, 2), focal_levels=3, focal_window=5, hidden_dim=96, heads=3, feedforward_dim=80,
+    encoder_layers=1, decoder_layers=4, queries=13, memories=5, text_width=40, text_heads=5, text_layers=3,
+    context_length=30, vocab_size=300, layerscale=0.3, classes=("sand", "sea", "nothing"),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def original() -> Original:
-    return Original(FILE)
+def original() -> StoredRun:
+    return StoredRun.load(FILE)
 
 
-def assert_near(actual: Tensor, expected: Tensor) -> None:
-    assert actual.shape == expected.shape
-    assert (actual - expected).abs().max() <= TOLERANCE
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
 
 
-def assert_prediction(original: Original, run: str, prediction) -> None:
-    stored = original.tensors
-    assert_near(prediction.masks, stored[f"{run}.pred_masks"])
-    assert_near(prediction.mask_embeddings, stored[f"{run}.pred_maskembs"])
-    classes = stored["class_text_embeddings"]
-    assert_near(original.model.class_logits(prediction.captions, classes), stored[f"{run}.pred_logits"])
-
-
-def test_every_stored_size_was_taken_over(original):
-    assert set(json.loads(original.meta["config"])) <= {
-        *FIELDS, "MODEL__ENCODER__CONVS_DIM", "MODEL__ENCODER__MASK_DIM", "MODEL__DIM_PROJ"
+def inputs(config: SeemConfig, height: int, width: int) -> dict[str, Tensor]:
+    """Inputs of a parity file, drawn at random."""
+    image = torch.randint(0, 256, (3, height, width), dtype=torch.uint8)
+    ids = torch.full((1, config.context_length), config.vocab_size - 1)
+    ids[0, :6] = torch.tensor([config.vocab_size - 2, 5, 7, 11, 13, config.vocab_size - 1])
+    stroke = torch.zeros(1, 1, height, width, dtype=torch.bool)
+    stroke[..., 4:12, 20:31] = True
+    rows = torch.randn(len(config.classes), config.hidden_dim)
+    return {
+        "image": image, "image2": image.flip(2).contiguous(), "stroke": stroke, "text.input_ids": ids,
+        "text.attention_mask": (torch.arange(config.context_length) < 6).long()[None],
+        "class_text_embeddings": rows / rows.norm(dim=1, keepdim=True),
     }  # fmt: skip
 
 
-@torch.no_grad()
-def test_a_phrase_gives_the_originals_masks(original):
-    stored = original.tensors
-    tokens, phrases = original.model.text_tokens(stored["text.input_ids"], stored["text.attention_mask"])
-    length = len(stored["text.extra.grounding_tokens"])
-    assert_near(tokens.levels[0][:, :length], stored["text.extra.grounding_tokens"].transpose(0, 1))
-    assert_near(phrases, stored["text.extra.grounding_class"])
-    prediction = original.model(original.features("image"), tokens)
-    assert_prediction(original, "text", prediction)
-    assert_near(prediction.captions, stored["text.pred_captions"])
-    scores = original.model.text_scores(prediction.captions, phrases)[0]
-    assert scores.argmax() == original.model.text_scores(stored["text.pred_captions"], phrases)[0].argmax()
+def write_other(path: Path, config: SeemConfig = OTHER) -> Path:
+    """Write a parity file of random weights; the outputs are those of our own model."""
+    torch.manual_seed(3)
+    values: dict[str, Any] = {key: getattr(config, field) for key, field in FIELDS.items()}
+    metadata = {
+        "config": json.dumps(values | dict.fromkeys(SAME_AS_HIDDEN, config.hidden_dim)),
+        "classes": json.dumps(config.classes), "segments": "[]",
+    }  # fmt: skip
+    weights = {f"weights.{name}": weight.clone() for name, weight in Seem(config).state_dict().items()}
+    tensors = {**weights, **inputs(config, 70, 50), **{name: torch.zeros(1) for name in OUTPUTS}}
+    save_file(tensors, path, metadata)
+    ours = {name: value.contiguous() for name, value in StoredRun.load(path).outputs().items()}
+    save_file({**tensors, **ours}, path, metadata)
+    return path
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_other(tmp_path_factory.mktemp("parity") / "other.safetensors")
+
+
+def assert_near(ours: Tensor, stored: Tensor) -> None:
+    assert largest_difference(ours, stored) <= TOLERANCE
+
+
+def test_every_stored_size_was_taken_over(original: StoredRun) -> None:
+    sizes = json.loads(read(FILE)[1]["config"])
+    assert set(sizes) <= {*FIELDS, *SAME_AS_HIDDEN}
+    assert (original.model.config.vocab_size, original.model.config.decoder_layers) == (1000, 9)
+
+
+def test_every_output_is_the_original_s() -> None:
+    found = differences(FILE)
+    assert set(found) == set(OUTPUTS)
+    assert {name: value for name, value in found.items() if not value <= TOLERANCE} == {}
+
+
+def test_the_selected_queries_are_the_original_s(original: StoredRun) -> None:
+    stored, ours = original.tensors, original.outputs()
+    phrase = stored["text.extra.grounding_class"]
+    for values in (stored, ours):
+        assert original.model.text_scores(values["text.pred_captions"], phrase)[0].argmax() == 13
+        for run, pooled in (("stroke", "stroke.pred_pspatials"), ("example", "example.pred_pvisuals")):
+            assert stroke_scores(values[f"{run}.pred_maskembs"], values[pooled][0])[0].argmax() == 11
+
+
+def test_a_file_of_other_sizes_is_built_from_what_it_says(other: Path) -> None:
+    config = StoredRun.load(other).model.config
+    same = {name for name in vars(OTHER) if getattr(config, name) == getattr(OTHER, name)}
+    assert set(vars(OTHER)) - same == {"layerscale"}  # only matters for training
+    assert max(differences(other).values()) == 0
+
+
+@pytest.mark.parametrize("name", ["backbone.norm1.bias", "sem_seg_head.predictor.pn_indicator.weight"])
+def test_another_weight_is_a_difference(other: Path, tmp_path: Path, name: str) -> None:
+    tensors, metadata = read(other)
+    tensors[f"weights.{name}"] += 0.5
+    save_file(tensors, tmp_path / "changed.safetensors", metadata)
+    found = differences(tmp_path / "changed.safetensors")
+    assert found["stroke.pred_masks"] > TOLERANCE
+
+
+def test_no_number_and_another_shape_are_no_agreement() -> None:
+    assert largest_difference(torch.ones(2), torch.ones(3)) == math.inf
+    assert math.isnan(largest_difference(torch.tensor([1.0, math.nan]), torch.ones(2)))
+
+
+def test_segments_are_numbered_and_stuff_is_read_off_the_stored_ones(
+    other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors, metadata = read(other)
+    segments = [{"id": 1, "isthing": True, "category_id": 0}, {"id": 2, "isthing": False, "category_id": 1}]
+    save_file(tensors, tmp_path / "two.safetensors", {**metadata, "segments": json.dumps(segments)})
+    halves = torch.arange(50).expand(70, 50) < 25, torch.arange(50).expand(70, 50) >= 40
+    given: list[frozenset[int]] = []
+
+    def two(logits: Tensor, masks: Tensor, score: float, overlap: float, stuff: frozenset[int]) -> list[Segment]:
+        given.append(stuff)
+        return [Segment(label, 0.9, mask) for label, mask in enumerate(halves)]
+
+    monkeypatch.setattr(parity, "panoptic", two)
+    found = StoredRun.load(tmp_path / "two.safetensors").outputs()["panoptic"]
+    assert given == [frozenset({1})]
+    assert torch.equal(found, (halves[0] + 2 * halves[1]).int())
+
+
+Content = tuple[dict[str, Tensor], dict[str, str]]
+
+
+def with_sizes(**sizes: int) -> Callable[[Content], Content]:
+    """Change settings of a parity file."""
+    return lambda c: (c[0], c[1] | {"config": json.dumps({**json.loads(c[1]["config"]), **sizes})})
+
+
+def without(name: str) -> Callable[[Content], Content]:
+    """Take one tensor out of a parity file."""
+    return lambda c: ({key: value for key, value in c[0].items() if key != name}, c[1])
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda c: (c[0], {}), "no 'config' in its metadata"),
+        (lambda c: (c[0], c[1] | {"classes": "{}"}), "classes is '{}'"),
+        (with_sizes(MODEL__DECODER__NUM_OBJECT_QUERIES=14), "query_feat.weight has shape"),
+        (with_sizes(MODEL__TEXT__HEADS=7), "multiple of text_heads 7"),
+        (with_sizes(MODEL__TEXT__LAYERS=4), "lacks .*resblocks.3.* and 2 more"),
+        (with_sizes(MODEL__DIM_PROJ=48), "MODEL__DIM_PROJ is 48"),
+        (without("weights.backbone.norm0.weight"), "lacks backbone.norm0.weight"),
+        (without("semantic"), "lacks semantic"),
+        (lambda c: (c[0] | {"text.more": torch.zeros(1)}, c[1]), "unknown tensors text.more"),
+        (lambda c: (c[0] | {"text.input_ids": torch.full((1, 9), 999)}, c[1]), "do not fit"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_one_clear_error(
+    other: Path, tmp_path: Path, damage: Callable[[Content], Content], named: str
+) -> None:
+    tensors, metadata = damage(read(other))
+    path = tmp_path / "bad.safetensors"
+    save_file(tensors, path, metadata)
+    with pytest.raises(CheckpointError, match=named) as caught:
+        differences(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"", pickle.dumps([1, 2]), FILE.read_bytes()[:-1000]])
+def test_what_is_no_whole_safetensors_file_is_one_clear_error(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "bad.safetensors"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{path} is no whole safetensors file"):
+        differences(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="none.safetensors is missing"):
+        differences(tmp_path / "none.safetensors")
 
 
 @torch.no_grad()
-def test_trailing_padding_of_a_phrase_may_be_cut(original):
+def test_trailing_padding_of_a_phrase_may_be_cut(original: StoredRun) -> None:
     stored = original.tensors
     length = int(stored["text.attention_mask"].sum())
     ids, attention = stored["text.input_ids"][:, :length], stored["text.attention_mask"][:, :length]
     tokens, _ = original.model.text_tokens(ids, attention)
-    assert_prediction(original, "text", original.model(original.features("image"), tokens))
+    assert_near(original.model(original.features("image"), tokens).masks, stored["text.pred_masks"])
 
 
 @torch.no_grad()
-def test_a_stroke_gives_the_originals_masks(original):
-    stored, features, points = original.tensors, original.features("image"), original.stroke()
-    prediction = original.model(features, original.model.decoder.stroke_tokens(features, points))
-    assert_prediction(original, "stroke", prediction)
-    positive, negative = original.model.decoder.pooled(features, points)
-    assert_near(positive[None], stored["stroke.pred_pspatials"])
-    assert_near(negative[None], stored["stroke.pred_nspatials"])
-    expected = torch.einsum("nqc,nc->nq", stored["stroke.pred_maskembs"], stored["stroke.pred_pspatials"][:, 0])
-    assert stroke_scores(prediction.mask_embeddings, positive).argmax() == expected.argmax()
-
-
-@torch.no_grad()
-def test_an_example_gives_the_originals_masks(original):
-    reference, points = original.features("image"), original.stroke()
-    tokens = original.model.decoder.stroke_tokens(reference, points, VISUAL)
-    prediction = original.model(original.features("image2"), tokens)
-    assert_prediction(original, "example", prediction)
-    positive, negative = original.model.decoder.pooled(reference, points)
-    assert_near(positive[None], original.tensors["example.pred_pvisuals"])
-    assert_near(negative[None], original.tensors["example.pred_nvisuals"])
-
-
-@torch.no_grad()
-def test_an_example_from_the_picture_itself_is_a_stroke(original):
+def test_an_example_from_the_picture_itself_is_a_stroke(original: StoredRun) -> None:
     features, points = original.features("image"), original.stroke()
     tokens = [original.model.decoder.stroke_tokens(features, points, kind) for kind in (VISUAL, 2)]
     masks = [original.model(features, each).masks for each in tokens]
@@ -138,22 +217,7 @@ def test_an_example_from_the_picture_itself_is_a_stroke(original):
 
 
 @torch.no_grad()
-def test_without_a_prompt_the_semantic_map_is_the_originals(original):
-    stored, model = original.tensors, original.model
-    features = original.features("image")
-    prediction = model(features, PromptTokens.none(1, features.mask_features.movedim(1, -1)))
-    size = (original.height, original.width)
-    padded = tuple(4 * side for side in prediction.masks.shape[-2:])
-    masks = resize_masks(prediction.masks[0], padded, size, size)
-    logits = model.class_logits(prediction.captions, stored["class_text_embeddings"])[0]
-    assert_near(semantic(logits, masks), stored["semantic"])
-    found = panoptic(logits, masks, original.config.panoptic_score, original.config.panoptic_overlap)
-    assert len(found) == len(json.loads(original.meta["segments"]))
-    assert stored["panoptic"].max() == len(found)
-
-
-@torch.no_grad()
-def test_prompts_in_one_batch_do_not_disturb_each_other(original):
+def test_prompts_in_one_batch_do_not_disturb_each_other(original: StoredRun) -> None:
     stored, model = original.tensors, original.model
     length = int(stored["text.attention_mask"].sum())
     text, _ = model.text_tokens(stored["text.input_ids"][:, :length], stored["text.attention_mask"][:, :length])

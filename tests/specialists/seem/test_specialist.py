@@ -190,6 +190,13 @@ def test_a_closed_gate_is_exactly_the_published_behaviour(segmenter, picture, si
     assert mapped.run(replace(request, signals=None)).score == plain.score
 
 
+def test_it_computes_in_half_precision_too(folder, segmenter, picture):
+    loaded = SeemSegmenter.from_pretrained(folder, dtype=torch.bfloat16)
+    for request in (SpecialistRequest("", picture, BOX), SpecialistRequest("the red circle", picture)):
+        found, wanted = loaded.run(request), segmenter.run(request)
+        assert (found.mask == wanted.mask).float().mean() > 0.9
+
+
 def test_a_folder_holds_the_same_model_in_half_precision(folder, segmenter, picture):
     loaded = SeemSegmenter.from_pretrained(folder)
     assert loaded.name == "seem"

@@ -87,6 +87,11 @@ class SeemConfig:
                 f"SEEM configuration {source}: hidden_dim {config.hidden_dim} must be a multiple of norm_groups "
                 f"{config.norm_groups} and heads {config.heads}, and depths {config.depths} must be four"
             )
+        if config.text_width % config.text_heads:
+            raise CheckpointError(
+                f"SEEM configuration {source}: text_width {config.text_width} must be a multiple of text_heads "
+                f"{config.text_heads}"
+            )
         return config
 
     def save(self, path: Path) -> None:

@@ -153,7 +153,8 @@ class Decoder(nn.Module):
         tokens = prompts.levels[0]
         memories = [level.flatten(2).transpose(1, 2) for level in features.levels]
         places = [
-            sine_position(level.shape[2], level.shape[3], level.shape[1], level.device) for level in features.levels
+            sine_position(level.shape[2], level.shape[3], level.shape[1], level.device).to(level.dtype)
+            for level in features.levels
         ]
         # Masks are linear in the mask features, so resizing those once equals resizing every query's mask.
         small = [

@@ -1,4 +1,8 @@
-"""Reads a SEEM folder: `config.json`, `model.safetensors`, `tokenizer/`; every damage is one clear error."""
+"""Reads a SEEM folder: `config.json`, weights, `tokenizer/`; every damage is one clear error.
+
+Weights are `model.safetensors`, or the published `seem_focall_v1.pt` (or v0), which is a pickle: of it nothing but
+tensors is read, code in it never runs. Beside a published file `config.json` may be absent: its sizes are known.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,25 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from vitron_agent.errors import CheckpointError
+from vitron_agent.errors import CheckpointError, quoted
 from vitron_agent.specialists.seem.config import SeemConfig
 from vitron_agent.specialists.seem.model import Seem
 
 WEIGHTS = "model.safetensors"
+PUBLISHED = ("seem_focall_v1.pt", "seem_focall_v0.pt")
 
 
 def load_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> tuple[Seem, str]:
     """Read configuration and weights.
+
+    Args:
+        folder: holds them.
+        device: where the weights go.
+        dtype: what they become.
 
     Returns:
         The model in evaluation mode without gradients, and the first 16 hex digits of the weights' sha256.
@@ -27,23 +37,38 @@ def load_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> 
     Raises:
         CheckpointError: a file is missing, truncated, or of another shape.
     """
-    config = SeemConfig.load(folder / "config.json")
-    path = folder / WEIGHTS
+    path = next((folder / name for name in (WEIGHTS, *PUBLISHED) if (folder / name).is_file()), folder / WEIGHTS)
+    given = (folder / "config.json").is_file() or path.name not in PUBLISHED
+    config = SeemConfig.load(folder / "config.json") if given else SeemConfig()
     weights, digest = _read(path)
-    model = Seem(config)
+    with torch.device("meta"):  # no time and memory for initial values that are replaced at once
+        model = Seem(config)
     model.load_weights(weights, str(path))
     return model.to(device, dtype).eval().requires_grad_(False), digest
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], str]:
-    """Read a safetensors file and its digest in one go."""
+    """Read a file of weights and its digest."""
     try:
-        data = path.read_bytes()
-        return load(data), hashlib.sha256(data).hexdigest()[:16]
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return (_unpickled(path) if path.suffix == ".pt" else load_file(path)), digest
     except FileNotFoundError:
         raise CheckpointError(f"SEEM weights {path} are missing; fetch them or run the training recipe") from None
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"SEEM weights {path} are damaged ({error}); fetch them again") from None
+
+
+def _unpickled(path: Path) -> dict[str, Tensor]:
+    """Read a pickle of named tensors, and nothing else that might be in it."""
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # bare ones of many kinds, and of the pickle library, which we do not import
+        reason = quoted(str(error).splitlines()[0] if str(error) else repr(error), 160)
+        raise CheckpointError(f"SEEM weights {path} hold no plain tensors ({reason}); fetch them again") from None
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise CheckpointError(f"SEEM weights {path} are no table of named tensors; give the published file")
+    return weights
 
 
 def load_tokenizer(folder: Path, config: SeemConfig) -> CLIPTokenizer:

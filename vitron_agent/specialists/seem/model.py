@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vitron_agent.errors import CheckpointError
+from vitron_agent.errors import CheckpointError, listed
 from vitron_agent.specialists.seem.backbone import FocalNet
 from vitron_agent.specialists.seem.config import SeemConfig
 from vitron_agent.specialists.seem.decoder import Decoder, Features
@@ -24,7 +24,7 @@ from vitron_agent.specialists.seem.prompts import GROUNDING, PAD, PromptTokens
 PIXEL_MEAN = (123.675, 116.28, 103.53)  # of 0..255, R G B
 PIXEL_STD = (58.395, 57.12, 57.375)
 DIVISIBILITY = 32
-CONSTANT_BUFFERS = ("dilation_kernel",)  # in checkpoints, never read
+IGNORED = ("dilation_kernel", "criterion.empty_weight")  # constants in checkpoints, never read
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,21 @@ class Seem(nn.Module):
         Raises:
             CheckpointError: a name is missing, unknown, or has another shape.
         """
-        given = {name: value for name, value in weights.items() if name not in CONSTANT_BUFFERS}
+        given = {name: value for name, value in weights.items() if name not in IGNORED}
         own = self.state_dict()
-        for name in [*own, *given]:
-            if name not in given:
-                raise CheckpointError(f"{source} lacks {name}; it is not a SEEM of this configuration, fetch it again")
-            if name not in own:
-                raise CheckpointError(f"{source} has an unknown tensor {name}; its configuration is another one")
-            if own[name].shape != given[name].shape:
-                shapes = f"{tuple(given[name].shape)}, the configuration wants {tuple(own[name].shape)}"
-                raise CheckpointError(f"{source}: {name} has shape {shapes}; use the config.json that came with it")
-        self.load_state_dict(given)
+        if missing := [name for name in own if name not in given]:
+            raise CheckpointError(
+                f"{source} lacks {listed(missing)}; it is not a SEEM of this configuration, fetch it again"
+            )
+        if surplus := [name for name in given if name not in own]:
+            raise CheckpointError(f"{source} has unknown tensors {listed(surplus)}; its configuration is another one")
+        if other := [name for name in own if own[name].shape != given[name].shape]:
+            shapes = f"{tuple(given[other[0]].shape)}, the configuration wants {tuple(own[other[0]].shape)}"
+            raise CheckpointError(
+                f"{source}: {other[0]} has shape {shapes} ({len(other)} such); use the config.json that came with it"
+            )
+        # A model on the meta device has no memory to copy into: it takes the tensors themselves.
+        self.load_state_dict(given, assign=next(self.parameters()).is_meta)
 
     def encode_images(self, images: Tensor) -> Features:
         """Extract what all prompts of an image share.

@@ -91,7 +91,7 @@ class PixelDecoder(nn.Module):
         """
         x = self.input_proj(maps[3])
         height, width = x.shape[-2:]
-        position = sine_position(height, width, x.shape[1], x.device)
+        position = sine_position(height, width, x.shape[1], x.device).to(x.dtype)
         tokens = self.transformer["encoder"](x.flatten(2).transpose(1, 2), position)
         x = F.relu(self.layer_4(tokens.transpose(1, 2).unflatten(2, (height, width))))
         levels = [x]

@@ -1,0 +1,135 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vitron_agent.profiles import PROFILES, Part, Profile
+from vitron_agent.specialists.seem import parity
+
+FILE = Path(__file__).parents[1] / "specialists" / "seem" / "data" / "seem_focall_tiny.safetensors"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The weights' folder of a profile `toy`: one part, and an extra that is not there."""
+    files = ("seem/config.json", "seem/model.safetensors")
+    parts = (
+        Part("seem", "finds", files, "ours", 4, "Apache-2.0", work=2),
+        Part("more", "x", ("more/a.json",), "y", 8, "z"),
+    )
+    monkeypatch.setitem(PROFILES, "toy", Profile("toy", "a toy", tmp_path, parts[:1], 64, extras=parts[1:]))
+    (tmp_path / "seem").mkdir()
+    (tmp_path / "seem" / "config.json").write_text(json.dumps({}))
+    save_file({"a": torch.ones(3)}, tmp_path / "seem" / "model.safetensors")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [["models"], ["models", "list"]])
+def test_the_list_says_what_is_needed_and_whether_it_is_there(run, folder: Path, command: list[str]) -> None:
+    shown = run(*command).stdout
+    assert "missing more/a.json" in shown
+    assert "ready" in shown
+    assert "lmsys/vicuna-7b-v1.5" in shown
+    assert "12,852 MiB" in shown
+
+
+def test_where_names_the_folders(run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITRON_HOME", "/somewhere/else")
+    shown = run("models", "where").stdout
+    assert str(folder) in shown
+    assert "/somewhere/else" in shown
+
+
+def test_whole_weights_pass(run, folder: Path) -> None:
+    result = run("models", "verify", "toy")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "seem: 2 files, whole",
+        "more: not there, and the profile works without it",
+    ]
+
+
+def test_every_fault_is_a_line_and_the_exit_code_one(run, folder: Path) -> None:
+    (folder / "seem" / "config.json").unlink()
+    weights = folder / "seem" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    (folder / "more").mkdir()
+    (folder / "more" / "b.json").write_text("{}")
+    result = run("models", "verify", "toy")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert [line[:35] for line in lines[:2]] == [
+        "seem: seem/config.json is missing",
+        "seem: seem/model.safetensors is trun"[:35],
+    ]
+    assert lines[2:] == ["more: more/a.json is missing"]
+
+
+def test_numbers_that_are_none_are_found_where_they_are_looked_for(run, folder: Path) -> None:
+    save_file({"a": torch.tensor([1.0, math.nan])}, folder / "seem" / "model.safetensors")
+    assert run("models", "verify", "toy").exit_code == 0
+    result = run("models", "verify", "toy", "--finite")
+    assert result.exit_code == 1
+    assert "no numbers, in a" in result.stdout
+
+
+def test_a_described_profile_is_not_there(run) -> None:
+    result = run("models", "verify", "vitron-7b")
+    assert result.exit_code == 1
+    assert "planner: lmsys/vicuna-7b-v1.5 is missing" in result.stdout.splitlines()
+
+
+def test_an_unknown_profile_is_refused(run, folder: Path) -> None:
+    for command in (["verify", "huge"], ["plan", "--memory", "1GB", "--profile", "huge"]):
+        result = run("models", *command)
+        assert result.exit_code == 2
+        assert "'huge' is unknown: choose one of tiny, vitron-7b, toy" in result.stderr
+
+
+def test_a_plan_says_what_stays_and_what_does_not_fit(run, folder: Path) -> None:
+    shown = run("models", "plan", "--memory", "7MiB", "--profile", "toy").stdout
+    assert "toy in 7 MiB" in shown
+    assert "seem                  4 MiB  and       2 MiB at work: stays loaded" in shown
+    assert "more                  8 MiB  and       0 MiB at work: does not fit, not even alone" in shown
+    assert "together              6 MiB  of 14 MiB" in shown
+    assert "choose a device of at least 8 MiB, or --profile tiny" in shown
+
+
+def test_without_a_profile_all_are_planned(run) -> None:
+    shown = run("models", "plan", "--memory", "24GB").stdout
+    assert "tiny in 22,888 MiB" in shown
+    assert "vitron-7b in 22,888 MiB" in shown
+
+
+def test_an_amount_without_a_unit_is_refused(run) -> None:
+    result = run("models", "plan", "--memory", "24")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "'24' is no amount" in result.stderr
+
+
+def test_parity_holds_on_the_stored_run(run) -> None:
+    result = run("models", "parity", FILE)
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [name for name, _ in lines] == [*parity.OUTPUTS, "largest"]
+    assert all(float(value) <= parity.TOLERANCE for _, value in lines)
+
+
+@pytest.mark.parametrize("value", [2e-4, math.inf, math.nan])
+def test_a_difference_is_exit_code_one(run, monkeypatch: pytest.MonkeyPatch, value: float) -> None:
+    monkeypatch.setattr(parity, "differences", lambda path: {"semantic": 1e-6, "panoptic": value})
+    result = run("models", "parity", FILE)
+    assert result.exit_code == 1
+    assert "1 of 2 outputs differ by more than 0.0001: panoptic" in result.stderr
+
+
+def test_what_is_no_parity_file_is_one_line(run, folder: Path) -> None:
+    result = run("models", "parity", folder / "seem" / "model.safetensors")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: parity file ")
+    assert result.stderr.count("\n") == 1

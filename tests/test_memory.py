@@ -1,0 +1,62 @@
+import pytest
+
+from vitron_agent.errors import InputError
+from vitron_agent.memory import needed, parse_memory, plan_memory
+from vitron_agent.profiles import Part, Profile
+
+
+def part(name: str, size: float, work: float = 0) -> Part:
+    return Part(name, "x", (), "x", size, "x", work)
+
+
+PROFILE = Profile(
+    "toy", "x", None, (part("planner", 100, 20), part("draw", 50, 30), part("find", 10, 5)), 64, (part("film", 80, 60),)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"),
+    [("24GiB", 24 * 1024), ("1024MiB", 1024), ("8000MB", 8e9 / 2**20), ("24GB", 24e9 / 2**20), (" 1.5 gib ", 1536)],
+)
+def test_amounts_are_read_with_their_units(text: str, mib: float) -> None:
+    assert parse_memory(text) == pytest.approx(mib)
+
+
+@pytest.mark.parametrize(
+    "text", ["24", "GB", "", "0GB", "-1GB", "24 bananas", "1e9GB", "24G B", "inf GB", "٢GB", "9" * 99 + "GB"]
+)
+def test_what_is_no_amount_is_refused_by_name(text: str) -> None:
+    with pytest.raises(InputError, match="is no amount: give a number and a unit, as 24GB"):
+        parse_memory(text)
+
+
+def names(parts: tuple[Part, ...]) -> list[str]:
+    return [each.name for each in parts]
+
+
+def test_all_stays_where_there_is_room_for_all() -> None:
+    plan = plan_memory(PROFILE, 300)
+    assert (names(plan.stay), plan.turns, plan.too_large) == (["planner", "draw", "find", "film"], (), ())
+    assert needed(*plan.stay) == 300  # 240 of weights, and the most that one part needs at work
+
+
+def test_just_below_that_one_part_takes_turns() -> None:
+    plan = plan_memory(PROFILE, 299)
+    assert (names(plan.stay), names(plan.turns)) == (["planner", "draw", "find"], ["film"])
+    assert needed(*plan.stay) == 190  # without the film's: when it is called, others leave
+
+
+def test_a_large_part_does_not_keep_smaller_ones_out() -> None:
+    plan = plan_memory(PROFILE, 175)
+    assert (names(plan.stay), names(plan.turns)) == (["planner", "find"], ["draw", "film"])
+
+
+def test_what_does_not_fit_even_alone_is_said() -> None:
+    plan = plan_memory(PROFILE, 130)
+    assert (names(plan.stay), names(plan.turns), names(plan.too_large)) == (["planner", "find"], ["draw"], ["film"])
+
+
+def test_nothing_may_fit() -> None:
+    plan = plan_memory(PROFILE, 1)
+    assert (plan.stay, plan.turns, len(plan.too_large)) == ((), (), 4)
+    assert needed() == 0

@@ -1,0 +1,89 @@
+"""Whether a profile's weights are all there and whole. Reads headers, and values where that is asked for.
+
+Knows files, not models: whether tensors fit an architecture is found out by who loads them.
+"""
+
+import json
+from pathlib import Path
+
+from vitron_agent.errors import quoted
+from vitron_agent.profiles import Part, Profile
+
+_INDEX = ".safetensors.index.json"
+
+
+def part_files(profile: Profile, part: Part) -> list[Path]:
+    """Return the files of a part that are there: those it needs, and all weights and configurations in its folder."""
+    assert profile.folder is not None  # callers ask about profiles that have one
+    needed = {profile.folder / name for name in part.files}
+    found = {path for end in ("*.safetensors", "*.json") for path in (profile.folder / part.name).rglob(end)}
+    return sorted(path for path in needed | found if path.is_file())
+
+
+def faults(profile: Profile, part: Part, finite: bool = False) -> list[str]:
+    """Return what is wrong with one part's files, a line each; nothing where all is well.
+
+    Args:
+        profile: the part's.
+        part: which part.
+        finite: whether all values are read too, to see that each is a number.
+    """
+    missing = [f"{part.name}: {name} is missing" for name in profile.missing(part)]
+    if profile.folder is None:
+        return missing
+    found = [(path, file_fault(path, finite)) for path in part_files(profile, part)]
+    return missing + [f"{part.name}: {path.relative_to(profile.folder)} {fault}" for path, fault in found if fault]
+
+
+def file_fault(path: Path, finite: bool = False) -> str | None:
+    """Return what is wrong with one file, as the end of a sentence that begins with its name; None for nothing.
+
+    Args:
+        path: a safetensors file, or JSON.
+        finite: whether its values are read too.
+    """
+    if path.suffix == ".safetensors":
+        return _tensor_fault(path, finite)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return f"is no JSON ({quoted(str(error))})"
+    return _shard_fault(path.parent, content) if path.name.endswith(_INDEX) else None
+
+
+def _tensor_fault(path: Path, finite: bool) -> str | None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        # Opening checks the header: known types, shapes that fit their bytes, no gaps, and not a byte more or less.
+        with safe_open(path, "pt") as file:
+            names = list(file.keys())
+            if not names:
+                return "holds no tensors"
+            for name in names if finite else ():
+                # As float32, because float8 knows no isfinite.
+                if not file.get_tensor(name).float().isfinite().all():
+                    return f"holds values that are no numbers, in {name}"
+    except (OSError, SafetensorError) as error:
+        return f"is truncated or damaged ({quoted(str(error), 120)})"
+    return None
+
+
+def _shard_fault(folder: Path, index: object) -> str | None:
+    """Return which shard that an index names is missing, or lacks a tensor."""
+    from safetensors import SafetensorError, safe_open
+
+    shards = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+        return "is no index: it has no 'weight_map' from tensors to files"
+    for shard in sorted(set(shards.values())):
+        if not (folder / shard).is_file():
+            return f"names {quoted(shard)}, which is missing"
+        try:
+            with safe_open(folder / shard, "pt") as file:
+                lacking = {name for name, place in shards.items() if place == shard} - set(file.keys())
+        except (OSError, SafetensorError):
+            continue  # that shard has a line of its own
+        if lacking:
+            return f"promises {min(lacking)} in {quoted(shard)}, which lacks it"
+    return None

@@ -1,0 +1,68 @@
+"""Which parts of a profile fit into a budget of memory together. Arithmetic only; nothing is loaded or measured here.
+
+Weights count in half precision. Besides them, the part at work needs room for what it computes; only one part works at
+a time, so of the parts that are loaded together the largest such room counts. What a device's driver and libraries keep
+for themselves (half a gigabyte on a common GPU) is not in it.
+"""
+
+import re
+from dataclasses import dataclass
+
+from vitron_agent.errors import InputError, quoted
+from vitron_agent.profiles import Part, Profile
+
+MIB = 2**20
+_UNITS = {"MB": 10**6, "MIB": MIB, "GB": 10**9, "GIB": 2**30}
+_AMOUNT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s?([kmgt]i?b)", re.IGNORECASE | re.ASCII)
+
+
+def parse_memory(text: str) -> float:
+    """Read an amount of memory such as 24GB, 24GiB, 1.5 GB or 8000MB.
+
+    Returns:
+        MiB; GB and MB are powers of ten, as on a graphics card's box, GiB and MiB powers of two.
+
+    Raises:
+        InputError: it is none, or zero.
+    """
+    match = _AMOUNT.fullmatch(text.strip())
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None or float(match[1]) == 0:
+        raise InputError(f"memory {quoted(text, 40)} is no amount: give a number and a unit, as 24GB, 24GiB or 8000MB")
+    return float(match[1]) * unit / MIB
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What becomes of each part within a budget.
+
+    Attributes:
+        stay: parts that stay loaded together, in the profile's order.
+        turns: parts that are offloaded, and take the place of others when they are called.
+        too_large: parts that do not fit even alone.
+    """
+
+    stay: tuple[Part, ...]
+    turns: tuple[Part, ...]
+    too_large: tuple[Part, ...]
+
+
+def plan_memory(profile: Profile, budget: float) -> MemoryPlan:
+    """Keep what is needed most often: parts stay in the profile's order, which begins with the planner.
+
+    Args:
+        profile: its parts and extras.
+        budget: MiB.
+    """
+    parts = (*profile.parts, *profile.extras)
+    stay: tuple[Part, ...] = ()
+    for part in parts:
+        if needed(*stay, part) <= budget:
+            stay = (*stay, part)
+    turns = tuple(part for part in parts if part not in stay and needed(part) <= budget)
+    return MemoryPlan(stay, turns, tuple(part for part in parts if needed(part) > budget))
+
+
+def needed(*parts: Part) -> float:
+    """MiB that parts take that are loaded together: all weights, and the most that one of them needs at work."""
+    return sum(part.size for part in parts) + max((part.work for part in parts), default=0.0)
