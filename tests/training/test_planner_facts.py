@@ -8,10 +8,10 @@ from vitron_agent.planner import AssistantTurn, UserTurn
 from vitron_agent.planner.processor import Turn
 from vitron_agent.shapes.captions import PLACE_WORDS
 from vitron_agent.shapes.clip import FRAMES
-from vitron_agent.shapes.scene import relation
+from vitron_agent.shapes.scene import SHAPES, relation
 from vitron_agent.shapes.tasks_refer import resolve
 from vitron_agent.shapes.tasks_video_ask import motion_of
-from vitron_agent.training.planner_facts import alike_scene, clip_facts, facts
+from vitron_agent.training.planner_facts import alike_scene, clip_facts, facts, table, tally
 
 
 def pairs(turns: list[Turn]) -> tuple[UserTurn, list[tuple[str, str]]]:
@@ -80,6 +80,41 @@ def test_facts_of_clips_are_true() -> None:
                 doers = [i for i in range(len(clip.motions)) if motion_of(clip, i) == query.removeprefix("who ")]
                 assert (answer == "nothing") == (not doers)
                 assert all(clip.scene.objects[i].colour in answer for i in doers)
+
+
+def test_a_tally_counts_what_each_phrase_means() -> None:
+    counts = Counter[str]()
+    for seed in range(60):
+        shown, answer = tally(random.Random(seed))
+        assert isinstance(shown, UserTurn)
+        assert isinstance(answer, AssistantTurn)
+        (scene,) = shown.pictures
+        for entry in answer.text.rstrip(".").split(", "):
+            phrase, count = entry.rsplit(" ", 1)
+            assert phrase in shown.text
+            assert int(count) == len(resolve(scene, phrase))
+            counts[count] += 1
+    assert 0.2 < counts["0"] / counts.total() < 0.6
+
+
+def test_a_table_says_for_every_shape_what_is_there() -> None:
+    kinds = Counter[str]()
+    for seed in range(60):
+        shown, answer = table(random.Random(seed))
+        assert isinstance(shown, UserTurn)
+        assert isinstance(answer, AssistantTurn)
+        (scene,) = shown.pictures
+        keys = shown.text.removeprefix("table ").split(", ")
+        entries = answer.text.removesuffix(".").split(", ")
+        if set(keys) == set(SHAPES):
+            kinds["shape"] += 1
+            for key, entry in zip(keys, entries, strict=True):
+                colours = [o.colour for o in sorted(scene.objects, key=lambda o: o.x) if o.shape == key]
+                assert entry == f"{key} {' and '.join(colours) or 'none'}"
+        else:
+            kinds["other"] += 1
+            assert sum(entry.endswith("none") for entry in entries) >= len(keys) - len(scene.objects)
+    assert kinds["shape"] > kinds["other"] > 5
 
 
 def test_alike_scenes_hold_objects_that_share_a_colour_or_a_shape() -> None:

@@ -13,9 +13,8 @@ from vitron_agent.invocation import render_invocation
 from vitron_agent.planner.processor import AssistantTurn, DrawnRegion, Processor, Serialised, Turn, UserTurn
 from vitron_agent.planner.tokenizer import TAGS, train_tokenizer
 from vitron_agent.shapes import tasks
-from vitron_agent.training import planner_drills
+from vitron_agent.training import planner_drills, planner_facts
 from vitron_agent.training.planner_batch import SIDE, Batch, collate
-from vitron_agent.training.planner_facts import clip_facts, facts
 
 SHARES = {
     "draw": 0.17,
@@ -36,14 +35,15 @@ SHARES = {
 }
 """How often each task is drawn, beside the drills."""
 DRILLS = {
-    "several": 0.35,
-    "quick": 0.2,
-    "inventory": 0.06,
-    "lookup": 0.06,
-    "facts": 0.28,
-    "tally": 0.18,
-    "motions": 0.05,
-    "clip_facts": 0.14,
+    "several": 0.3,
+    "quick": 0.25,
+    "inventory": 0.05,
+    "lookup": 0.05,
+    "facts": 0.2,
+    "table": 0.25,
+    "tally": 0.12,
+    "motions": 0.04,
+    "clip_facts": 0.12,
 }
 """How often each drill is drawn in the first half of a run, on the same scale."""
 LATE = 0.6
@@ -85,9 +85,10 @@ _MAKERS: dict[str, Callable[[random.Random], list[Turn]]] = {
     "quick": lambda rng: turns_of(planner_drills.quick(rng)),
     "inventory": planner_drills.inventory,
     "lookup": planner_drills.lookup,
-    "tally": planner_drills.tally,
-    "facts": facts,
-    "clip_facts": clip_facts,
+    "facts": planner_facts.facts,
+    "table": planner_facts.table,
+    "tally": planner_facts.tally,
+    "clip_facts": planner_facts.clip_facts,
     "motions": planner_drills.motions,
 }
 """Who makes each drill."""

@@ -24,7 +24,7 @@ from vitron_agent.shapes.tasks_refer import resolve
 from vitron_agent.shapes.tasks_results import show_box
 from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region
 from vitron_agent.shapes.tasks_session import Session
-from vitron_agent.training.planner_facts import alike_scene, attributes
+from vitron_agent.training.planner_facts import attributes
 
 MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
     (QUESTIONS, 0.55),
@@ -110,17 +110,6 @@ def lookup(rng: random.Random) -> list[Turn]:
         turns.append(UserTurn(f"lookup {phrase}", () if turns else (scene,)))
         turns.append(AssistantTurn(f"{len(found)}: {', '.join(entries)}." if found else "0."))
     return turns
-
-
-def tally(rng: random.Random) -> list[Turn]:
-    """A picture and six to twelve phrases, and how many objects each of them means: often none, and nearly one.
-
-    Whether something is there is a single word of a reply, and a seldom one: from replies alone it was not learned.
-    """
-    scene = alike_scene(rng)
-    phrases = [attributes(rng, rng.choice((*scene.objects, None)), 0.5) for _ in range(rng.randint(6, 12))]
-    counts = [f"{phrase} {len(resolve(scene, phrase))}" for phrase in phrases]
-    return [UserTurn(f"tally {', '.join(phrases)}", (scene,)), AssistantTurn(f"{', '.join(counts)}.")]
 
 
 def _phrase(rng: random.Random, scene: Scene) -> str:

@@ -55,6 +55,38 @@ def _listed(rng: random.Random, shown: Shown, queries: Queries[Shown], count: in
     return ", ".join(query for query, _ in found), ", ".join(" ".join(fact) for fact in found) + "."
 
 
+def table(rng: random.Random) -> list[Turn]:
+    """A picture and all shapes (or colours, or places), and for each what is of that shape, colour or place.
+
+    A shape is hard to find by: where colours told most of what was asked, the planner learned to go by colour alone.
+    Here no word but the shape says what is meant, and no word of the list says what is there.
+    """
+    scene = alike_scene(rng)
+    objects = [scene.objects[i] for i in by_place(scene)]
+    kind = rng.choices(("shape", "color", "place"), (0.7, 0.15, 0.15))[0]
+    found: dict[str, list[str]]
+    if kind == "shape":
+        found = {shape: [o.colour for o in objects if o.shape == shape] for shape in SHAPES}
+    elif kind == "color":
+        found = {colour: [o.shape for o in objects if o.colour == colour] for colour in COLOURS}
+    else:
+        found = {PLACE_WORDS[p][0]: [name(o) for o in objects if o.place == p] for p in PLACE_WORDS}
+    keys = rng.sample(list(found), len(found))
+    entries = [f"{key} {' and '.join(found[key]) or 'none'}" for key in keys]
+    return [UserTurn(f"table {', '.join(keys)}", (scene,)), AssistantTurn(f"{', '.join(entries)}.")]
+
+
+def tally(rng: random.Random) -> list[Turn]:
+    """A picture and six to ten phrases, and how many objects each of them means.
+
+    Half of the phrases are about another picture, so that no word gives away by coming back that it fits this one.
+    """
+    scene, other = alike_scene(rng), alike_scene(rng)
+    phrases = [attributes(rng, rng.choice(rng.choice((scene, other)).objects), 0) for _ in range(rng.randint(6, 10))]
+    counts = [f"{phrase} {len(resolve(scene, phrase))}" for phrase in phrases]
+    return [UserTurn(f"tally {', '.join(phrases)}", (scene,)), AssistantTurn(f"{', '.join(counts)}.")]
+
+
 def alike_scene(rng: random.Random) -> Scene:
     """A picture, mostly of three objects; in half of them some share a colour or a shape."""
     scene = sample_scene(rng, rng.choice((None, 3, 3)))
