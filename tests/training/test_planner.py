@@ -10,9 +10,10 @@ from vitron_agent.invocation import Module
 from vitron_agent.planner import PlannerModel, Processor, UserTurn, VitronPlanner, Vocabulary
 from vitron_agent.planner.model import tiny_planner_config
 from vitron_agent.shapes import tasks
+from vitron_agent.shapes.scene import Obj, Scene
 from vitron_agent.training.loop import TrainingConfig
-from vitron_agent.training.planner import batch_loss, rate_factor, train
-from vitron_agent.training.planner_batch import LEAD_WEIGHT, NUMBER_WEIGHT, collate, embed, emphasis
+from vitron_agent.training.planner import alignment_loss, batch_loss, rate_factor, train
+from vitron_agent.training.planner_batch import LEAD_WEIGHT, NUMBER_WEIGHT, cell_words, collate, embed, emphasis
 from vitron_agent.training.planner_data import DRILLS, SHARES, Batches, make_tokenizer, shares, turns_of
 
 
@@ -71,7 +72,8 @@ def test_batches_are_of_like_length_and_repeatable(processor: Processor) -> None
         assert batch.ids.numel() <= 1500 or len(batch.ids) == 1
 
 
-def test_padding_changes_no_loss(processor: Processor, model: PlannerModel) -> None:
+def test_padding_changes_no_loss(processor: Processor, model: PlannerModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vitron_agent.training.planner.ALIGNMENT", 0.0)  # it is a mean over pictures
     rng = random.Random(5)
     examples = [
         processor.serialise(turns_of(tasks.sample_conversation(rng, "train", task))) for task in ("chat", "edit_region")
@@ -83,6 +85,27 @@ def test_padding_changes_no_loss(processor: Processor, model: PlannerModel) -> N
     mean = sum(float(part[0]) * share for part, share in zip(alone, sums, strict=True)) / sum(sums)
     assert float(together) == pytest.approx(mean, rel=1e-4)
     assert torch.allclose(logits[: len(alone[0][1])], alone[0][1], atol=1e-4)
+
+
+def test_a_picture_token_is_to_name_the_object_whose_centre_it_holds(processor: Processor, model: PlannerModel) -> None:
+    vocabulary = processor.vocabulary
+    scene = Scene("olive", (Obj("star", "red", "small", 0.3, 0.9, 0.1, (1, 0, 0)),))
+    (words,) = cell_words([scene], vocabulary)
+    star = [vocabulary.pieces[int(i)] for i in words[13]]
+    assert star == [" red", " star", " red", " star"]
+    assert {vocabulary.pieces[int(i)] for i in words.unique()} == {" olive", " red", " star"}
+    named = model.language_model.get_input_embeddings()(words[None]).mean(2)
+    with torch.inference_mode():
+        right = alignment_loss(model, named, words[None])
+        wrong = alignment_loss(model, named.flip(1), words[None])
+    assert right < wrong
+
+
+def test_two_objects_in_one_token_are_both_named(processor: Processor) -> None:
+    star = Obj("star", "red", "small", 0.1, 0.1, 0.1, (1, 0, 0))
+    cross = Obj("cross", "blue", "small", 0.2, 0.2, 0.1, (0, 0, 1))
+    (words,) = cell_words([Scene("olive", (star, cross))], processor.vocabulary)
+    assert [processor.vocabulary.pieces[int(i)] for i in words[0]] == [" red", " star", " blue", " cross"]
 
 
 def test_what_decides_a_reply_counts_more_and_sides_of_boxes_less(processor: Processor) -> None:

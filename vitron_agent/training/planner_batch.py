@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from vitron_agent.planner.model import PlannerModel
+from vitron_agent.planner.model import Encoded, PlannerModel
 from vitron_agent.planner.processor import Processor, Serialised
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.planner.vision import sample_frames
@@ -41,6 +41,7 @@ class Batch:
         region_media: (R,) int64: on which of all that appears each region was drawn.
         region_masks: (R, 64, 64) bool.
         region_places: (B, T) bool: where the regions' `<objs>` stand.
+        cells: (M, 16, 4) int64: the words of each picture token (see `cell_words`).
     """
 
     ids: Tensor
@@ -51,6 +52,7 @@ class Batch:
     region_media: Tensor
     region_masks: Tensor
     region_places: Tensor
+    cells: Tensor
 
     def to(self, device: str) -> "Batch":
         """The batch on a device."""
@@ -92,6 +94,7 @@ def collate(
         torch.tensor(owners, dtype=torch.int64),
         torch.stack(masks) if masks else torch.zeros(0, SIDE, SIDE, dtype=torch.bool),
         (ids == tags["<objs>"]) & (weights == 0),
+        cell_words(scenes, processor.vocabulary),
     )
 
 
@@ -115,6 +118,25 @@ def emphasis(ids: Tensor, learn: Tensor, vocabulary: Vocabulary) -> Tensor:
     return weights * learn
 
 
+def cell_words(scenes: Sequence[Scene], vocabulary: Vocabulary, side: int = 4) -> Tensor:
+    """Which words name what each token of a picture holds.
+
+    Colour and shape of the object whose centre lies there (of two objects, both); elsewhere the background.
+
+    Returns:
+        (M, side * side, 4) int64 ids, row-major; fewer than four words are repeated.
+    """
+    words = torch.zeros(len(scenes), side * side, 4, dtype=torch.int64)
+    for i, scene in enumerate(scenes):
+        words[i] = vocabulary.encode(f" {scene.background}")[0]
+        for obj in scene.objects:
+            cell = int(obj.y * side) * side + int(obj.x * side)
+            own = [vocabulary.encode(f" {word}")[0] for word in (obj.colour, obj.shape)]
+            is_second = bool((words[i, cell] != words[i, cell, 0]).any())
+            words[i, cell, 2 if is_second else 0 :] = torch.tensor(own * (1 if is_second else 2))
+    return words
+
+
 def _sampled(clip: Clip, frames: int) -> list[Scene]:
     """The scenes of the frames that the planner looks at."""
     places = sample_frames(torch.arange(len(clip.scenes)), frames)
@@ -129,11 +151,11 @@ def _drawn(scenes: Sequence[Scene], generator: torch.Generator | None) -> Tensor
     return pictures if generator is None else disturb(pictures, generator)
 
 
-def embed(model: PlannerModel, batch: Batch) -> Tensor:
-    """Embeddings (B, T, d_llm) of a batch, features merged in."""
+def embed(model: PlannerModel, batch: Batch, pictures: Encoded | None = None) -> Tensor:
+    """Embeddings (B, T, d_llm) of a batch, features merged in; its pictures may be encoded already."""
     parts = []
     if len(batch.pictures):
-        parts.append(model.encode_pictures(batch.pictures))
+        parts.append(pictures or model.encode_pictures(batch.pictures))
     if len(batch.videos):
         parts.append(model.encode_videos(batch.videos))
     if not parts:
