@@ -28,6 +28,7 @@ from vitron_agent.training.loop import Ema, TrainingConfig, config_from_argument
 from vitron_agent.training.peers import Peers
 from vitron_agent.training.planner_batch import Batch, embed
 from vitron_agent.training.planner_data import Batches, make_tokenizer
+from vitron_agent.training.planner_match import put_matching_head
 from vitron_agent.training.planner_probe import probe
 
 ALIGNMENT = 0.05
@@ -41,6 +42,7 @@ DEFAULTS = {
     "corpus": 4000,  # conversations that the tokenizer is learned from
     "compile": 1,  # torch.compile of the Llama layers (needs a C++ compiler); 0 does without, a fifth slower
     "early": 0.5,  # share of the run in which conversations are short: few of many turns, most cut at their call
+    "match": 1,  # 1: new planners begin with a head that finds by shape (see planner_match); 2: warm ones, too
     "warm": 0,  # 1 starts from the weights in the export folder instead of new ones
     "probe_count": 10,  # held-out conversations per task in such a measurement
     "probe_minutes": 10,  # between two measurements on held-out conversations
@@ -126,6 +128,8 @@ def start(config: TrainingConfig) -> tuple[PlannerModel, Vocabulary]:
             raise CheckpointError(f"{config.out} holds another architecture; train without `--set warm=1`")
     elif tower.is_file():
         model.tower.load_state_dict(load_file(tower))
+    if config.option("match", DEFAULTS["match"]) > config.option("warm", DEFAULTS["warm"]):
+        put_matching_head(model, vocabulary)
     return model, vocabulary
 
 
