@@ -1,8 +1,8 @@
 """Several processes that train one model, each on batches of its own: gradients are averaged before every step.
 
-Started by torch's launcher, `python -m torch.distributed.run --nproc-per-node 2 -m vitron_agent.training.planner ...`;
-on two CPU cores that is half as fast again as one process with two threads. Alone, a process has no peers and nothing
-here does anything. Knows gradients and ranks, not what is trained.
+Each is started with the variables that torch names for it (`RANK`, `WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`); on two
+CPU cores two processes are half as fast again as one with two threads. Alone, a process has no peers and nothing here
+does anything. Knows gradients and ranks, not what is trained.
 """
 
 import os
