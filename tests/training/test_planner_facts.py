@@ -14,11 +14,17 @@ from vitron_agent.shapes.tasks_video_ask import motion_of
 from vitron_agent.training.planner_facts import alike_scene, clip_facts, facts, table, tally
 
 
-def pairs(turns: list[Turn]) -> tuple[UserTurn, list[tuple[str, str]]]:
-    """The user's turn, and each query with its answer."""
+def both(turns: list[Turn]) -> tuple[UserTurn, AssistantTurn]:
+    """The two turns of a drill."""
     shown, answer = turns
     assert isinstance(shown, UserTurn)
     assert isinstance(answer, AssistantTurn)
+    return shown, answer
+
+
+def pairs(turns: list[Turn]) -> tuple[UserTurn, list[tuple[str, str]]]:
+    """The user's turn, and each query with its answer."""
+    shown, answer = both(turns)
     queries = shown.text.removeprefix("facts ").split(", ")
     entries = answer.text.removesuffix(".").split(", ")
     assert len(queries) == len(entries)
@@ -85,9 +91,7 @@ def test_facts_of_clips_are_true() -> None:
 def test_a_tally_counts_what_each_phrase_means() -> None:
     counts = Counter[str]()
     for seed in range(60):
-        shown, answer = tally(random.Random(seed))
-        assert isinstance(shown, UserTurn)
-        assert isinstance(answer, AssistantTurn)
+        shown, answer = both(tally(random.Random(seed)))
         (scene,) = shown.pictures
         for entry in answer.text.rstrip(".").split(", "):
             phrase, count = entry.rsplit(" ", 1)
@@ -100,9 +104,7 @@ def test_a_tally_counts_what_each_phrase_means() -> None:
 def test_a_table_says_for_every_shape_what_is_there() -> None:
     kinds = Counter[str]()
     for seed in range(60):
-        shown, answer = table(random.Random(seed))
-        assert isinstance(shown, UserTurn)
-        assert isinstance(answer, AssistantTurn)
+        shown, answer = both(table(random.Random(seed)))
         (scene,) = shown.pictures
         keys = shown.text.removeprefix("table ").split(", ")
         entries = answer.text.removesuffix(".").split(", ")

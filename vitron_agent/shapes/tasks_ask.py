@@ -8,10 +8,8 @@ an answer has to hold. Questions about two objects, places and extremes are in t
 from collections.abc import Iterable
 
 from vitron_agent.shapes.captions import PLACE_WORDS, article
-from vitron_agent.shapes.language import plural
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Obj, Scene
 from vitron_agent.shapes.tasks_many import by_place
-from vitron_agent.shapes.tasks_refer import Words, fits
 from vitron_agent.shapes.tasks_results import show_box
 from vitron_agent.shapes.tasks_segment import around
 from vitron_agent.shapes.tasks_session import Session, Step, Style, capital
@@ -31,7 +29,7 @@ def listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _ordered(session: Session, style: Style, family: str, do: str, **slots: str) -> str:
+def ordered(session: Session, style: Style, family: str, do: str, **slots: str) -> str:
     """Words a question, or the order that asks for the same ("count the objects")."""
     if not session.writer.chance(0.25):
         return session.asked(family, style, **slots)
@@ -73,50 +71,6 @@ def describe(session: Session, style: Style) -> Step:
     return answered(clause, "describe", describe_scene(scene), must, scene)
 
 
-def count(session: Session, style: Style) -> Step:
-    """Asks for the number of objects: of all, of a shape, of a colour, of a colour and shape, or of a size."""
-    writer, scene, rng = session.writer, session.scene, session.writer.rng
-    if writer.chance(0.4):
-        total = len(scene.objects)
-        clause = _ordered(session, style, "count", "count.do")
-        return answered(clause, "count", counted(total, "object"), (_number(total),), scene)
-    form = rng.choice(("shape", "shape", "colour", "both", "size"))
-    shown = rng.choice(scene.objects) if scene.objects and writer.chance(0.75) else None
-    shape = shown.shape if shown else rng.choice(SHAPES)
-    colour = shown.colour if shown else rng.choice(tuple(COLOURS))
-    size = shown.size if shown else rng.choice(("small", "large"))
-    words = {
-        "shape": Words(shape=shape),
-        "colour": Words(colour=colour),
-        "both": Words(shape, colour),
-        "size": Words(size=size),
-    }[form]
-    found = [scene.objects[i] for i in by_place(scene) if fits(scene.objects[i], words)]
-    total = len(found)
-    said = {"shape": shape, "colour": f"{colour} object", "both": f"{colour} {shape}", "size": f"{size} object"}[form]
-    if form in ("shape", "both"):
-        noun = plural(writer.word(f"word.{shape}"))
-        noun = noun if form == "shape" else f"{writer.word(f'word.{colour}')} {noun}"
-        clause = _ordered(session, style, "count.some", "count.some.do", xs=noun)
-    else:
-        slots = {"colour": writer.word(f"word.{colour}"), "size": writer.word(f"word.{size}")}
-        clause = session.direct(style, f"count.{form}", **slots)
-    names = listed([f"the {name(obj)}" for obj in found]) if found else "none"
-    answer = f"{capital(plural(said))}: {names}, so {counted(total, said).replace('There', 'there')}"
-    return answered(clause, "count", answer, (_number(total),), scene)
-
-
-def _number(total: int) -> str:
-    return str(total) if total else "no"
-
-
-def counted(total: int, noun: str) -> str:
-    """How many there are: "There are 2 circles.", "There is 1 circle.", "There are no circles."."""
-    if total == 1:
-        return f"There is 1 {noun}."
-    return f"There are {_number(total)} {plural(noun)}."
-
-
 def told(said: str, yes: bool) -> str:
     """A fact and what follows from it: "The star is white, so no."."""
     return f"{capital(said)}, so {'yes' if yes else 'no'}."
@@ -144,7 +98,7 @@ def attribute(session: Session, style: Style) -> Step | None:
         return answered(clause, "colour", f"The {obj.shape} is {obj.colour}.", (obj.colour,), scene)
     which = rng.choice(("colour", "colour", "shape", "size"))
     if which == "colour" and (pronoun or obj.colour not in words):
-        clause = _ordered(session, style, "colour.of", "colour.of.do", x=found.words)
+        clause = ordered(session, style, "colour.of", "colour.of.do", x=found.words)
         subject = f"the {obj.shape}" if pronoun else found.phrase
         return answered(clause, "colour", f"{capital(subject)} is {obj.colour}.", (obj.colour,), scene)
     if which == "shape" and (pronoun or obj.shape not in words):
@@ -157,43 +111,9 @@ def attribute(session: Session, style: Style) -> Step | None:
     return None
 
 
-def exists(session: Session, style: Style) -> Step:
-    """Asks whether there is an object of a shape, or of a colour and shape: half of the answers are yes."""
-    writer = session.writer
-    there = bool(session.scene.objects) and writer.chance(0.5)
-    words = _of_object(session) if there else _of_nothing(session)
-    noun = writer.word(f"word.{words.shape}") if words.shape else writer.word("shape_noun")
-    noun = f"{writer.word(f'word.{words.colour}')} {noun}" if words.colour else noun
-    phrase = " ".join(word for word in (words.colour, words.shape or "object") if word)
-    clause = session.asked("exists", style, x=f"a {noun}", xs=plural(noun), x1=noun)
-    answer = (
-        f"{capital(article(phrase))} is {'' if there else 'not '}in the {_medium(session)}: {'yes' if there else 'no'}."
-    )
-    return answered(clause, "exists", answer, ("yes" if there else "no",), session.scene)
-
-
-def _medium(session: Session) -> str:
+def medium(session: Session) -> str:
+    """What is in hand: "picture" or "video"."""
     return "video" if session.playing else "picture"
-
-
-def _of_object(session: Session) -> Words:
-    """Colour, shape or both of some object of the picture in hand."""
-    obj = session.writer.rng.choice(session.scene.objects)
-    forms = (Words(obj.shape, obj.colour), Words(obj.shape), Words(None, obj.colour))
-    return session.writer.rng.choices(forms, (0.5, 0.35, 0.15))[0]
-
-
-def _of_nothing(session: Session) -> Words:
-    """Colour, shape or both of no object; both often hold one that some object has."""
-    rng, objects = session.writer.rng, session.scene.objects
-    while True:
-        shape, colour = rng.choice(SHAPES), rng.choice(tuple(COLOURS))
-        if objects and session.writer.chance(0.6):
-            near = rng.choice(objects)
-            shape, colour = (near.shape, colour) if session.writer.chance(0.5) else (shape, near.colour)
-        words = rng.choices((Words(shape, colour), Words(shape), Words(None, colour)), (0.5, 0.35, 0.15))[0]
-        if not any(fits(obj, words) for obj in objects):
-            return words
 
 
 def verify(session: Session, style: Style) -> Step | None:
@@ -242,7 +162,7 @@ def where(session: Session, style: Style) -> Step | None:
     if found is None:
         return None
     obj = scene.objects[found.index]
-    clause = _ordered(session, style, "where", "where.do", x=found.words)
+    clause = ordered(session, style, "where", "where.do", x=found.words)
     answer = f"{capital(found.phrase)} is {placed(obj)}: {show_box(obj.box)}."
     step = answered(clause, "where", answer, obj.place.split(), scene)
     step.facts["box"] = obj.box
@@ -251,7 +171,7 @@ def where(session: Session, style: Style) -> Step | None:
 
 def ground_of(session: Session, style: Style) -> Step:
     """Asks for the background's colour."""
-    clause = _ordered(session, style, "ground.of", "ground.of.do")
+    clause = ordered(session, style, "ground.of", "ground.of.do")
     answer = f"The background is {session.scene.background}."
     return answered(clause, "background", answer, (session.scene.background,), session.scene)
 
@@ -291,10 +211,10 @@ def missing(session: Session, style: Style) -> Step:
         families.append("size.of")
     family = session.writer.rng.choice(families)
     if family in ("where", "colour.of"):
-        clause = _ordered(session, style, family, f"{family}.do", x=words)
+        clause = ordered(session, style, family, f"{family}.do", x=words)
     else:
         clause = session.asked(family, style, x=words)
-    answer = f"The {phrase} is not in the {_medium(session)}."
+    answer = f"The {phrase} is not in the {medium(session)}."
     return answered(clause, "missing", answer, ("not", *(word for word in held if word != "object")), session.scene)
 
 

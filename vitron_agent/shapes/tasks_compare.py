@@ -8,9 +8,7 @@ from vitron_agent.shapes.tasks_ask import (
     answered,
     attribute,
     colours,
-    count,
     describe,
-    exists,
     ground_of,
     missing,
     must_of,
@@ -21,6 +19,7 @@ from vitron_agent.shapes.tasks_ask import (
     where,
     which_colour,
 )
+from vitron_agent.shapes.tasks_count import count, exists
 from vitron_agent.shapes.tasks_draw import RELATIONS
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_refer import at_place, extreme_key
@@ -28,7 +27,7 @@ from vitron_agent.shapes.tasks_session import Session, Step, Style, capital
 from vitron_agent.shapes.tasks_words import Reference, pick, point_at
 
 _OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-_CLEAR = 0.04
+CLEAR = 0.04
 """Least difference of two half sides that is called bigger or smaller."""
 
 
@@ -49,7 +48,7 @@ def compare(session: Session, style: Style) -> Step | None:
         return None
     x, y = pair
     a, b = scene.objects[x.index], scene.objects[y.index]
-    if abs(a.r - b.r) < _CLEAR or "large" in x.phrase + y.phrase or "small" in x.phrase + y.phrase:
+    if abs(a.r - b.r) < CLEAR or "large" in x.phrase + y.phrase or "small" in x.phrase + y.phrase:
         return None
     word = writer.rng.choice(("larger", "smaller"))
     holds = (a.r > b.r) == (word == "larger")
@@ -121,7 +120,7 @@ def extreme(session: Session, style: Style) -> Step | None:
         ("largest", "smallest", "largest", "smallest", "leftmost", "rightmost", "topmost", "lowest")
     )
     ranked = sorted(scene.objects, key=lambda o: extreme_key(word, o), reverse=True)
-    margin = 2 * _CLEAR if word in ("largest", "smallest") else 0.1
+    margin = 2 * CLEAR if word in ("largest", "smallest") else 0.1
     if len(ranked) < 2 or extreme_key(word, ranked[0]) - extreme_key(word, ranked[1]) < margin:
         return None
     if style == "full" and writer.chance(0.8):

@@ -18,7 +18,7 @@ SMALL_R, LARGE_R = 0.11, 0.18
 """What a resized or added object measures: half sides, shares of the picture."""
 
 _PLACE_OF_WORDS = {words: place for place, forms in PLACE_WORDS.items() for words in forms}
-_EXTREMES = ("leftmost", "rightmost", "topmost", "lowest", "largest", "smallest")
+EXTREMES = ("leftmost", "rightmost", "topmost", "lowest", "largest", "smallest")
 _RELATION = re.compile(r"(.+?) (left of|right of|above|below) (.+)")
 _BACKGROUND = re.compile(r"(?:the )?(?:background|backdrop|everything behind the objects)")
 
@@ -96,7 +96,7 @@ def resolve(scene: Scene, phrase: str) -> tuple[int, ...]:
             found = resolve(scene, phrase.removesuffix(f" {words}"))
             return _at(scene, found, place)
     first, _, rest = phrase.partition(" ")
-    if first in _EXTREMES:
+    if first in EXTREMES:
         found = resolve(scene, rest)
         return (max(found, key=lambda i: extreme_key(first, scene.objects[i])),) if found else ()
     wanted = read_words(phrase)

@@ -14,8 +14,6 @@ from vitron_agent.shapes.tasks_act import Maker
 from vitron_agent.shapes.tasks_ask import (
     answered,
     attribute,
-    count,
-    exists,
     ground_of,
     listed,
     missing,
@@ -25,6 +23,7 @@ from vitron_agent.shapes.tasks_ask import (
     told,
     verify,
 )
+from vitron_agent.shapes.tasks_count import count, exists
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_session import Session, Step, Style, capital
 from vitron_agent.shapes.tasks_words import Reference, pick

@@ -21,7 +21,7 @@ from vitron_agent.training.disturb import disturb
 
 SIDE = 64
 LEAD, LEAD_WEIGHT = 3, 3.0
-"""How many ids at the beginning of a reply count more, and how much: there it is decided what is done, or denied."""
+"""How many ids at the beginning of a reply count more, and how much: there it is decided what is done."""
 NUMBER_WEIGHT = 0.3
 """How much a side of a box counts: where new objects go is free, and what cannot be known drowns what can."""
 _NUMBER = re.compile(r" ?[01]\.\d\d")

@@ -15,12 +15,13 @@ from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.scene import Scene, relation, sample_scene
 from vitron_agent.shapes.tasks_act import Maker
-from vitron_agent.shapes.tasks_ask import attribute, count, exists, missing, region_what, verify, which_colour
+from vitron_agent.shapes.tasks_ask import attribute, missing, region_what, verify, which_colour
 from vitron_agent.shapes.tasks_chat import refuse_missing
 from vitron_agent.shapes.tasks_compare import QUESTIONS, at, compare, related
+from vitron_agent.shapes.tasks_count import count, exists
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_play import a_scene, is_question, some
-from vitron_agent.shapes.tasks_refer import resolve
+from vitron_agent.shapes.tasks_refer import EXTREMES, resolve
 from vitron_agent.shapes.tasks_results import show_box
 from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region
 from vitron_agent.shapes.tasks_session import Session
@@ -56,7 +57,6 @@ FAILURES = (
 )
 FAILED = "Sorry, that did not work."
 """What the planner says when a call came back with an error that is not the request's fault."""
-_EXTREMES = ("leftmost", "rightmost", "topmost", "lowest", "largest", "smallest")
 
 
 def several(rng: random.Random) -> tasks.Conversation:
@@ -122,7 +122,7 @@ def _phrase(rng: random.Random, scene: Scene) -> str:
     if draw < 0.72:
         return f"{noun} {rng.choice(PLACE_WORDS[shown.place])}"
     if draw < 0.85:
-        return f"{rng.choice(_EXTREMES)} {noun}"
+        return f"{rng.choice(EXTREMES)} {noun}"
     other = rng.choice(scene.objects)
     words = relation(shown, other) if other is not shown else ()
     return f"{noun} {rng.choice(words)} the {attributes(rng, other)}" if words else attributes(rng, shown)

@@ -15,8 +15,11 @@ from vitron_agent.planner.processor import AssistantTurn, Turn, UserTurn
 from vitron_agent.shapes.captions import PLACE_WORDS
 from vitron_agent.shapes.clip import DIRECTIONS, FRAMES, MOTIONS, Clip, sample_clip
 from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene, recoloured, relation, sample_scene
+from vitron_agent.shapes.tasks_ask import name
+from vitron_agent.shapes.tasks_compare import CLEAR
+from vitron_agent.shapes.tasks_draw import RELATIONS
 from vitron_agent.shapes.tasks_many import by_place
-from vitron_agent.shapes.tasks_refer import at_place, extreme_key, resolve
+from vitron_agent.shapes.tasks_refer import EXTREMES, at_place, extreme_key, resolve
 from vitron_agent.shapes.tasks_video_ask import STILL, doing, motion_of
 
 Fact = tuple[str, str]
@@ -24,10 +27,8 @@ Fact = tuple[str, str]
 Shown = TypeVar("Shown", Scene, Clip)
 Queries: TypeAlias = Sequence[tuple[Callable[[random.Random, Shown], Fact | None], float]]
 """Makers of facts about what is shown, with their weights."""
-CLEAR, APART = 0.04, 0.12
-"""Least difference of two half sides, and of two centres, that is spoken of."""
-_EXTREMES = ("leftmost", "rightmost", "topmost", "lowest", "largest", "smallest")
-_SIDES = ("left of", "right of", "above", "below")
+APART = 0.12
+"""Least distance of two centres along an axis that is spoken of."""
 
 
 def facts(rng: random.Random) -> list[Turn]:
@@ -113,11 +114,6 @@ def attributes(rng: random.Random, obj: Obj | None, change: float = 0.3) -> str:
     return rng.choices((*forms, f"{size} object"), (4, 3, 2, 1, 1, 1))[0]
 
 
-def name(obj: Obj) -> str:
-    """Colour and shape."""
-    return f"{obj.colour} {obj.shape}"
-
-
 def _names(found: list[Obj]) -> str:
     return " and ".join(name(obj) for obj in found) or "nothing"
 
@@ -170,7 +166,7 @@ def _compared(rng: random.Random, scene: Scene) -> Fact | None:
 
 def _extreme(rng: random.Random, scene: Scene) -> Fact | None:
     """The leftmost, largest … object, where it is so by far."""
-    word = rng.choice(_EXTREMES)
+    word = rng.choice(EXTREMES)
     ranked = sorted(scene.objects, key=lambda obj: extreme_key(word, obj), reverse=True)
     margin = 2 * CLEAR if word in ("largest", "smallest") else 0.1
     if len(ranked) < 2 or extreme_key(word, ranked[0]) - extreme_key(word, ranked[1]) < margin:
@@ -189,10 +185,10 @@ def _beside(rng: random.Random, scene: Scene) -> Fact | None:
     """What is on one side of an object, from left to right, where that is clear."""
     if len(scene.objects) < 2:
         return None
-    index, side = rng.randrange(len(scene.objects)), rng.choice(_SIDES)
+    index, side = rng.randrange(len(scene.objects)), rng.choice(RELATIONS)
     obj, phrase = scene.objects[index], attributes(rng, scene.objects[index], 0)
     others = [scene.objects[i] for i in by_place(scene) if i != index]
-    gaps = (abs(o.x - obj.x) if side in _SIDES[:2] else abs(o.y - obj.y) for o in others)
+    gaps = (abs(o.x - obj.x) if side in RELATIONS[:2] else abs(o.y - obj.y) for o in others)
     if resolve(scene, phrase) != (index,) or min(gaps, default=1.0) < APART:
         return None
     return f"{side} {phrase}", _names([o for o in others if side in relation(o, obj, margin=APART)])

@@ -18,6 +18,7 @@ from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.shapes.language import phrasebook, plural
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import SHAPES, Scene, sample_scene
+from vitron_agent.training.planner_batch import cell_words
 
 HEAD = 7
 SHARPNESS = 7.5
@@ -46,7 +47,7 @@ def put_matching_head(model: PlannerModel, vocabulary: Vocabulary, seed: int = 1
     with torch.no_grad():
         tokens = torch.cat([_tokens(model, scenes[i : i + _CHUNK]) for i in range(0, _SCENES, _CHUNK)])
         held = (F.rms_norm(tokens.float(), (width,)) * scale).flatten(0, 1)
-        named, shown = _shape_words(vocabulary).to(words), _shapes_held(scenes).to(held)
+        named, shown = _shape_words(vocabulary).to(words), _shapes_held(scenes, vocabulary).to(held)
         queries = _fit(words, named, 30.0)
         keys = _fit(torch.cat([held, words]), torch.cat([shown, torch.zeros_like(named)]), 4.0)
         objects = held[shown.sum(1) > 0] - held.mean(0)
@@ -82,10 +83,7 @@ def _shape_words(vocabulary: Vocabulary) -> Tensor:
     return means
 
 
-def _shapes_held(scenes: list[Scene], side: int = 4) -> Tensor:
-    """(M * side * side, 6) float: the shapes of the objects whose centre a picture token holds."""
-    holds = torch.zeros(len(scenes), side * side, len(SHAPES))
-    for row, scene in enumerate(scenes):
-        for obj in scene.objects:
-            holds[row, int(obj.y * side) * side + int(obj.x * side), SHAPES.index(obj.shape)] = 1
-    return holds.flatten(0, 1)
+def _shapes_held(scenes: list[Scene], vocabulary: Vocabulary) -> Tensor:
+    """(M * n, 6) float: the shapes of the objects whose centre a picture token holds."""
+    cells = cell_words(scenes, vocabulary).flatten(0, 1)
+    return torch.stack([(cells == vocabulary.encode(f" {shape}")[0]).any(1) for shape in SHAPES], 1).float()
