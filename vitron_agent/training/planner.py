@@ -5,17 +5,13 @@ language model's blocks use Muon, the rest AdamW; warm-up, then linear to zero. 
 said is `planner_data`'s business.
 """
 
-import copy
-import json
-import os
 import random
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import LlamaTokenizer
 
@@ -24,10 +20,11 @@ from vitron_agent.planner.model import PlannerModel, tiny_planner_config
 from vitron_agent.planner.processor import Processor
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.training.attention import use_plain_attention
-from vitron_agent.training.loop import Ema, TrainingConfig, config_from_arguments, replace_folder_files
+from vitron_agent.training.loop import Ema, TrainingConfig, config_from_arguments
 from vitron_agent.training.peers import Peers
 from vitron_agent.training.planner_batch import Batch, embed
 from vitron_agent.training.planner_data import Batches, make_tokenizer
+from vitron_agent.training.planner_files import averaged, export, load_checkpoint, load_exported, save_checkpoint
 from vitron_agent.training.planner_match import put_matching_head
 from vitron_agent.training.planner_probe import probe
 
@@ -131,53 +128,6 @@ def start(config: TrainingConfig) -> tuple[PlannerModel, Vocabulary]:
     if config.option("match", DEFAULTS["match"]) > config.option("warm", DEFAULTS["warm"]):
         put_matching_head(model, vocabulary)
     return model, vocabulary
-
-
-def load_exported(folder: Path) -> dict[str, Tensor]:
-    """Weights of an exported planner under this model's names, in fp32; an older export may lack the adapter."""
-    model = PlannerModel.load(folder)
-    return {key: value.float() for key, value in model.state_dict().items()}
-
-
-def averaged(model: PlannerModel, ema: Ema) -> PlannerModel:
-    """A copy with the averaged weights, in evaluation mode (and without the training's attention and compilation)."""
-    config = copy.deepcopy(model.llava.config)
-    config._attn_implementation = "sdpa"
-    other = PlannerModel.new(config)
-    other.load_state_dict({**model.state_dict(), **ema.shadow})
-    return other.eval()
-
-
-def export(model: PlannerModel, vocabulary: Vocabulary, folder: Path) -> None:
-    """Writes the planner's folder in half precision (LLaVA layout, extra, tokenizer); the model becomes half too."""
-
-    def write(scratch: Path) -> None:
-        model.half().save(scratch)
-        vocabulary.tokenizer.save_pretrained(scratch)
-
-    replace_folder_files(folder, write)
-
-
-def save_checkpoint(path: Path, model: PlannerModel, ema: Ema, counters: dict[str, float]) -> None:
-    """Writes weights, averages and counters atomically. Momenta are not kept: a resumed run warms up again."""
-    tensors = {f"model/{k}": v for k, v in model.state_dict().items()} | {f"ema/{k}": v for k, v in ema.shadow.items()}
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    save_file(
-        {k: v.detach().clone().contiguous() for k, v in tensors.items()}, temporary, {"counters": json.dumps(counters)}
-    )
-    os.replace(temporary, path)
-
-
-def load_checkpoint(path: Path, model: PlannerModel, ema: Ema) -> dict[str, float]:
-    """Reads what `save_checkpoint` wrote and returns the counters."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}
-        counters: dict[str, float] = json.loads(file.metadata()["counters"])
-    model.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
-    for key in ema.shadow:
-        ema.shadow[key].copy_(tensors[f"ema/{key}"])
-    ema.updates = int(counters["updates"])
-    return counters
 
 
 class Trainer:
