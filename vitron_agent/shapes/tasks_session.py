@@ -12,10 +12,11 @@ from typing import Any, Literal
 from vitron_agent.invocation import Invocation, Module
 from vitron_agent.media import Region
 from vitron_agent.shapes.clip import Clip
-from vitron_agent.shapes.language import REGION_MARK, Writer, roughen, tidy
+from vitron_agent.shapes.language import REGION_MARK, Writer, tidy
 from vitron_agent.shapes.scene import Scene
 from vitron_agent.shapes.tasks_refer import apply, phrase_for
 from vitron_agent.shapes.tasks_results import apply_clip, mask_result, track_result
+from vitron_agent.shapes.typing_noise import roughen
 
 Facts = dict[str, Any]
 Style = Literal["full", "bare"]
