@@ -108,6 +108,23 @@ def test_training_never_words_a_held_out_template():
     assert heldout_ids().isdisjoint(writer.used)
 
 
+def sentences(nodes):
+    """All that a template can say, its slots left open; blanks and stops do not count."""
+    texts = [""]
+    for node in nodes:
+        options = [node] if isinstance(node, str) else [f"{{{node[0]}}}"] if isinstance(node, tuple) else None
+        options = options or [text for option in node for text in sentences(option)]
+        texts = [text + option for text in texts for option in options]
+    return texts
+
+
+def test_no_template_for_training_says_what_is_held_out():
+    for name, family in phrasebook().items():
+        said = {tidy(text).lower() for t in family.train for text in sentences(t.nodes)}
+        held = {tidy(text).lower() for t in family.held for text in sentences(t.nodes)}
+        assert said.isdisjoint(held), name
+
+
 def test_held_out_writing_uses_held_out_templates():
     writer = Writer(random.Random(0), "heldout")
     for _ in range(20):

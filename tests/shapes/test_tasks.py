@@ -152,12 +152,12 @@ def test_hit_is_none_in_empty_space():
 # Layouts
 
 
-def separate(boxes):
+def separate(boxes, gap=0.03):
     for i, (x1, y1, x2, y2) in enumerate(boxes):
         assert min(x1, y1) >= 0.0
         assert max(x2, y2) <= 1.0
         for u1, v1, u2, v2 in boxes[:i]:
-            assert max(u1 - x2, x1 - u2, v1 - y2, y1 - v2) > 0.03
+            assert max(u1 - x2, x1 - u2, v1 - y2, y1 - v2) > gap
 
 
 @pytest.mark.parametrize("word", ["left of", "right of", "above", "below"])
@@ -312,7 +312,7 @@ def test_every_call_does_what_its_result_shows(split):
             region = drawn if invocation.uses_drawn_region else None
             after = apply(before, invocation, region)
             assert result.scenes == (() if invocation.module is Module.B else (after,))
-            separate([o.box for o in after.objects])
+            separate([o.box for o in after.objects], gap=0.0 if region is not None else 0.03)  # people draw roughly
             assert len(after.objects) <= 3
     assert modules == {Module.A, Module.B, Module.C}
 
@@ -457,7 +457,7 @@ def test_sides_are_right():
 def test_all_of_one_colour_is_right():
     for facts, text in asked("all colour"):
         colours = {o.colour for o in facts["scene"].objects}
-        assert text.startswith("Yes") == (len(colours) == 1)
+        assert bool(re.search(r"\byes\b", text, re.I)) == (len(colours) == 1)
         match = re.search(r"the (\w+) is (\w+)\.", text)
         assert not match or any((o.shape, o.colour) == match.groups() for o in facts["scene"].objects)
 

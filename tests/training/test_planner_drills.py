@@ -47,10 +47,15 @@ def test_motions_say_what_every_object_of_a_clip_does() -> None:
         assert f"{obj.phrase} {motion.name if motion else 'still'}" in answer.text
 
 
-def test_many_requests_are_about_one_picture() -> None:
-    turns = turns_of(several(random.Random(1)))
-    assert sum(len(turn.pictures) for turn in turns if isinstance(turn, UserTurn)) == 1
-    assert sum(isinstance(turn, AssistantTurn) for turn in turns) >= 2
+def test_many_requests_are_about_one_picture_and_what_becomes_of_it() -> None:
+    shown = []
+    for seed in range(30):
+        turns = turns_of(several(random.Random(seed)))
+        shown.append([len(turn.pictures) for turn in turns if isinstance(turn, UserTurn)])
+        assert shown[-1][0] == 1
+        assert len(shown[-1]) >= 2 or turns[1].text
+    changed = sum(sum(pictures) > 1 for pictures in shown)
+    assert 0 < changed < 20
 
 
 def test_quick_questions_call_nothing() -> None:

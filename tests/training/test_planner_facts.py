@@ -35,9 +35,14 @@ def pairs(turns: list[Turn]) -> tuple[UserTurn, list[tuple[str, str]]]:
 def test_facts_are_true() -> None:
     kinds = Counter[str]()
     for seed in range(80):
-        shown, found = pairs(facts(random.Random(seed)))
-        (scene,) = shown.pictures
-        for query, answer in found:
+        turns = facts(random.Random(seed))
+        kinds["earlier"] += len(turns) > 2
+        for scene, query, answer in (
+            (shown.pictures[0], *fact)
+            for i in range(0, len(turns), 2)
+            for shown, found in (pairs(turns[i : i + 2]),)
+            for fact in found
+        ):
             if match := re.fullmatch(r"(color|shape|size|place) of ((?:(?! to ).)+)", query):
                 kinds[match[1]] += 1
                 indices = resolve(scene, match[2])
@@ -66,7 +71,7 @@ def test_facts_are_true() -> None:
                 kinds["where"] += 1
                 assert answer == "nothing" or any(f"{o.colour} {o.shape}" in answer for o in scene.objects)
     assert min(kinds.values()) > 10
-    assert set(kinds) == {"color", "shape", "size", "place", "larger", "related", "beside", "where"}
+    assert set(kinds) == {"color", "shape", "size", "place", "larger", "related", "beside", "where", "earlier"}
 
 
 def test_facts_of_clips_are_true() -> None:

@@ -32,7 +32,7 @@ LEADS = {
     Module.F: "I will edit the video.",
 }
 NEXT = "Next."
-"""What the assistant says before its first call, and before further ones."""
+"""What the assistant says before the first call of a step, and before further ones."""
 
 
 @dataclass(frozen=True)
@@ -255,19 +255,24 @@ class Session:
         self.turns.append(Turn("assistant", text, invocation=invocation, facts=facts))
 
     def play(self, text: str, steps: list[Step], question: bool = False) -> None:
-        """Plays a user's turn to its end: the calls one by one with their results, then what is said at last."""
+        """Plays a user's turn to its end: the calls one by one with their results, then what is said at last.
+
+        Where there are several steps, each is announced by its number of how many: what is left to do can then be read
+        off the last one.
+        """
         self.user(text, steps, question)
         said: list[str] = []
-        calls = 0
         for number, step in enumerate(steps):
-            for action in step.actions:
-                lead = NEXT if calls else LEADS[action.invocation.module]
-                lead = f"{capital(step.about)}: {lead}" if step.about and not calls else lead
+            if len(steps) > 1:
+                said.append(f"({number + 1} of {len(steps)})")
+            for index, action in enumerate(step.actions):
+                lead = NEXT if index else LEADS[action.invocation.module]
+                lead = f"{capital(step.about)}: {lead}" if step.about and not index else lead
                 self.assistant(" ".join([*said, lead]), step.facts, action.invocation)
                 scenes = () if action.scene is None else (action.scene,)
                 clips = () if action.clip is None else (action.clip,)
                 self.turns.append(Turn("result", action.result, scenes, clips=clips))
-                said, calls = [], calls + 1
+                said = []
             if step.answer and (step.is_question or number == len(steps) - 1):
                 said.append(step.answer)
         self.assistant(" ".join(said), steps[-1].facts)

@@ -25,8 +25,8 @@ SHARES = {
     "ask": 0.07,
     "ask_region": 0.02,
     "chat": 0.05,
-    "refuse": 0.08,
-    "chain": 0.12,
+    "refuse": 0.09,
+    "chain": 0.16,
     "dialogue": 0.08,
     "track": 0.03,
     "edit_video": 0.03,
@@ -35,18 +35,18 @@ SHARES = {
 }
 """How often each task is drawn, beside the drills."""
 DRILLS = {
-    "several": 0.3,
-    "quick": 0.25,
+    "several": 0.25,
+    "quick": 0.2,
     "inventory": 0.05,
     "lookup": 0.05,
     "facts": 0.2,
-    "table": 0.25,
-    "tally": 0.12,
+    "table": 0.2,
+    "tally": 0.1,
     "motions": 0.04,
     "clip_facts": 0.12,
 }
 """How often each drill is drawn in the first half of a run, on the same scale."""
-LATE = 0.6
+LATE = 0.5
 """How much of that is left later: what was learned to be seen is then to be put into people's words."""
 LONG = ("chain", "dialogue", "dialogue_video")
 EARLY = 0.5

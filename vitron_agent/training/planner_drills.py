@@ -19,7 +19,7 @@ from vitron_agent.shapes.tasks_ask import attribute, missing, region_what, verif
 from vitron_agent.shapes.tasks_chat import refuse_missing
 from vitron_agent.shapes.tasks_compare import QUESTIONS, at, compare, related
 from vitron_agent.shapes.tasks_count import count, exists
-from vitron_agent.shapes.tasks_many import by_place
+from vitron_agent.shapes.tasks_many import EDITS, by_place
 from vitron_agent.shapes.tasks_play import a_scene, is_question, some
 from vitron_agent.shapes.tasks_refer import EXTREMES, resolve
 from vitron_agent.shapes.tasks_results import show_box
@@ -28,13 +28,14 @@ from vitron_agent.shapes.tasks_session import Session
 from vitron_agent.training.planner_facts import attributes
 
 MANY: tuple[tuple[tuple[tuple[Maker, float], ...], float], ...] = (
-    (QUESTIONS, 0.55),
+    (QUESTIONS, 0.5),
     (((missing, 1.0),), 0.1),
-    (((region_what, 1.0),), 0.1),
-    (((segment, 0.9), (area_of, 0.1)), 0.2),
+    (((region_what, 1.0),), 0.08),
+    (((segment, 0.9), (area_of, 0.1)), 0.15),
     (((segment_region, 1.0),), 0.05),
+    (EDITS[:7], 0.12),
 )
-"""What is asked of one picture in a conversation of many requests, and how often."""
+"""What is asked in a conversation of many requests, and how often. After a change it is asked of what is there now."""
 MISSING = 0.15
 """How often, instead, a mask or change is asked of what is not there: about as often as of what is, or the planner
 would guess from the words."""
@@ -60,7 +61,7 @@ FAILED = "Sorry, that did not work."
 
 
 def several(rng: random.Random) -> tasks.Conversation:
-    """Two to five requests about one picture that leave it as it is."""
+    """Two to five requests about one picture, most of which leave it as it is."""
     session = Session(Writer(rng, "train", plain=rng.random() < 0.3))
     session.upload(a_scene(session))
     for _ in range(rng.randint(2, 5)):

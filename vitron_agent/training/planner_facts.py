@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 from vitron_agent.planner.processor import AssistantTurn, Turn, UserTurn
 from vitron_agent.shapes.captions import PLACE_WORDS
 from vitron_agent.shapes.clip import DIRECTIONS, FRAMES, MOTIONS, Clip, sample_clip
-from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene, recoloured, relation, sample_scene
+from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene, clashes, recoloured, relation, sample_scene
 from vitron_agent.shapes.tasks_ask import name
 from vitron_agent.shapes.tasks_compare import CLEAR
 from vitron_agent.shapes.tasks_draw import RELATIONS
@@ -27,15 +27,42 @@ Fact = tuple[str, str]
 Shown = TypeVar("Shown", Scene, Clip)
 Queries: TypeAlias = Sequence[tuple[Callable[[random.Random, Shown], Fact | None], float]]
 """Makers of facts about what is shown, with their weights."""
+EARLIER = 0.35
+"""How often an earlier state of the picture was shown, and asked about, before: that no longer counts."""
 APART = 0.12
 """Least distance of two centres along an axis that is spoken of."""
 
 
 def facts(rng: random.Random) -> list[Turn]:
-    """A picture and six to ten queries with their answers."""
+    """A picture and six to ten queries with their answers; in some, one object was another before."""
     scene = alike_scene(rng)
-    query, answer = _listed(rng, scene, _QUERIES, rng.randint(6, 10))
+    if rng.random() >= EARLIER:
+        return _asked(rng, scene, rng.randint(6, 10))
+    return [*_asked(rng, _otherwise(rng, scene), rng.randint(1, 3)), *_asked(rng, scene, rng.randint(5, 8))]
+
+
+def _asked(rng: random.Random, scene: Scene, count: int) -> list[Turn]:
+    query, answer = _listed(rng, scene, _QUERIES, count)
     return [UserTurn(f"facts {query}", (scene,)), AssistantTurn(answer)]
+
+
+def _otherwise(rng: random.Random, scene: Scene) -> Scene:
+    """The picture with one object of another colour, shape or size, or without it, or on another background."""
+    index, draw = rng.randrange(len(scene.objects)), rng.random()
+    obj, others = scene.objects[index], list(scene.objects)
+    if draw < 0.4:
+        others[index] = recoloured(obj, rng.choice(_other_colours(scene, obj)), rng)
+    elif draw < 0.7:
+        others[index] = replace(obj, shape=rng.choice([shape for shape in SHAPES if shape != obj.shape]))
+    elif draw < 0.85 and len(others) > 1:
+        del others[index]
+    else:
+        return sample_scene(rng)
+    return Scene(scene.background, tuple(others))
+
+
+def _other_colours(scene: Scene, obj: Obj) -> list[str]:
+    return [colour for colour in COLOURS if colour != obj.colour and not clashes(colour, scene.background)]
 
 
 def clip_facts(rng: random.Random) -> list[Turn]:
