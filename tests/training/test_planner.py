@@ -10,17 +10,26 @@ from vitron_agent.invocation import Module
 from vitron_agent.planner import PlannerModel, Processor, UserTurn, VitronPlanner, Vocabulary
 from vitron_agent.planner.model import tiny_planner_config
 from vitron_agent.shapes import tasks
+from vitron_agent.shapes.clip import Clip, Motion
 from vitron_agent.shapes.scene import Obj, Scene
 from vitron_agent.training.loop import TrainingConfig
 from vitron_agent.training.planner import alignment_loss, batch_loss, rate_factor, train
-from vitron_agent.training.planner_batch import LEAD_WEIGHT, NUMBER_WEIGHT, cell_words, collate, embed, emphasis
+from vitron_agent.training.planner_batch import (
+    LEAD_WEIGHT,
+    NUMBER_WEIGHT,
+    cell_words,
+    collate,
+    embed,
+    emphasis,
+    moving_words,
+)
 from vitron_agent.training.planner_data import DRILLS, SHARES, Batches, make_tokenizer, shares, turns_of
 
 
 @pytest.fixture(scope="module")
 def processor() -> Processor:
     """A tokenizer learned from a few conversations."""
-    return Processor(Vocabulary(make_tokenizer(0, 60, 850), 4, 4), image_tokens=16, video_tokens=80)
+    return Processor(Vocabulary(make_tokenizer(0, 200, 900), 4, 4), image_tokens=16, video_tokens=80)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +108,18 @@ def test_a_picture_token_is_to_name_the_object_whose_centre_it_holds(processor: 
         right = alignment_loss(model, named, words[None])
         wrong = alignment_loss(model, named.flip(1), words[None])
     assert right < wrong
+
+
+def test_a_frame_token_is_to_name_what_its_object_does(processor: Processor) -> None:
+    vocabulary = processor.vocabulary
+    star = Obj("star", "red", "small", 0.2, 0.1, 0.1, (1, 0, 0))
+    clip = Clip(Scene("olive", (star,)), (Motion("right", 0.5),))
+    words = moving_words([clip], 4, vocabulary)
+    assert words.shape == (4, 16, 6)
+    named = [" red", " star", " right"]
+    for frame, cell in ((0, 0), (3, 2)):
+        assert [vocabulary.pieces[int(i)] for i in words[frame, cell]] == named * 2
+    assert {vocabulary.pieces[int(i)] for i in words[3, 0]} == {" olive"}
 
 
 def test_two_objects_in_one_token_are_both_named(processor: Processor) -> None:

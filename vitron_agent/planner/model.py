@@ -15,6 +15,7 @@ from transformers import Cache, LlamaConfig, LlavaConfig, LlavaForConditionalGen
 
 from vitron_agent.errors import CheckpointError, listed
 from vitron_agent.planner.loading import REMEDY, load_llava, read_weights
+from vitron_agent.planner.motion import MotionEncoder
 from vitron_agent.planner.regions import RegionEncoder
 from vitron_agent.planner.vision import (
     FeatureAdapter,
@@ -71,7 +72,8 @@ def tiny_planner_config(vocab_size: int, image_token_id: int, pad_token_id: int)
         tie_word_embeddings=True,
     )
     config.vitron = {
-        "pool": 2, "signals_per_module": 4, "shared_signals": 4, "adapter": 1, "folds_case": 1, "video_frames": 4
+        "pool": 2, "signals_per_module": 4, "shared_signals": 4, "adapter": 1, "folds_case": 1,
+        "video_frames": 4, "motion": 1,
     }  # fmt: skip
     return config
 
@@ -93,6 +95,9 @@ class PlannerModel(nn.Module):
             True  # False: of a video the mean over time alone, the paper's way, to measure the difference
         )
         self.adapter = FeatureAdapter(self.image_tokens, self.d_llm, self.video_frames) if has_adapter else None
+        feels_motion = bool(self.settings.get("motion", 0))
+        width = config.vision_config.hidden_size
+        self.motion = MotionEncoder(width, self.d_llm, self.video_frames) if feels_motion else None
 
     @classmethod
     def new(cls, config: LlavaConfig) -> "PlannerModel":
@@ -155,7 +160,7 @@ class PlannerModel(nn.Module):
         """Encodes videos of F = `video_frames` frames each, see `sample_frames`.
 
         The paper takes the mean over time alone, which cannot tell left from right: the frames' own tokens, pooled
-        further by the setting `frame_pool`, stand behind it (unless `sees_frames` is off).
+        further by the setting `frame_pool`, stand behind it (unless `sees_frames` is off), with what moved there added.
 
         Args:
             videos: (B, F, 3, H, W) RGB, uint8 in [0, 255] or float in [0, 1].
@@ -164,7 +169,10 @@ class PlannerModel(nn.Module):
         each = self.encode_pictures(videos.flatten(0, 1))
         tokens = each.tokens.unflatten(0, (count, frames))
         mean = tokens.mean(1, keepdim=True)
-        own = pool_patches(tokens.flatten(0, 1), self.settings.get("frame_pool", 1)).unflatten(0, (count, frames))
+        frame_pool = self.settings.get("frame_pool", 1)
+        own = pool_patches(tokens.flatten(0, 1), frame_pool).unflatten(0, (count, frames))
+        if self.motion is not None and self.sees_frames:
+            own = own + self.motion(each.patches.unflatten(0, (count, frames)), self.pool * frame_pool)
         if self.adapter is not None:
             mean, own = mean + self.adapter.video_time[0], own + self.adapter.video_time[1:, None]
         shown = [mean, own] if self.sees_frames else [mean]
@@ -238,7 +246,7 @@ class PlannerModel(nn.Module):
         save_file(self.extra_state(), folder / EXTRA_FILE, metadata={"format": "pt"})
 
     def extra_state(self) -> dict[str, Tensor]:
-        """The weights that LLaVA's layout has no place for: region encoder and feature adapter."""
+        """The weights that LLaVA's layout has no place for: region encoder, feature adapter, motion encoder."""
         return {key: value.contiguous() for key, value in self.state_dict().items() if not key.startswith("llava.")}
 
     @classmethod

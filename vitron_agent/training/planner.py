@@ -67,7 +67,7 @@ def make_optimizers(model: PlannerModel, config: TrainingConfig) -> list[torch.o
 
 
 def batch_loss(model: PlannerModel, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of the learned ids, and of the words of picture tokens.
+    """Mean cross-entropy of the learned ids, and of the words of picture and frame tokens.
 
     Args:
         model: The planner.
@@ -77,7 +77,8 @@ def batch_loss(model: PlannerModel, batch: Batch) -> tuple[Tensor, Tensor]:
         The loss, and the logits (N, V) at the N learned places.
     """
     pictures = model.encode_pictures(batch.pictures) if len(batch.pictures) else None
-    states = model.hidden(embed(model, batch, pictures))
+    videos = model.encode_videos(batch.videos) if len(batch.videos) else None
+    states = model.hidden(embed(model, batch, pictures, videos))
     places = batch.weights[:, 1:] > 0
     logits = model.logits(states[:, :-1][places]).float()
     losses = F.cross_entropy(logits, batch.ids[:, 1:][places], reduction="none")
@@ -85,6 +86,9 @@ def batch_loss(model: PlannerModel, batch: Batch) -> tuple[Tensor, Tensor]:
     loss = (losses * weights).sum() / weights.sum()
     if pictures is not None:
         loss = loss + ALIGNMENT * alignment_loss(model, pictures.tokens, batch.cells)
+    if videos is not None:
+        frames = videos.tokens[:, model.image_tokens :].reshape(-1, model.image_tokens, model.d_llm)
+        loss = loss + ALIGNMENT * alignment_loss(model, frames, batch.frame_cells)
     return loss, logits
 
 
@@ -97,7 +101,7 @@ def alignment_loss(model: PlannerModel, tokens: Tensor, words: Tensor) -> Tensor
     Args:
         model: Its word embeddings, tied to the head, are what tokens are compared with.
         tokens: (M, n, d_llm).
-        words: (M, n, k) int64, see `cell_words`.
+        words: (M, n, k) int64, see `cell_words` and `moving_words`.
     """
     logits = model.logits(F.rms_norm(tokens, tokens.shape[-1:])).float()
     return -logits.log_softmax(-1).gather(-1, words).mean()
@@ -121,7 +125,7 @@ def start(config: TrainingConfig) -> tuple[PlannerModel, Vocabulary]:
     if config.option("warm", DEFAULTS["warm"]):
         warm = load_exported(config.out)
         missing, unexpected = model.load_state_dict(warm, strict=False)
-        if unexpected or any(not key.startswith("adapter.") for key in missing):
+        if unexpected or any(not key.startswith(("adapter.", "motion.")) for key in missing):
             raise CheckpointError(f"{config.out} holds another architecture; train without `--set warm=1`")
     elif tower.is_file():
         model.tower.load_state_dict(load_file(tower))

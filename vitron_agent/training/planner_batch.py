@@ -17,6 +17,7 @@ from vitron_agent.planner.vision import sample_frames
 from vitron_agent.shapes.clip import Clip
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Scene
+from vitron_agent.shapes.tasks_video_ask import motion_of
 from vitron_agent.training.disturb import disturb
 
 SIDE = 64
@@ -42,6 +43,7 @@ class Batch:
         region_masks: (R, 64, 64) bool.
         region_places: (B, T) bool: where the regions' `<objs>` stand.
         cells: (M, 16, 4) int64: the words of each picture token (see `cell_words`).
+        frame_cells: (V * F, 16, 6) int64: the words of each frame token (see `moving_words`).
     """
 
     ids: Tensor
@@ -53,6 +55,7 @@ class Batch:
     region_masks: Tensor
     region_places: Tensor
     cells: Tensor
+    frame_cells: Tensor
 
     def to(self, device: str) -> "Batch":
         """The batch on a device."""
@@ -74,7 +77,7 @@ def collate(
     length = max(len(example.ids) for example in examples)
     ids = torch.full((len(examples), length), tags["<pad>"])
     weights = torch.zeros(len(examples), length)
-    scenes, moments, is_video = list[Scene](), list[Scene](), list[bool]()
+    scenes, clips, is_video = list[Scene](), list[Clip](), list[bool]()
     owners, masks = list[int](), list[Tensor]()
     for row, example in enumerate(examples):
         ids[row, : len(example.ids)] = torch.tensor(example.ids)
@@ -83,8 +86,9 @@ def collate(
             owners.append(len(is_video) + medium)
             masks.append(mask)
         scenes += [shown.content for shown in example.media if not shown.is_video]
-        moments += [scene for shown in example.media if shown.is_video for scene in _sampled(shown.content, frames)]
+        clips += [shown.content for shown in example.media if shown.is_video]
         is_video += [shown.is_video for shown in example.media]
+    moments = [scene for clip in clips for scene in _sampled(clip, frames)]
     return Batch(
         ids,
         emphasis(ids, weights > 0, processor.vocabulary),
@@ -95,6 +99,7 @@ def collate(
         torch.stack(masks) if masks else torch.zeros(0, SIDE, SIDE, dtype=torch.bool),
         (ids == tags["<objs>"]) & (weights == 0),
         cell_words(scenes, processor.vocabulary),
+        moving_words(clips, frames, processor.vocabulary),
     )
 
 
@@ -126,14 +131,37 @@ def cell_words(scenes: Sequence[Scene], vocabulary: Vocabulary, side: int = 4) -
     Returns:
         (M, side * side, 4) int64 ids, row-major; fewer than four words are repeated.
     """
-    words = torch.zeros(len(scenes), side * side, 4, dtype=torch.int64)
-    for i, scene in enumerate(scenes):
+    named = [[(obj.colour, obj.shape) for obj in scene.objects] for scene in scenes]
+    return _words_of_cells(scenes, named, vocabulary, side, 2)
+
+
+def moving_words(clips: Sequence[Clip], frames: int, vocabulary: Vocabulary, side: int = 4) -> Tensor:
+    """As `cell_words`, of the frames of videos: colour, shape, and what the object does.
+
+    Returns:
+        (V * frames, side * side, 6) int64 ids.
+    """
+    moments = [scene for clip in clips for scene in _sampled(clip, frames)]
+    named = [
+        [(obj.colour, obj.shape, motion_of(clip, i)) for i, obj in enumerate(clip.scene.objects)]
+        for clip in clips
+        for _ in range(frames)
+    ]
+    return _words_of_cells(moments, named, vocabulary, side, 3)
+
+
+def _words_of_cells(
+    scenes: Sequence[Scene], named: Sequence[Sequence[tuple[str, ...]]], vocabulary: Vocabulary, side: int, count: int
+) -> Tensor:
+    """`count` words for each object of each scene, put where its centre lies; room for two objects."""
+    words = torch.zeros(len(scenes), side * side, 2 * count, dtype=torch.int64)
+    for i, (scene, names) in enumerate(zip(scenes, named, strict=True)):
         words[i] = vocabulary.encode(f" {scene.background}")[0]
-        for obj in scene.objects:
+        for obj, own in zip(scene.objects, names, strict=True):
             cell = int(obj.y * side) * side + int(obj.x * side)
-            own = [vocabulary.encode(f" {word}")[0] for word in (obj.colour, obj.shape)]
+            ids = [vocabulary.encode(f" {word}")[0] for word in own]
             is_second = bool((words[i, cell] != words[i, cell, 0]).any())
-            words[i, cell, 2 if is_second else 0 :] = torch.tensor(own * (1 if is_second else 2))
+            words[i, cell, count if is_second else 0 :] = torch.tensor(ids * (1 if is_second else 2))
     return words
 
 
@@ -151,13 +179,13 @@ def _drawn(scenes: Sequence[Scene], generator: torch.Generator | None) -> Tensor
     return pictures if generator is None else disturb(pictures, generator)
 
 
-def embed(model: PlannerModel, batch: Batch, pictures: Encoded | None = None) -> Tensor:
-    """Embeddings (B, T, d_llm) of a batch, features merged in; its pictures may be encoded already."""
+def embed(model: PlannerModel, batch: Batch, pictures: Encoded | None = None, videos: Encoded | None = None) -> Tensor:
+    """Embeddings (B, T, d_llm) of a batch, features merged in; its pictures and videos may be encoded already."""
     parts = []
     if len(batch.pictures):
         parts.append(pictures or model.encode_pictures(batch.pictures))
     if len(batch.videos):
-        parts.append(model.encode_videos(batch.videos))
+        parts.append(videos or model.encode_videos(batch.videos))
     if not parts:
         return model.merge(batch.ids)
     order = batch.is_video.int().argsort(stable=True).argsort()  # encoded: first all pictures, then all videos
