@@ -18,11 +18,11 @@ from vitron_agent.training.planner_batch import SIDE, Batch, collate
 
 SHARES = {
     "draw": 0.17,
-    "segment": 0.05,
+    "segment": 0.07,
     "segment_region": 0.02,
     "edit": 0.17,
     "edit_region": 0.04,
-    "ask": 0.07,
+    "ask": 0.12,
     "ask_region": 0.02,
     "chat": 0.05,
     "refuse": 0.09,
@@ -30,7 +30,7 @@ SHARES = {
     "dialogue": 0.08,
     "track": 0.03,
     "edit_video": 0.03,
-    "ask_video": 0.06,
+    "ask_video": 0.07,
     "dialogue_video": 0.03,
 }
 """How often each task is drawn, beside the drills."""
