@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ def talker(monkeypatch: pytest.MonkeyPatch, scripted_agent: Callable[[list[Any]]
         runner, "_agent", lambda profile, signals, frames: scripted_agent(["Hello, this is a picture."])
     )
     monkeypatch.setattr(runner, "_store", lambda: store)
+    monkeypatch.setattr(runner, "_dictated", lambda profile: SimpleNamespace(call=None))
+    monkeypatch.setattr(runner, "_dictated_agent", lambda profile, signals: scripted_agent(["Hello, this is mine."]))
 
 
 @pytest.mark.usefixtures("talker")

@@ -1,4 +1,4 @@
-"""Requests by example: the truth is the example's own value, the right call says less, and its words mean the target."""
+"""Requests by example: the truth is the example's own value; the right call says less, and means the target."""
 
 import random
 

@@ -23,6 +23,7 @@ from vitron_agent.build import build_agent, build_planner, build_specialist, loa
 from vitron_agent.errors import InputError
 from vitron_agent.evaluation import specialists
 from vitron_agent.evaluation.cases import Case
+from vitron_agent.evaluation.dictated import DictatedPlanner
 from vitron_agent.evaluation.drive import drive
 from vitron_agent.evaluation.judge import judge
 from vitron_agent.evaluation.plans import judge_plan
@@ -83,6 +84,30 @@ def _agent(profile: str, signals: bool, sees_frames: bool = True) -> Agent:
     return build_agent(profile, use_signals=signals, store=_store(), planner=planner)
 
 
+@lru_cache(maxsize=1)
+def _dictated(profile: str) -> DictatedPlanner:
+    planner = build_planner(profile, _store())
+    assert isinstance(planner, ChatVitron)  # as all planners of profiles
+    return DictatedPlanner(planner.planner)
+
+
+@lru_cache(maxsize=2)
+def _dictated_agent(profile: str, signals: bool) -> Agent:
+    planner = ChatVitron(planner=_dictated(profile), store=_store(), use_signals=signals)
+    return build_agent(profile, use_signals=signals, store=_store(), planner=planner)
+
+
+def _agent_for(job: Job, case: Case) -> Agent:
+    """The agent that answers a case; where the right call is dictated, it knows it."""
+    suite = SUITES[job.suite]
+    if not suite.dictated:
+        return _agent(job.profile, job.signals, suite.sees_frames)
+    (step,) = case.turns[0].ways[0]
+    assert step.like is not None  # only requests by an example are dictated
+    _dictated(job.profile).call = step.like.call
+    return _dictated_agent(job.profile, job.signals)
+
+
 @lru_cache(maxsize=4)
 def _specialist(profile: str, name: str) -> Specialist:
     torch.set_num_threads(1)
@@ -94,7 +119,7 @@ def work(job: Job) -> Outcome | list[specialists.Trial]:
     if job.case is None:
         return specialists.TRIALS[job.suite](lambda name: _specialist(job.profile, name), job.index, job.seed)
     suite = SUITES[job.suite]
-    record = drive(_agent(job.profile, job.signals, suite.sees_frames), _store(), job.case, suite.plan_only)
+    record = drive(_agent_for(job, job.case), _store(), job.case, suite.plan_only)
     seconds = tuple(turn.seconds for turn in record.turns)
     plan = judge_plan(job.case, record)
     verdict = judge(job.case, record)
