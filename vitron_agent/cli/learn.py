@@ -14,7 +14,13 @@ from vitron_agent.errors import InputError
 from vitron_agent.profiles import DEFAULT_PROFILE, TINY
 
 # Folder of the profile that a recipe exports to, where it is not called like the recipe.
-EXPORTS = {"gligen-autoencoder": "gligen/vae", "gligen-inpaint": "gligen", "planner-vision": "planner", "signals": "."}
+EXPORTS = {
+    "gligen-autoencoder": "gligen/vae",
+    "gligen-inpaint": "gligen",
+    "planner-vision": "planner",
+    "signals": ".",
+    "synergy": ".",
+}
 
 
 class SignalChoice(StrEnum):
