@@ -25,7 +25,7 @@ WIDTH = 32
 
 
 class ShadeReader:
-    """A specialist that must say the exact shade of the example; its loss is NaN from call number `spoiled` on."""
+    """A specialist that must say the exact shade of the example; its loss is NaN after `spoiled` steps of learning."""
 
     module = Module.C
 
@@ -37,7 +37,7 @@ class ShadeReader:
         return "wanted" in call.facts
 
     def loss(self, calls: Sequence[SignalledCall], signals: Tensor, generator: torch.Generator) -> Tensor:
-        self.calls += 1
+        self.calls += torch.is_grad_enabled()
         wanted = torch.tensor([call.facts["wanted"].rgb for call in calls])
         loss = (self.mapper(signals).mean(1) - wanted).square().mean()
         return loss * float("nan") if self.spoiled is not None and self.calls > self.spoiled else loss

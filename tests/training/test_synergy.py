@@ -42,12 +42,12 @@ TOLERANCE = 1e-5
 
 def examples_of(run: Trainer, count: int = 12) -> list:
     rng = random.Random("examples")
-    return [sample_example(rng, run.processor) for _ in range(count)]
+    return [sample_example(rng, run.stage.processor) for _ in range(count)]
 
 
 @torch.no_grad()
 def loss_of(run: Trainer) -> float:
-    return float(run.loss(examples_of(run), torch.Generator().manual_seed(0), 0.0)[0])
+    return float(sum(run.stage.losses(examples_of(run), torch.Generator().manual_seed(0), 0.0).values()))
 
 
 def steps_saved(path: Path) -> int:
@@ -99,7 +99,7 @@ def test_only_signal_tokens_learn_and_words_stay_what_they_were(tmp_path: Path) 
     for name, value in after.state_dict().items():
         same = (value - before.state_dict()[name].half().float()).abs().amax(-1) == 0
         if name in (table, "llava.lm_head.weight"):
-            assert set((~same).nonzero().flatten().tolist()) <= set(run.rows.ids)
+            assert set((~same).nonzero().flatten().tolist()) <= set(run.stage.rows.ids)
             assert not bool(same.all())
         else:
             assert bool(same.all()), name
@@ -108,11 +108,11 @@ def test_only_signal_tokens_learn_and_words_stay_what_they_were(tmp_path: Path) 
 def test_with_a_rate_of_its_own_the_language_model_learns_beside_its_words(tmp_path: Path) -> None:
     before, _ = small_planner()
     run = trainer(tmp_path / "out", tmp_path / "run", 1, options={"planner_lr": "0.001"})
-    parts = run.loss(examples_of(run, 4), torch.Generator(), 0.0)
-    assert len(parts) == 1 + len(run.tasks) + 2
+    parts = run.stage.losses(examples_of(run, 4), torch.Generator(), 0.0, words=run.learns_words)
+    assert set(parts) == {"shade", "discriminator", "words"}
     run.train()
     name = "layers.0.mlp.up_proj.weight"
-    assert not torch.equal(run.model.language_model.state_dict()[name], before.language_model.state_dict()[name])
+    assert not torch.equal(run.stage.model.language_model.state_dict()[name], before.language_model.state_dict()[name])
 
 
 def test_the_gradient_is_reversed_for_the_signals_and_not_for_the_discriminator() -> None:
@@ -200,13 +200,14 @@ def test_the_real_specialists_teach_the_signals_and_the_profile_stays_whole(
     train(TrainingConfig(tmp_path, tmp_path / "run", steps=1, options={"batch": "6", "probe": "10"}))
     names = {"gligen.safetensors", "gligen_inpaint.safetensors", "seem.safetensors"}
     assert {path.name for path in (tmp_path / "mappers").iterdir()} == names
-    (run,) = runs
-    examples = [sample_example(random.Random(i), run.processor, task=task) for i, task in enumerate(("draw", "shade"))]
-    signals = run.signals(collate([e.written for e in examples], run.processor, None))[0]
-    for place, name in enumerate(("gligen", "gligen_inpaint")):
-        run.rows.zero_grad()
-        loss = run.tasks[name].loss([examples[place].call], signals[[place]], torch.Generator().manual_seed(0))
-        loss.backward(retain_graph=True)
-        assert run.rows.rows.grad is not None
-        assert float(run.rows.rows.grad.abs().sum()) > 0, name
+    stage, processor = runs[0].stage, runs[0].stage.processor
+    examples = [sample_example(random.Random(i), processor, task=task) for i, task in enumerate(("draw", "shade"))]
+    signals = stage.signals(collate([e.written for e in examples], processor, None))[0]
+    for name in ("gligen", "gligen_inpaint"):
+        stage.rows.zero_grad()
+        stage.task_loss(stage.tasks[name], examples, signals, torch.Generator().manual_seed(0)).backward(
+            retain_graph=True
+        )
+        assert stage.rows.rows.grad is not None
+        assert float(stage.rows.rows.grad.abs().sum()) > 0, name
     assert "after: vs" in (tmp_path / "run" / "log.txt").read_text()

@@ -8,16 +8,14 @@ before and after how much of the task `vs` and `vp` give away. Needs planner and
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from vitron_agent.planner.model import PlannerModel
-from vitron_agent.planner.processor import Processor
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.training.guard import GuardedRun
 from vitron_agent.training.loop import (
@@ -28,18 +26,11 @@ from vitron_agent.training.loop import (
     replace_folder_files,
     step_generator,
 )
-from vitron_agent.training.planner_batch import Batch, collate, embed
 from vitron_agent.training.planner_files import averaged, export
 from vitron_agent.training.signals import Aligned, AlignedGenerator, AlignedSegmenter, load_planner
-from vitron_agent.training.signals_data import signal_runs
-from vitron_agent.training.synergy_data import MODULES, Example, ExampleEditor, sample_example
-from vitron_agent.training.synergy_parts import (
-    Discriminator,
-    SignalRows,
-    linear_probe,
-    reversal_strength,
-    reverse_gradient,
-)
+from vitron_agent.training.synergy_data import ExampleEditor, sample_example
+from vitron_agent.training.synergy_parts import reversal_strength
+from vitron_agent.training.synergy_stage import Stage
 
 DEFAULTS = {
     "batch": 24,  # conversations per step
@@ -76,107 +67,53 @@ class Trainer:
         """
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
-        self.config, self.model, self.vocabulary, self.tasks = config, model.requires_grad_(False), vocabulary, tasks
-        self.processor = Processor(
-            vocabulary, model.image_tokens, folds_case=model.folds_case, video_tokens=model.video_tokens
-        )
-        self.rows = SignalRows(model, vocabulary)
-        self.discriminator = Discriminator(model.d_llm, len(MODULES), int(self.option("width")))
-        learners: dict[str, nn.Module] = {"rows": self.rows, **{name: task.mapper for name, task in tasks.items()}}
-        for task in tasks.values():
+        self.config, self.learns_words = config, config.option("planner_lr", DEFAULTS["planner_lr"]) > 0
+        self.stage = Stage(model, vocabulary, tasks, int(self.option("width")), config.seed)
+        learners: dict[str, nn.Module] = {"rows": self.stage.rows}
+        for name, task in tasks.items():
             nn.init.constant_(task.mapper.gate, self.option("gate"))
-        groups = [{"params": [p for m in (*learners.values(), self.discriminator) for p in m.parameters()]}]
-        groups[0]["lr"] = self.option("lr")  # type: ignore[assignment]
-        if self.option("planner_lr") > 0:
+            learners[name] = task.mapper
+        parts = [*learners.values(), self.stage.discriminator]
+        optimiser = torch.optim.AdamW([p for m in parts for p in m.parameters()], self.option("lr"), weight_decay=0.01)
+        if self.learns_words:
             learners["planner"] = model.language_model.requires_grad_(True)
-            parameters = list(model.language_model.parameters())
-            groups.append({"params": parameters, "lr": self.option("planner_lr")})  # type: ignore[dict-item]
+            own = {"params": list(model.language_model.parameters()), "lr": self.option("planner_lr")}
+            optimiser.add_param_group(own)
         self.emas = {name: Ema(learner, 0.99) for name, learner in learners.items()}
-        optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-        self.run = GuardedRun(config, {**learners, "discriminator": self.discriminator}, optimiser, self.emas)
+        self.run = GuardedRun(config, {**learners, "discriminator": self.stage.discriminator}, optimiser, self.emas)
 
     def option(self, name: str) -> float:
         """The recipe's own number."""
         return self.config.option(name, DEFAULTS[name])
 
-    def signals(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The first run of every conversation, (B, n, d_llm), and all last-layer states (B, T, d_llm)."""
-        states = self.model.hidden(self.rows.put(batch.ids, embed(self.model, batch)))
-        runs = signal_runs(batch.ids, states, self.vocabulary)
-        return torch.stack([found[0] for found in runs]), states
-
-    def loss(self, examples: Sequence[Example], generator: torch.Generator, strength: float) -> tuple[Tensor, ...]:
-        """The whole loss of a batch, then its parts: one per specialist, the discriminator's, and the words'.
-
-        Args:
-            examples: Conversations with their calls' truth.
-            generator: Of the specialists' noise.
-            strength: Of the reversed gradient.
-        """
-        batch = collate([example.written for example in examples], self.processor, None)
-        signals, states = self.signals(batch)
-        parts = []
-        for task in self.tasks.values():
-            own = [i for i, e in enumerate(examples) if e.call.invocation.module is task.module and task.usable(e.call)]
-            calls = [examples[i].call for i in own]
-            parts.append(task.loss(calls, signals[own], generator) if own else signals.new_zeros(()))
-        logits = self.discriminator(reverse_gradient(self.shared(signals), strength))
-        labels = torch.tensor([MODULES.index(example.call.invocation.module) for example in examples])
-        parts.append(F.cross_entropy(logits, labels))
-        places = batch.weights[:, 1:] > 0
-        if self.option("planner_lr") > 0:
-            words = self.model.logits(states[:, :-1][places]).float()
-            parts.append(F.cross_entropy(words, batch.ids[:, 1:][places]))
-        return torch.stack(parts).sum(), *parts
-
-    def shared(self, signals: Tensor) -> Tensor:
-        """`vs` of v = [vp; vs], (B, n_shared, d_llm)."""
-        return signals[:, self.vocabulary.per_module :]
-
     def step(self) -> None:
         """One batch, drawn from seed and step alone."""
         rng = random.Random(f"synergy/{self.config.seed}/{self.run.step}")
-        examples = [sample_example(rng, self.processor) for _ in range(int(self.option("batch")))]
+        examples = [sample_example(rng, self.stage.processor) for _ in range(int(self.option("batch")))]
         strength = reversal_strength(self.run.fraction, self.option("synergy"))
-        loss, *parts = self.loss(examples, step_generator(self.config.seed, self.run.step), strength)
-        names = (*self.tasks, "discriminator", "words")
-        named = {name: float(part.detach()) for name, part in zip(names, parts, strict=False)}
-        gates = {f"gate_{name}": float(task.mapper.gate.detach().tanh()) for name, task in self.tasks.items()}
-        self.run.advance(loss, len(examples), named | gates)
+        noise = step_generator(self.config.seed, self.run.step)
+        parts = self.stage.losses(examples, noise, strength, self.learns_words)
+        named = {name: float(part.detach()) for name, part in parts.items()}
+        gates = {f"gate_{name}": float(task.mapper.gate.detach().tanh()) for name, task in self.stage.tasks.items()}
+        self.run.advance(torch.stack(list(parts.values())).sum(), len(examples), named | gates)
 
-    @torch.no_grad()
-    def probes(self) -> dict[str, float]:
-        """On held-out conversations: accuracies of linear probes on `vs` and `vp`, and of the discriminator."""
-        rng, count = random.Random(f"synergy probe/{self.config.seed}"), int(self.option("probe"))
-        features: list[Tensor] = []
-        labels: list[int] = []
-        while len(labels) < count:
-            examples = [sample_example(rng, self.processor, "heldout") for _ in range(min(20, count - len(labels)))]
-            labels += [MODULES.index(example.call.invocation.module) for example in examples]
-            features.append(self.signals(collate([e.written for e in examples], self.processor, None))[0])
-        found, split = torch.cat(features).float(), self.vocabulary.per_module
-        told = self.discriminator(self.shared(found)).argmax(1) == torch.tensor(labels)
-        most = max(labels.count(label) for label in set(labels)) / count
-        return {
-            "vs": linear_probe(found[:, split:].flatten(1), labels),
-            "vp": linear_probe(found[:, :split].flatten(1), labels),
-            "discriminator": float(told.float().mean()),
-            "chance": most,
-        }
+    def probe(self) -> dict[str, float]:
+        """See `Stage.probe`."""
+        return self.stage.probe(int(self.option("probe")), self.config.seed)
 
     def export(self) -> None:
         """Writes averaged mappers and the planner with its averaged signal tokens to `config.out`."""
 
         def write(scratch: Path) -> None:
-            for name, task in self.tasks.items():
+            for name, task in self.stage.tasks.items():
                 save_file(half_precision(task.mapper.state_dict()), scratch / f"{name}.safetensors")
 
         for ema in self.emas.values():
             ema.swap()
         replace_folder_files(self.config.out / "mappers", write)
-        planner = averaged(self.model, Ema(self.model))
-        self.rows.write_into(planner)
-        export(planner, self.vocabulary, self.config.out / "planner")
+        planner = averaged(self.stage.model, Ema(self.stage.model))
+        self.stage.rows.write_into(planner)
+        export(planner, self.stage.vocabulary, self.config.out / "planner")
         for ema in self.emas.values():
             ema.swap()
 
@@ -192,7 +129,7 @@ class Trainer:
         """
         path = self.config.run / "probe.json"
         begun = self.config.resume and path.is_file()
-        found = json.loads(path.read_text()) if begun else {"before": self.probes()}
+        found = json.loads(path.read_text()) if begun else {"before": self.probe()}
         path.write_text(json.dumps(found))
         while not self.run.done:
             self.step()
@@ -200,7 +137,7 @@ class Trainer:
             if self.run.due() or self.run.done:
                 self.run.save()
                 self.run.written(self.config.out, self.export)
-        found["after"] = self.probes()
+        found["after"] = self.probe()
         path.write_text(json.dumps(found))
         return found
 
