@@ -31,6 +31,21 @@ def test_evaluate_hands_over(script, run, evaluation: list) -> None:
     assert "a table" in run("evaluate").stdout
 
 
+def test_an_ablation_writes_its_page_where_it_is_told(script, run, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ablation = importlib.import_module("vitron_agent.evaluation.ablation")
+    page = importlib.import_module("vitron_agent.evaluation.results_page")
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(ablation, "ablate", lambda *a, progress: asked.append(a) or "found")
+    monkeypatch.setattr(
+        page, "write_page", lambda found, folder: asked.append((found, folder)) or folder / "results.md"
+    )
+    result = run("evaluate", "--ablation", "--suite", "edit", "--limit", "4", "--seed", "3", "--out", str(tmp_path))
+    assert asked == [("tiny", ["edit"], 4, 3), ("found", tmp_path)]
+    assert str(tmp_path / "results.md") in result.stderr
+    assert run("evaluate", "--ablation", "--json").exit_code == 2
+    assert run("evaluate", "--ablation", "--signals", "both").exit_code == 2
+
+
 def test_evaluate_refuses_plainly(script, run) -> None:
     for arguments in (("--suite", "nonsense"), ("--limit", "0"), ("--profile", "huge")):
         result = run("evaluate", *arguments)

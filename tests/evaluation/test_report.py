@@ -1,6 +1,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -66,3 +67,10 @@ def test_rows_are_found_by_name() -> None:
     assert isinstance(found, Row)
     assert found.value == 0.5
     assert _report().row("edit", "nothing") is None
+
+
+def test_an_error_is_better_the_smaller_it_is() -> None:
+    row = mean_row("words-lose", "shade off", [0.1, 0.3], "error", 0.25)
+    assert row.met
+    assert row.text().startswith("0.200 (")
+    assert replace(row, value=0.3).met is False

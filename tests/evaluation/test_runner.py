@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,9 +21,13 @@ from vitron_agent.testing import call
 def talker(monkeypatch: pytest.MonkeyPatch, scripted_agent: Callable[[list[Any]], Agent], store: MediaStore) -> None:
     """An agent that only ever says hello."""
     monkeypatch.setattr(
-        runner, "_agent", lambda profile, signals, frames: scripted_agent(["Hello, this is a picture."])
+        runner, "_agent", lambda profile, signals, frames, words: scripted_agent(["Hello, this is a picture."])
     )
     monkeypatch.setattr(runner, "_store", lambda: store)
+    monkeypatch.setattr(runner, "_dictated", lambda profile: SimpleNamespace(call=None))
+    monkeypatch.setattr(
+        runner, "_dictated_agent", lambda profile, signals, words: scripted_agent(["Hello, this is mine."])
+    )
 
 
 @pytest.mark.usefixtures("talker")
@@ -71,7 +76,7 @@ def test_plans_alone_are_judged_without_running_tools(
     monkeypatch: pytest.MonkeyPatch, scripted_agent: Callable[[list[Any]], Agent], store: MediaStore
 ) -> None:
     draw = [[call("generate_image", command="a star")]]
-    monkeypatch.setattr(runner, "_agent", lambda profile, signals, frames: scripted_agent(draw))
+    monkeypatch.setattr(runner, "_agent", lambda profile, signals, frames, words: scripted_agent(draw))
     monkeypatch.setattr(runner, "_store", lambda: store)
     row = evaluate("tiny", ["invocation"], 10, workers=0).row("invocation", "right module, or rightly none")
     assert row is not None
@@ -99,7 +104,7 @@ def test_wrong_names_and_limits_are_refused() -> None:
 
 
 def test_the_pool_maps_over_processes_in_order() -> None:
-    with runner._pool(1) as run:
+    with runner.worker_pool(1) as run:
         assert list(run(abs, [-2, 1, -3])) == [2, 1, 3]
 
 
@@ -112,7 +117,7 @@ def test_a_suite_says_whether_the_planner_sees_frames(
 ) -> None:
     asked: list[bool] = []
 
-    def agent(profile: str, signals: bool, sees_frames: bool) -> Agent:
+    def agent(profile: str, signals: bool, sees_frames: bool, words: bool) -> Agent:
         asked.append(sees_frames)
         return scripted_agent(["It moves left."])
 
@@ -138,6 +143,6 @@ def test_the_mean_alone_is_asked_of_a_planner_without_frames(
 
 
 def test_videos_take_fewer_cases_by_themselves() -> None:
-    assert len(runner._jobs("tiny", "video-questions", True, 0, None)) == 150
-    assert len(runner._jobs("tiny", "video-questions", True, 0, 3)) == 3
-    assert len(runner._jobs("tiny", "questions", True, 0, None)) == 200
+    assert len(runner.jobs_of("tiny", "video-questions", True, 0, None)) == 150
+    assert len(runner.jobs_of("tiny", "video-questions", True, 0, 3)) == 3
+    assert len(runner.jobs_of("tiny", "questions", True, 0, None)) == 200

@@ -14,7 +14,13 @@ from vitron_agent.errors import InputError
 from vitron_agent.profiles import DEFAULT_PROFILE, TINY
 
 # Folder of the profile that a recipe exports to, where it is not called like the recipe.
-EXPORTS = {"gligen-autoencoder": "gligen/vae", "gligen-inpaint": "gligen", "planner-vision": "planner", "signals": "."}
+EXPORTS = {
+    "gligen-autoencoder": "gligen/vae",
+    "gligen-inpaint": "gligen",
+    "planner-vision": "planner",
+    "signals": ".",
+    "synergy": ".",
+}
 
 
 class SignalChoice(StrEnum):
@@ -34,12 +40,21 @@ def evaluate(
     signals: Annotated[SignalChoice, typer.Option(help="Measure with the planner's embeddings?")] = SignalChoice.ON,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and sample sheets.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object to stdout.")] = False,
+    ablation: Annotated[
+        bool,
+        typer.Option("--ablation", help="Compare words, embeddings and both; writes results.md (to docs, or --out)."),
+    ] = False,
 ) -> None:
     """Measure a profile on held-out scenes and phrasings: per task a number with n and its 95% interval."""
     quiet_libraries()
     from vitron_agent.build import loadable
 
     loadable(profile)
+    if ablation:
+        if as_json or signals is not SignalChoice.ON:
+            raise InputError("--ablation compares all arms and writes a page: leave --json and --signals out")
+        compare(profile, suite, limit, seed, out or Path("docs"))
+        return
     if out is not None:
         check_writable(out)
     from vitron_agent import evaluation
@@ -53,6 +68,23 @@ def evaluate(
         report.print()
     if out is not None:
         say(f"report and sample sheets: {out}")
+
+
+def compare(profile: str, suites: list[str] | None, limit: int | None, seed: int, folder: Path) -> None:
+    """Measure message passing and write the page into a folder.
+
+    Raises:
+        InputError: An unknown suite, a limit below 1, or a folder that cannot be written.
+        CheckpointError: Weights are missing.
+    """
+    from vitron_agent.evaluation.ablation import ablate
+    from vitron_agent.evaluation.results_page import write_page
+
+    check_writable(folder)
+    meter = Meter()
+    found = ablate(profile, suites, limit, seed, progress=meter.show)
+    meter.clear()
+    say(f"written: {write_page(found, folder)}")
 
 
 @plainly

@@ -10,7 +10,7 @@ from vitron_agent.evaluation.answers import Answer
 from vitron_agent.invocation import Invocation
 from vitron_agent.media import Region
 from vitron_agent.shapes.check import Wanted, WantedObject, matches
-from vitron_agent.shapes.clip import Clip
+from vitron_agent.shapes.clip import Clip, Motion
 from vitron_agent.shapes.scene import COLOURS, Obj, Scene
 from vitron_agent.shapes.tasks_refer import apply, hit, is_background, resolve
 from vitron_agent.shapes.tasks_results import apply_clip
@@ -158,6 +158,25 @@ class ClipChange:
         return apply_clip(clip, self.call, self.drawn)
 
 
+@dataclass(frozen=True)
+class Like:
+    """What a result must be exactly like; its words say less (see shapes.tasks_like).
+
+    Attributes:
+        call: A right call, whose words leave out what is measured.
+        wanted: The object exactly as it must come out; in a video, in its first frame.
+        measures: What is compared: "shade", "size", "place", "speed".
+        others: The objects besides it, as they must be.
+        motion: How it must move, for "speed".
+    """
+
+    call: Invocation
+    wanted: Obj
+    measures: tuple[str, ...]
+    others: tuple[Obj, ...] = ()
+    motion: Motion | None = None
+
+
 def _likest(scene: Scene, obj: Obj) -> int:
     """The index of the object that is most like another: by names first, then by distance."""
 
@@ -179,6 +198,7 @@ class Step:
         change: What it must change in the picture it starts from.
         target: What its mask must cover; for module E, in every frame.
         clip_change: What it must change in the video it starts from.
+        like: What its result must be exactly like.
     """
 
     letter: str
@@ -186,6 +206,7 @@ class Step:
     change: Change | None = None
     target: Target | None = None
     clip_change: ClipChange | None = None
+    like: Like | None = None
 
 
 @dataclass(frozen=True)

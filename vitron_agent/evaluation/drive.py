@@ -20,9 +20,11 @@ from vitron_agent.shapes.clip import FPS, frames_of
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Scene
 from vitron_agent.tools.arguments import (
+    AnimateArguments,
     EditArguments,
     EditVideoArguments,
     GenerateArguments,
+    GenerateVideoArguments,
     SegmentArguments,
     ToolArguments,
     TrackArguments,
@@ -33,8 +35,10 @@ SCHEMAS: dict[str, type[ToolArguments]] = {
     "A": GenerateArguments,
     "B": SegmentArguments,
     "C": EditArguments,
+    "D": GenerateVideoArguments,
     "E": TrackArguments,
     "F": EditVideoArguments,
+    "G": AnimateArguments,
 }
 LETTERS = {module.tool_name: module.letter for module in Module}
 

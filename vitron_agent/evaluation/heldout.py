@@ -63,13 +63,13 @@ def case_of(conversation: Conversation, name: str, seed: int = 0) -> Case:
         steps = tuple(_step(turn.invocation, turn.facts, drawn) for turn in replies if turn.invocation is not None)
         region = user.regions[-1] if user.regions else None
         answer = _answer(user, replies)
-        turns.append(Turn(_as_typed(user.text), user.scenes, region, (steps,), answer, clips=user.clips))
+        turns.append(Turn(as_typed(user.text), user.scenes, region, (steps,), answer, clips=user.clips))
         if first == 0:
             kind = _kind(conversation.task, user, replies)
     return Case(name, kind, tuple(turns), seed, max(1, len(said[starts[0]].facts["steps"])))
 
 
-def _as_typed(text: str) -> str:
+def as_typed(text: str) -> str:
     """The request without the region's mark at its ends: a user draws, and types no mark."""
     text = text.strip()
     return text.removeprefix(REGION_MARK).removesuffix(REGION_MARK).strip()

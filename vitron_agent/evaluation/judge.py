@@ -10,6 +10,7 @@ from vitron_agent.evaluation.areas import allowed_region, mask_of, masks_of
 from vitron_agent.evaluation.cases import Case, Change, ClipChange, Step, Target, Turn
 from vitron_agent.evaluation.drive import CallRecord, CaseRecord, TurnRecord
 from vitron_agent.evaluation.films import FilmCheck, check_film
+from vitron_agent.evaluation.likeness import judge_like
 from vitron_agent.evaluation.metrics import j_and_f, overlap, psnr
 from vitron_agent.evaluation.seen import Seen
 from vitron_agent.shapes.check import GenerationCheck, read_scene, same_objects
@@ -31,6 +32,7 @@ class StepVerdict:
         psnr_outside: dB, for an edit of one object or an addition.
         tracked: J&F of a track.
         film: The parts of an edited video's verdict.
+        errors: How far the result is from its example, by what is measured; None where there is none to measure.
     """
 
     right: bool
@@ -39,6 +41,7 @@ class StepVerdict:
     psnr_outside: float | None = None
     tracked: float | None = None
     film: FilmCheck | None = None
+    errors: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,10 @@ def judge_turn(turn: Turn, record: TurnRecord, seen: Seen) -> TurnVerdict:
 
 def judge_step(step: Step, call: CallRecord, seen: Seen) -> StepVerdict:
     """Judges one call by what it made, and adds its picture or video."""
+    if step.like is not None:
+        errors = judge_like(step.like, call, seen)
+        seen.take(call)
+        return StepVerdict(errors is not None, errors=errors)
     if step.target is not None:
         return (_judge_track if step.letter == "E" else _judge_mask)(step.target, call, seen)
     if step.change is not None:

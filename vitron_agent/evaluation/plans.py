@@ -7,7 +7,7 @@ was wanted. So a wrong command is told apart from a specialist that fails.
 from dataclasses import dataclass
 
 from vitron_agent.errors import VitronError
-from vitron_agent.evaluation.cases import Case, Step, Target, Turn
+from vitron_agent.evaluation.cases import Case, Like, Step, Target, Turn
 from vitron_agent.evaluation.drive import CaseRecord, invocation_of
 from vitron_agent.invocation import Invocation, Module
 from vitron_agent.shapes.check import Wanted, same_objects
@@ -59,6 +59,8 @@ def means(step: Step, call: Invocation, turn: Turn) -> bool:
     """
     scene, drawn = turn.scenes[-1] if turn.scenes else None, turn.region
     try:
+        if step.like is not None:
+            return _means_like(step.like, call, turn)
         if call.module in (Module.E, Module.F):
             return _means_in_clip(step, call, turn)
         if step.target is not None:
@@ -73,6 +75,17 @@ def means(step: Step, call: Invocation, turn: Turn) -> bool:
         return step.show is None or same_objects(after, step.show).all_ok
     except (ValueError, VitronError):  # it means nothing, or several things
         return False
+
+
+def _means_like(like: Like, call: Invocation, turn: Turn) -> bool:
+    """The same for a request by an example: as much as words can say of it must be right."""
+    right = like.call
+    if call.module is not right.module or call.media not in (None, len(turn.scenes)):
+        return False
+    if like.motion is not None:
+        return like.motion.name in call.command.split()
+    wanted = Wanted.of(apply(turn.scenes[-1], right, turn.region), sizes="size" in like.measures)
+    return same_objects(apply(turn.scenes[-1], call, turn.region), wanted).all_ok
 
 
 def _means_in_clip(step: Step, call: Invocation, turn: Turn) -> bool:

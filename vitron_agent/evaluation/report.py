@@ -13,7 +13,8 @@ from rich.table import Table
 
 from vitron_agent.evaluation.metrics import bootstrap, c_iou, g_iou, mean, wilson
 
-Unit = Literal["rate", "iou", "dB", "s"]
+Unit = Literal["rate", "iou", "dB", "s", "error"]
+LESS_IS_BETTER = ("s", "error")
 Signals = Literal["on", "off"]
 
 
@@ -29,7 +30,7 @@ class Row:
         high: Upper end.
         n: How many cases it stands on.
         unit: What the number is.
-        target: What it should reach at least (for seconds: at most), None where nothing is asked.
+        target: What it should reach at least (for seconds and errors: at most), None where nothing is asked.
     """
 
     suite: str
@@ -46,7 +47,7 @@ class Row:
         """Whether the target is reached, None without one."""
         if self.target is None or math.isnan(self.value):
             return None
-        return self.value <= self.target if self.unit == "s" else self.value >= self.target
+        return self.value <= self.target if self.unit in LESS_IS_BETTER else self.value >= self.target
 
     def text(self) -> str:
         """Value and interval for people: "97.5% (94.3-98.9)"."""
@@ -54,8 +55,8 @@ class Row:
             return "-"
         if self.unit == "rate":
             return f"{100 * self.value:.1f}% ({100 * self.low:.1f}-{100 * self.high:.1f})"
-        digits = 3 if self.unit == "iou" else 2 if self.unit == "s" else 1
-        unit = {"iou": "", "dB": " dB", "s": " s"}[self.unit]
+        digits = {"iou": 3, "error": 3, "s": 2, "dB": 1}[self.unit]
+        unit = {"iou": "", "error": "", "dB": " dB", "s": " s"}[self.unit]
         return f"{self.value:.{digits}f}{unit} ({self.low:.{digits}f}-{self.high:.{digits}f})"
 
 
@@ -154,4 +155,4 @@ def _target(row: Row) -> str:
         return ""
     if row.unit == "rate":
         return f"{100 * row.target:.0f}%"
-    return f"{'<=' if row.unit == 's' else ''}{row.target:g}{' dB' if row.unit == 'dB' else ''}"
+    return f"{'<=' if row.unit in LESS_IS_BETTER else ''}{row.target:g}{' dB' if row.unit == 'dB' else ''}"

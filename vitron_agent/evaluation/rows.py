@@ -27,6 +27,14 @@ MOTION_QUESTIONS = (
 )
 """Questions that a single frame does not answer."""
 
+ERRORS = {
+    "shade": "shade off, RGB distance",
+    "size": "size off, factor less 1",
+    "place": "place off, share of the side",
+    "speed": "speed off, factor less 1",
+}
+"""What is measured against an example, where the request is done; 0 is exact."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -179,6 +187,20 @@ def film_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
         rate_row(suite, "motion kept, where a video came", [f.motion_kept for _, f in films if f is not None], 0.90),
         mean_row(suite, "seconds a turn", [o.seconds[0] for o in outcomes if o.seconds], "s"),
     ]
+
+
+def like_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
+    """How often requests by an example are done, and how far from the example what was done is, by kind."""
+    found = [rate_row(suite, "done, as far as words go", [outcome.verdict.right for outcome in outcomes])]
+    for kind in dict.fromkeys(outcome.case.kind for outcome in outcomes):
+        own = [outcome for outcome in outcomes if outcome.case.kind == kind]
+        found.append(rate_row(suite, f"  {kind}: done", [outcome.verdict.right for outcome in own]))
+        like = own[0].case.turns[0].ways[0][0].like
+        assert like is not None
+        for name in like.measures:
+            errors = [o.first.errors[name] for o in own if o.verdict.right and o.first.errors is not None]
+            found.append(mean_row(suite, f"  {kind}: {ERRORS[name]}", errors, "error"))
+    return [*found, *_modules(suite, outcomes)]
 
 
 def film_question_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:

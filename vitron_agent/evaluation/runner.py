@@ -12,17 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from langchain_core.language_models import BaseChatModel
 
 from vitron_agent.build import build_agent, build_planner, build_specialist, loadable
 from vitron_agent.errors import InputError
 from vitron_agent.evaluation import specialists
 from vitron_agent.evaluation.cases import Case
+from vitron_agent.evaluation.dictated import DictatedPlanner
 from vitron_agent.evaluation.drive import drive
 from vitron_agent.evaluation.judge import judge
 from vitron_agent.evaluation.plans import judge_plan
@@ -31,12 +33,15 @@ from vitron_agent.evaluation.rows import Outcome
 from vitron_agent.evaluation.samples import account_of, sample_of
 from vitron_agent.evaluation.sheets import Sample, save_sheet
 from vitron_agent.evaluation.suites import DEFAULT_COUNT, SUITES
+from vitron_agent.evaluation.wordless import Wordless
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.media import MediaStore
 from vitron_agent.planner.chat import ChatVitron
 from vitron_agent.specialists.base import Specialist
 
 SignalChoice = Literal["on", "off", "both"]
+WORDED = ("gligen", "gligen_inpaint", "seem")
+"""Specialists of the tiny profile that are told words."""
 Progress = Callable[[str, int, int], None]
 """Called as (suite and setting, cases done, cases in all)."""
 
@@ -52,7 +57,17 @@ def ignore_progress(suite: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """One case, or one index of a specialist's trials, for a worker."""
+    """One case, or one index of a specialist's trials, for a worker.
+
+    Attributes:
+        profile: Whose weights.
+        suite: Name of the suite.
+        signals: Whether specialists get the planner's embeddings.
+        seed: Of the evaluation.
+        index: Of the case.
+        case: None for a specialist's trial.
+        words: Whether specialists get the planner's words.
+    """
 
     profile: str
     suite: str
@@ -60,6 +75,7 @@ class Job:
     seed: int
     index: int
     case: Case | None = None
+    words: bool = True
 
 
 @lru_cache(maxsize=1)
@@ -74,13 +90,47 @@ def _store() -> MediaStore:
 _FOLDERS: list[Any] = []
 
 
-@lru_cache(maxsize=2)
-def _agent(profile: str, signals: bool, sees_frames: bool = True) -> Agent:
+@lru_cache(maxsize=3)
+def _agent(profile: str, signals: bool, sees_frames: bool = True, words: bool = True) -> Agent:
     planner = build_planner(profile, _store(), signals)
     if not sees_frames:
         assert isinstance(planner, ChatVitron)  # as all planners of profiles
         planner = planner.model_copy(update={"planner": planner.planner.without_frames()})
-    return build_agent(profile, use_signals=signals, store=_store(), planner=planner)
+    return _built(profile, signals, words, planner)
+
+
+def _built(profile: str, signals: bool, words: bool, planner: BaseChatModel) -> Agent:
+    """The agent around a planner; without words, around specialists that do not hear them."""
+    deaf = {} if words else {name: partial(_wordless, profile, name) for name in WORDED}
+    return build_agent(profile, use_signals=signals, store=_store(), planner=planner, specialists=deaf)
+
+
+def _wordless(profile: str, name: str) -> Specialist:
+    return Wordless(_specialist(profile, name))
+
+
+@lru_cache(maxsize=1)
+def _dictated(profile: str) -> DictatedPlanner:
+    planner = build_planner(profile, _store())
+    assert isinstance(planner, ChatVitron)  # as all planners of profiles
+    return DictatedPlanner(planner.planner)
+
+
+@lru_cache(maxsize=3)
+def _dictated_agent(profile: str, signals: bool, words: bool = True) -> Agent:
+    planner = ChatVitron(planner=_dictated(profile), store=_store(), use_signals=signals)
+    return _built(profile, signals, words, planner)
+
+
+def _agent_for(job: Job, case: Case) -> Agent:
+    """The agent that answers a case; where the right call is dictated, it knows it."""
+    suite = SUITES[job.suite]
+    if not suite.dictated:
+        return _agent(job.profile, job.signals, suite.sees_frames, job.words)
+    (step,) = case.turns[0].ways[0]
+    assert step.like is not None  # only requests by an example are dictated
+    _dictated(job.profile).call = step.like.call
+    return _dictated_agent(job.profile, job.signals, job.words)
 
 
 @lru_cache(maxsize=4)
@@ -94,7 +144,7 @@ def work(job: Job) -> Outcome | list[specialists.Trial]:
     if job.case is None:
         return specialists.TRIALS[job.suite](lambda name: _specialist(job.profile, name), job.index, job.seed)
     suite = SUITES[job.suite]
-    record = drive(_agent(job.profile, job.signals, suite.sees_frames), _store(), job.case, suite.plan_only)
+    record = drive(_agent_for(job, job.case), _store(), job.case, suite.plan_only)
     seconds = tuple(turn.seconds for turn in record.turns)
     plan = judge_plan(job.case, record)
     verdict = judge(job.case, record)
@@ -142,10 +192,10 @@ def evaluate(
     rows: dict[str, list[Row]] = {"on": [], "off": []} if signals == "both" else {signals: []}
     failures: list[dict[str, Any]] = []
     count = min(2, os.cpu_count() or 1) if workers is None else workers
-    with _pool(count) as run:
+    with worker_pool(count) as run:
         for name in chosen:
             for setting in _settings(name, signals):
-                jobs = _jobs(profile, name, setting == "on", seed, limit)
+                jobs = jobs_of(profile, name, setting == "on", seed, limit)
                 results = []
                 for result in run(work, jobs):
                     results.append(result)
@@ -160,7 +210,7 @@ def evaluate(
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
+def worker_pool(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
     """A `map` over processes, or over nothing but this one."""
     if not workers:
         yield map
@@ -176,11 +226,12 @@ def _settings(suite: str, signals: SignalChoice) -> tuple[str, ...]:
     return ("on", "off") if suite in SUITES and SUITES[suite].uses_signals else ("on",)
 
 
-def _jobs(profile: str, suite: str, signals: bool, seed: int, limit: int | None) -> list[Job]:
+def jobs_of(profile: str, suite: str, signals: bool, seed: int, limit: int | None, words: bool = True) -> list[Job]:
+    """The cases of a suite in one setting, or the trials of a specialist alone."""
     if suite in specialists.TRIALS:
         return [Job(profile, suite, signals, seed, index) for index in range(limit or DEFAULT_COUNT)]
     cases = SUITES[suite].cases(limit or SUITES[suite].count, seed)
-    return [Job(profile, suite, signals, seed, index, case) for index, case in enumerate(cases)]
+    return [Job(profile, suite, signals, seed, index, case, words) for index, case in enumerate(cases)]
 
 
 def _summary(suite: str, results: list[Any]) -> tuple[list[Row], list[Sample], list[dict[str, Any]]]:

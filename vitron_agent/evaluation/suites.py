@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vitron_agent.evaluation.cases import Case
 from vitron_agent.evaluation.heldout import VIDEO_REFUSALS, heldout_cases
+from vitron_agent.evaluation.likeness import like_cases
 from vitron_agent.evaluation.rows import (
     Rows,
     all_right,
@@ -17,6 +18,7 @@ from vitron_agent.evaluation.rows import (
     film_rows,
     generation_rows,
     invocation_rows,
+    like_rows,
     segmentation_rows,
     tracking_rows,
 )
@@ -43,6 +45,7 @@ class Suite:
         uses_signals: Whether the planner's embeddings can make a difference.
         count: How many cases, where no limit is given.
         sees_frames: Whether the planner sees a video's frames, or the paper's mean over time alone.
+        dictated: Whether the planner is told the right calls, so that nothing but their signals is its own.
     """
 
     about: str
@@ -52,6 +55,7 @@ class Suite:
     uses_signals: bool = True
     count: int = DEFAULT_COUNT
     sees_frames: bool = True
+    dictated: bool = False
 
 
 def _tasks(*shares: tuple[str, float]) -> Cases:
@@ -163,6 +167,17 @@ SUITES: dict[str, Suite] = {
         all_right("rightly no call, and said so", 0.98),
         uses_signals=False,
         count=VIDEO_COUNT,
+    ),
+    "words-lose": Suite(
+        "exactly the shade, size, place or speed of an example",
+        like_cases,
+        like_rows,
+    ),
+    "words-lose-dictated": Suite(
+        "the same, with the right calls dictated to the planner: how much its signals carry",
+        like_cases,
+        like_rows,
+        dictated=True,
     ),
     "wild": Suite(
         "free requests, written by hand without looking at any template",

@@ -21,6 +21,7 @@ RECIPES: dict[str, str] = {
     "planner-vision": "vitron_agent.training.planner_vision",
     "planner": "vitron_agent.training.planner",
     "signals": "vitron_agent.training.signals",
+    "synergy": "vitron_agent.training.synergy",
 }
 
 

@@ -206,7 +206,12 @@ TASKS: dict[str, Callable[[Path, int], Aligned]] = {
 """Mapper's file name -> frozen specialist."""
 
 
-def _planner(folder: Path) -> tuple[PlannerModel, Vocabulary]:
+def load_planner(folder: Path) -> tuple[PlannerModel, Vocabulary]:
+    """Loads a trained planner, in evaluation mode, with its vocabulary.
+
+    Raises:
+        CheckpointError: A file is missing, damaged or of another shape.
+    """
     model = PlannerModel.load(folder)
     settings = model.settings
     tokenizer = LlamaTokenizer.from_pretrained(folder)
@@ -240,7 +245,7 @@ def train_mapper(name: str, config: TrainingConfig) -> dict[str, Any]:
     """
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
-    model, vocabulary = _planner(config.out / "planner")
+    model, vocabulary = load_planner(config.out / "planner")
     task = TASKS[name](config.out, model.d_llm)
     calls = _calls(task, model, vocabulary, config.seed, int(config.option("calls", CALLS)))
     optimiser = torch.optim.AdamW(task.mapper.parameters(), config.option("lr", 1e-3), weight_decay=0.01)

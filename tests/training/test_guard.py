@@ -1,0 +1,80 @@
+"""A guarded run ends on a bad loss and on a full disk, and what lay saved before stays as it was."""
+
+import errno
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from vitron_agent.errors import CheckpointError, StorageError
+from vitron_agent.training import loop
+from vitron_agent.training.guard import GuardedRun
+from vitron_agent.training.loop import Ema, TrainingConfig
+
+
+def guarded(folder: Path, width: int = 3, resume: bool = False) -> tuple[GuardedRun, nn.Linear]:
+    torch.manual_seed(0)
+    model = nn.Linear(width, 1)
+    config = TrainingConfig(folder / "out", folder / "run", steps=10, resume=resume)
+    return GuardedRun(config, {"m": model}, torch.optim.AdamW(model.parameters()), {"m": Ema(model)}), model
+
+
+def step(run: GuardedRun, model: nn.Linear, spoil: float = 1.0) -> None:
+    run.advance(model(torch.ones(2, model.in_features)).square().mean() * spoil, 2, {"shade": spoil})
+
+
+@pytest.mark.parametrize("spoil", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_before_it_spoils_anything(spoil: float, tmp_path: Path) -> None:
+    run, model = guarded(tmp_path)
+    step(run, model)
+    run.save()
+    before = model.weight.detach().clone()
+    with pytest.raises(CheckpointError, match=r"at step 1 \(in shade\): .* the last good checkpoint is kept"):
+        step(run, model, spoil)
+    assert torch.equal(model.weight, before)
+    again, loaded = guarded(tmp_path, resume=True)
+    assert again.step == 1
+    assert torch.equal(loaded.weight, before)
+
+
+def test_without_a_checkpoint_the_message_says_so(tmp_path: Path) -> None:
+    run, model = guarded(tmp_path)
+    with pytest.raises(CheckpointError, match="there is no checkpoint yet"):
+        step(run, model, float("nan"))
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("I/O error: No space left on device")]
+)
+def test_a_full_disk_leaves_the_last_checkpoint_and_no_half_one(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, model = guarded(tmp_path)
+    step(run, model)
+    run.save()
+    step(run, model)
+
+    def full(tensors: object, path: Path, metadata: object = None) -> None:
+        path.write_bytes(b"half of a checkpo")
+        raise error
+
+    monkeypatch.setattr(loop, "save_file", full)
+    with pytest.raises(StorageError, match=r"at step 2 .*No space left.*last good checkpoint is kept.*make room"):
+        run.save()
+    assert [path.name for path in run.path.parent.iterdir()] == ["checkpoint.safetensors"]
+    with safe_open(run.path, framework="pt") as file:
+        assert '"step": 1' in file.metadata()["counters"]
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_and_stays(tmp_path: Path) -> None:
+    run, model = guarded(tmp_path)
+    step(run, model)
+    run.save()
+    kept = run.path.read_bytes()
+    with pytest.raises(CheckpointError, match="damaged or of another architecture .*size mismatch"):
+        guarded(tmp_path, width=5, resume=True)
+    run.path.write_bytes(kept[:100])
+    with pytest.raises(CheckpointError, match="damaged or of another architecture"):
+        guarded(tmp_path, resume=True)
