@@ -29,7 +29,7 @@ def script(monkeypatch: pytest.MonkeyPatch, echo: EchoSpecialist, tmp_path: Path
 
     def use(*replies: Any) -> ScriptedPlanner:
         planner = ScriptedPlanner(replies=list(replies))
-        monkeypatch.setitem(build.PLANNERS, "tiny", lambda folder, store, use_signals: planner)
+        monkeypatch.setitem(build.PLANNERS, "tiny", lambda folder, store, use_signals, device: planner)
         return planner
 
     return use

@@ -32,8 +32,8 @@ def test_the_list_says_what_is_needed_and_whether_it_is_there(run, folder: Path,
     shown = run(*command).stdout
     assert "missing more/a.json" in shown
     assert "ready" in shown
-    assert "lmsys/vicuna-7b-v1.5" in shown
-    assert "12,852 MiB" in shown
+    assert "llava-hf/llava-1.5-7b-hf" in shown
+    assert "13,472 MiB" in shown
 
 
 def test_where_names_the_folders(run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,10 +76,11 @@ def test_numbers_that_are_none_are_found_where_they_are_looked_for(run, folder: 
     assert "no numbers, in a" in result.stdout
 
 
-def test_a_described_profile_is_not_there(run) -> None:
-    result = run("models", "verify", "vitron-7b")
+def test_weights_that_the_user_has_not_brought_are_missing(run, tmp_path: Path) -> None:
+    result = run("models", "verify", "vitron-7b", "--weights", tmp_path)
     assert result.exit_code == 1
-    assert "planner: lmsys/vicuna-7b-v1.5 is missing" in result.stdout.splitlines()
+    assert "gligen: gligen/unet/config.json is missing" in result.stdout.splitlines()
+    assert "zeroscope: not there, and the profile works without it" in result.stdout.splitlines()
 
 
 def test_an_unknown_profile_is_refused(run, folder: Path) -> None:

@@ -148,7 +148,7 @@ def test_no_signals_reaches_the_build(script, run, monkeypatch: pytest.MonkeyPat
     from vitron_agent import build
 
     planner, asked = script("Hi."), []
-    monkeypatch.setitem(build.PLANNERS, "tiny", lambda folder, store, use: asked.append(use) or planner)
+    monkeypatch.setitem(build.PLANNERS, "tiny", lambda folder, store, use, device: asked.append(use) or planner)
     run("run", "hi", "--no-signals")
     run("run", "hi")
     assert asked == [False, True]

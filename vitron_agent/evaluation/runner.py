@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import torch
 
-from vitron_agent.build import build_agent, build_planner, build_specialist, loadable
+from vitron_agent.build import build_agent, build_planner, build_specialist
 from vitron_agent.errors import InputError
 from vitron_agent.evaluation import specialists
 from vitron_agent.evaluation.cases import Case
@@ -32,6 +32,7 @@ from vitron_agent.evaluation.samples import account_of, sample_of
 from vitron_agent.evaluation.sheets import Sample, save_sheet
 from vitron_agent.evaluation.suites import DEFAULT_COUNT, SUITES
 from vitron_agent.graphs.agent import Agent
+from vitron_agent.locations import loadable
 from vitron_agent.media import MediaStore
 from vitron_agent.planner.chat import ChatVitron
 from vitron_agent.specialists.base import Specialist
