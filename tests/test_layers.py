@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrity": VALUES | {"profiles"},
     "memory": VALUES | {"profiles"},
     "locations": VALUES | {"profiles"},
+    "hub": VALUES | {"profiles"},
     "fitting": VALUES | {"profiles", "memory", "locations", "tools"},
     "planner": VALUES,
     "specialists": VALUES,
@@ -41,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {
         "profiles",
         "locations",
+        "hub",
         "integrity",
         "memory",
         "tools",

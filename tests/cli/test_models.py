@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from vitron_agent import hub
 from vitron_agent.profiles import PROFILES, Part, Profile
 from vitron_agent.specialists.seem import parity
 
@@ -134,3 +135,17 @@ def test_what_is_no_parity_file_is_one_line(run, folder: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.startswith("error: parity file ")
     assert result.stderr.count("\n") == 1
+
+
+def test_pulling_says_what_it_does_on_stderr(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(hub, "pull", lambda profile, parts, say: asked.append((profile.folder, parts)) or say("done"))
+    result = run("models", "pull", "vitron-7b", "--part", "seem", "--part", "gligen", "--weights", tmp_path)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "done\n")
+    assert asked == [(tmp_path, ["seem", "gligen"])]
+
+
+def test_a_packaged_profile_cannot_be_pulled(run) -> None:
+    result = run("models", "pull", "tiny")
+    assert result.exit_code == 2
+    assert "error: profile 'tiny' comes with the library" in result.stderr

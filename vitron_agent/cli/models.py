@@ -49,6 +49,20 @@ def where() -> None:
 
 @models.command()
 @plainly
+def pull(
+    profile: Annotated[str, typer.Argument(help="Which weights (see `vitron-agent models`).")],
+    part: Annotated[list[str] | None, typer.Option(help="Only this part; may be given again.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="The folder to fill, instead of the usual one.")] = None,
+) -> None:
+    """Download a profile's public weights; files that are there and whole stay. $HF_HUB_OFFLINE is respected."""
+    from vitron_agent import hub
+    from vitron_agent.locations import placed
+
+    hub.pull(placed(profile, weights), part or (), say)
+
+
+@models.command()
+@plainly
 def verify(
     profile: Annotated[str, typer.Argument(help="Which weights (see `vitron-agent models`).")] = DEFAULT_PROFILE,
     finite: Annotated[bool, typer.Option("--finite", help="Read all values too: each must be a number.")] = False,
