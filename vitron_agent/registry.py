@@ -33,7 +33,7 @@ def _full_size_planner(folder: Path, store: "MediaStore", use_signals: bool, dev
     from vitron_agent.planner.full_size import load_full_size
 
     planner = load_full_size(folder / "planner", device.name, device.dtype)
-    return ChatVitron(planner=planner, store=store, use_signals=use_signals, model_name="vitron-7b")
+    return ChatVitron(planner=planner, store=store, use_signals=use_signals, model="vitron-7b")
 
 
 def _gligen(folder: Path, part: Part, device: Device) -> "Specialist":
