@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -33,9 +34,14 @@ def toy_profile() -> Profile:
     return replace(VITRON_7B, parts=parts, extras=tuple(map(small, VITRON_7B.extras)))
 
 
+@cache
+def _learned() -> str:
+    return train_tokenizer(WORDS * 20, 700).backend_tokenizer.to_str()
+
+
 def toy_tokenizer() -> LlamaTokenizer:
     """A Llama tokenizer of some hundred pieces; like the published one it knows no tags."""
-    learned = json.loads(train_tokenizer(WORDS * 20, 700).backend_tokenizer.to_str())["model"]
+    learned = json.loads(_learned())["model"]
     return LlamaTokenizer(vocab=learned["vocab"], merges=[tuple(pair) for pair in learned["merges"]])
 
 

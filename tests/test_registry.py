@@ -12,6 +12,7 @@ from vitron_agent.graphs import user_turn
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind, MediaStore, Region
 from vitron_agent.planner.processor import DrawnRegion, UserTurn
+from vitron_agent.planner.reply import Settings
 from vitron_agent.profiles import PROFILES
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.testing import ScriptedPlanner, call
@@ -78,7 +79,7 @@ def test_the_planner_reads_pictures_videos_and_regions(weights: Path, tmp_path: 
     mask[:20] = True
     video = picture[None].repeat(5, 1, 1, 1)
     turn = UserTurn("what is <objs>?", (picture,), (DrawnRegion(mask),), (video,))
-    output = planner.reply([turn], [Module.B])
+    output = planner.reply([turn], [Module.B], Settings(12))
     assert output.prompt_tokens > 16 + 16 + 8  # a picture of 4 x 4 patches, a video's mean, and its eight frames
     assert planner.processor.system.startswith("A chat between a curious user")
     assert isinstance(output.text, str)
@@ -99,7 +100,7 @@ def test_a_call_that_random_weights_are_made_to_begin_is_a_sound_call(
 
     monkeypatch.setattr(planner, "_choose", begin)
     turn = UserTurn("go on", (picture,), videos=(picture[None].repeat(2, 1, 1, 1),))
-    output = planner.reply([turn], [module])
+    output = planner.reply([turn], [module], Settings(80))
     assert [each.module for each in output.invocations] == [module]
     assert output.signals[0].task_specific.shape == (4, 32)
 

@@ -9,13 +9,16 @@ knows folders of LLaVA's layout; those of other parts are put together in starts
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import AddedToken, LlamaTokenizer, LlavaForConditionalGeneration, PreTrainedTokenizerBase
 
 from vitron_agent.errors import CheckpointError
+from vitron_agent.planner.checkpoints import read_sentencepiece
 from vitron_agent.planner.engine import VitronPlanner
 from vitron_agent.planner.loading import REMEDY, load_llava
 from vitron_agent.planner.model import EXTRA_FILE, PlannerModel
 from vitron_agent.planner.regions import ProjectedRegions
+from vitron_agent.planner.starts import released_vitron, vicuna_and_clip
 from vitron_agent.planner.tokenizer import TAGS, Vocabulary, signal_names
 
 SYSTEM = (
@@ -30,23 +33,33 @@ _ROWS = 64  # rows are added in multiples of it: matrices of odd sizes are slow 
 
 
 def load_full_size(folder: Path, device: torch.device | str, dtype: torch.dtype) -> VitronPlanner:
-    """Load a LLaVA-1.5 folder, or one that our recipe made of such a folder.
+    """Load a LLaVA-1.5 folder, one that our recipe made of such a folder, or the folders that starts.py knows.
 
     Args:
-        folder: Laid out as llava-hf/llava-1.5-7b-hf: config.json, tokenizer.json, safetensors in one file or in shards.
+        folder: Laid out as llava-hf/llava-1.5-7b-hf: config.json, tokenizer.json, safetensors in one file or in shards;
+            or it holds `vitron-base/` and `vitron-lora/`, or `vicuna/` and `clip/`.
         device: Where the weights go.
         dtype: What they become.
 
     Raises:
         CheckpointError: A file is missing, damaged, or of another shape; the message names it.
     """
+    if (folder / "vitron-base").is_dir():
+        llava, regions = released_vitron(folder / "vitron-base", folder / "vitron-lora", dtype)
+        return started(llava, load_tokenizer(folder / "vitron-base"), device, regions)
+    if (folder / "vicuna").is_dir():
+        llava = vicuna_and_clip(folder / "vicuna", folder / "clip", dtype)
+        return started(llava, load_tokenizer(folder / "vicuna"), device)
     if (folder / EXTRA_FILE).is_file():
         return full_size(PlannerModel.load(folder, device, dtype), load_tokenizer(folder))
     return started(load_llava(folder, dtype), load_tokenizer(folder), device)
 
 
 def started(
-    llava: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, device: torch.device | str
+    llava: LlavaForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerBase,
+    device: torch.device | str,
+    regions: nn.Module | None = None,
 ) -> VitronPlanner:
     """Make a planner of a published LLaVA and its tokenizer, both of which are changed.
 
@@ -54,10 +67,11 @@ def started(
         llava: The model, on the CPU.
         tokenizer: Its words; `<image>` may be missing.
         device: Where the weights go.
+        regions: Its region encoder; by default a region is read as a patch.
     """
     llava.config.vitron = dict(SETTINGS)
     add_words(llava, tokenizer)
-    model = PlannerModel(llava, ProjectedRegions(llava.model.multi_modal_projector))
+    model = PlannerModel(llava, regions or ProjectedRegions(llava.model.multi_modal_projector))
     return full_size(model.to(device=device, dtype=llava.dtype), tokenizer)
 
 
@@ -88,6 +102,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         CheckpointError: It is missing or damaged.
     """
     path = folder / "tokenizer.json"
+    if not path.is_file() and (folder / "tokenizer.model").is_file():
+        return read_sentencepiece(folder / "tokenizer.model")
     if not path.is_file():
         raise CheckpointError(f"planner weights: {path} is missing; {REMEDY}")
     try:
