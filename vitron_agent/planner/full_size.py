@@ -136,7 +136,7 @@ def add_words(llava: LlavaForConditionalGeneration, tokenizer: PreTrainedTokeniz
         place = tokenizer.convert_tokens_to_ids(name)
         if name.startswith("<signal_"):
             read[place] = mean_read.to(read.dtype)
-            ends_call = name.endswith("_0") and not name.startswith("<signal_s_")
+            ends_call = name.endswith("_0>") and not name.startswith("<signal_s_")
             write[place] = write[tokenizer.eos_token_id] if ends_call else mean_write.to(write.dtype)
         else:
             read[place] = read[spelled[name]].float().mean(0).to(read.dtype)
