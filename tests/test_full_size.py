@@ -122,8 +122,7 @@ def test_characteristic_entries_are_there(build: Callable[[], nn.Module], entrie
 
 
 PARTS: dict[str, tuple[Callable[[], nn.Module], ...]] = {
-    "planner": (vicuna,),
-    "vision": (tower,),
+    "planner": (lambda: llava(32_064),),
     "gligen": (published.gligen_unet, published.clip_l_text_encoder, published.autoencoder),
     "gligen_inpaint": (lambda: published.gligen_unet(9), published.clip_l_text_encoder, published.autoencoder),
     "seem": (lambda: Seem(SeemConfig()),),
@@ -137,7 +136,7 @@ PARTS: dict[str, tuple[Callable[[], nn.Module], ...]] = {
 }
 
 
-@pytest.mark.parametrize("name", [part.name for part in VITRON_7B.parts])
+@pytest.mark.parametrize("name", [part.name for part in (*VITRON_7B.parts, *VITRON_7B.extras)])
 def test_the_profile_says_how_large_its_parts_are(name: str) -> None:
     parameters = sum(count(build()) for build in PARTS[name])
     assert VITRON_7B.part(name).size == pytest.approx(2 * parameters / 2**20, abs=1)
@@ -167,8 +166,10 @@ def make_clip(unet: Any) -> None:
 # Part -> the steps that take most: a model, and a run of it at the published size. Of clips, eight frames are decoded
 # at once, as `decode_frames` does.
 STEPS: dict[str, tuple[tuple[Callable[[], nn.Module], Callable[[Any], Any]], ...]] = {
-    "planner": ((vicuna, lambda llm: llm.model(inputs_embeds=half(1, 4096, 4096), use_cache=True)),),
-    "vision": ((tower, lambda clip: clip(half(8, 3, 336, 336), output_hidden_states=True)),),
+    "planner": (
+        (vicuna, lambda llm: llm.model(inputs_embeds=half(1, 4096, 4096), use_cache=True)),
+        (tower, lambda clip: clip(half(8, 3, 336, 336), output_hidden_states=True)),
+    ),
     "gligen": ((published.autoencoder, lambda vae: vae.decode(half(1, 4, 64, 64))),),
     "gligen_inpaint": ((published.autoencoder, lambda vae: vae.decode(half(1, 4, 64, 64))),),
     "seem": ((lambda: Seem(SeemConfig()), see),),
@@ -183,7 +184,7 @@ STEPS: dict[str, tuple[tuple[Callable[[], nn.Module], Callable[[Any], Any]], ...
 }
 
 
-@pytest.mark.parametrize("name", [part.name for part in VITRON_7B.parts])
+@pytest.mark.parametrize("name", [part.name for part in (*VITRON_7B.parts, *VITRON_7B.extras)])
 def test_the_profile_says_what_its_parts_need_at_work(name: str) -> None:
     peak = max(peak_memory(build(), run) for build, run in STEPS[name])
     assert VITRON_7B.part(name).work == pytest.approx(peak, rel=0.05)

@@ -66,14 +66,14 @@ def poison(folder: Path, mark: Path) -> None:
         config.write_text(json.dumps(values))
 
 
-WEIGHTED = ["planner", *sorted(build.SPECIALISTS.keys() - set(build.WEIGHTLESS))]
+WEIGHTED = ["planner", *sorted(build.SPECIALISTS)]
 
 
 def load(name: str, folder: Path) -> None:
     if name == "planner":
         ChatVitron.from_pretrained(folder / "planner")
     else:
-        build.SPECIALISTS[name](folder)
+        build.build_specialist(name, weights=folder)
 
 
 @pytest.mark.parametrize("name", WEIGHTED)

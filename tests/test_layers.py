@@ -23,23 +23,40 @@ MAY_IMPORT: dict[str, set[str]] = {
     "profiles": VALUES,
     "integrity": VALUES | {"profiles"},
     "memory": VALUES | {"profiles"},
+    "locations": VALUES | {"profiles"},
+    "hub": VALUES | {"profiles"},
+    "fitting": VALUES | {"profiles", "memory", "locations", "tools"},
     "planner": VALUES,
     "specialists": VALUES,
     "shapes": VALUES,
     "tools": VALUES | {"specialists"},
     "graphs": VALUES | {"planner", "specialists", "tools"},
     "testing": VALUES | {"specialists"},
-    "build": VALUES | BACKENDS | {"profiles", "tools", "graphs"},
+    "registry": VALUES | BACKENDS | {"profiles", "locations"},
+    "build": VALUES | BACKENDS | {"profiles", "locations", "fitting", "registry", "tools", "graphs"},
     "server": {"profiles", "graphs", "build"},
     "training": VALUES | BACKENDS | {"profiles", "shapes"},
-    "evaluation": VALUES | BACKENDS | {"profiles", "tools", "graphs", "build", "shapes"},
+    "evaluation": VALUES | BACKENDS | {"profiles", "locations", "tools", "graphs", "build", "shapes"},
     "cli": VALUES
     | BACKENDS
-    | {"profiles", "integrity", "memory", "tools", "graphs", "testing", "build", "shapes", "training", "evaluation"},
+    | {
+        "profiles",
+        "locations",
+        "hub",
+        "integrity",
+        "memory",
+        "tools",
+        "graphs",
+        "testing",
+        "build",
+        "shapes",
+        "training",
+        "evaluation",
+    },
 }
 
 # Who may know LangChain: the planner's chat face (the model, and its reading of messages), and what stands above it.
-LANGCHAIN_LAYERS = {"tools", "graphs", "testing", "build", "server", "evaluation", "cli"}
+LANGCHAIN_LAYERS = {"tools", "graphs", "testing", "registry", "build", "server", "evaluation", "cli"}
 LANGCHAIN_FILES = {"vitron_agent.planner.chat", "vitron_agent.planner.messages"}
 
 # Never: duplicates of what is here, or a way to run code out of a file.

@@ -30,8 +30,18 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     assert profile.missing(part) == ["seem/model.safetensors"]
 
 
-def test_a_described_profile_misses_everything() -> None:
-    assert VITRON_7B.missing(VITRON_7B.part("planner")) == ["lmsys/vicuna-7b-v1.5"]
+def test_of_alternatives_one_is_enough_and_few_are_all_named(tmp_path: Path) -> None:
+    part = Part("seem", "finds", ("seem/a|seem/b", "c|d|e|f"), "ours", 1, "Apache-2.0")
+    profile = Profile("x", "x", tmp_path, (part,), 64)
+    assert profile.missing(part) == ["seem/a or seem/b", "c (or another form of it)"]
+    (tmp_path / "seem").mkdir()
+    (tmp_path / "seem" / "b").touch()
+    (tmp_path / "f").touch()
+    assert profile.missing(part) == []
+
+
+def test_without_a_folder_everything_is_missing() -> None:
+    assert VITRON_7B.missing(VITRON_7B.part("planner")) == ["llava-hf/llava-1.5-7b-hf"]
 
 
 def test_every_part_says_size_and_licence() -> None:

@@ -17,6 +17,7 @@ from vitron_agent.tools import (
     track_video,
 )
 from vitron_agent.tools.base import Artifact, Toolbox
+from vitron_agent.tools.budget import Budget
 from vitron_agent.tools.residency import Residents
 
 TOOLS: dict[str, Callable[[Toolbox], StructuredTool]] = {
@@ -45,4 +46,4 @@ def make_tools(toolbox: Toolbox) -> list[StructuredTool]:
     return [make(toolbox) for name, make in TOOLS.items() if NEEDS[name] in toolbox.residents.names]
 
 
-__all__ = ["NEEDS", "TOOLS", "Artifact", "Residents", "Toolbox", "make_tools"]
+__all__ = ["NEEDS", "TOOLS", "Artifact", "Budget", "Residents", "Toolbox", "make_tools"]

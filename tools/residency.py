@@ -1,42 +1,64 @@
 """Specialists stay loaded: built once, on first use, and run one call at a time.
 
-Where one runs out of memory, the others that are not at work leave it; each is built again when it is next asked for.
-This file knows builders, not models: which specialist is made from what stands in `vitron_agent/build.py`.
+Where a budget is given, those used longest ago leave before another is loaded, and work that does not fit beside other
+work waits for it. Where one runs out of memory all the same, the others that are not at work leave it; each is built
+again when it is next asked for. This file knows builders, not models: which specialist is made from what stands in
+`vitron_agent/registry.py`.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
+from vitron_agent.errors import MemoryExhausted
 from vitron_agent.specialists.base import Progress, Specialist, SpecialistRequest, SpecialistResult, ignore_progress
-from vitron_agent.tools.memory import Attempt, attempts
+from vitron_agent.tools.budget import Budget
+from vitron_agent.tools.memory import Attempt, attempts, give_back
 from vitron_agent.tools.stopping import Check, held, never_stop
+
+POLL = 0.05  # seconds between two looks at whether a call that waits for room shall stop
 
 
 class Residents:
     """Specialists by name, each with its own lock, so that no two calls load or run it at once."""
 
-    def __init__(self, builders: Mapping[str, Callable[[], Specialist]]) -> None:
-        """Keep the builders; nothing is built yet."""
+    def __init__(self, builders: Mapping[str, Callable[[], Specialist]], budget: Budget | None = None) -> None:
+        """Keep the builders; nothing is built yet.
+
+        Args:
+            builders: Name -> what builds the specialist.
+            budget: What they may take together; None for all the memory there is.
+        """
         self._builders = dict(builders)
+        self._budget = budget or Budget()
         self._locks = {name: threading.Lock() for name in builders}
-        self._loaded: dict[str, Specialist] = {}
+        self._room = threading.Condition()  # guards what follows
+        self._loaded: dict[str, Specialist] = {}  # the one used longest ago first
+        self._working: set[str] = set()
+        self._revisions: dict[str, str] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names that `run` knows."""
         return tuple(self._builders)
 
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The names of those that are in memory, the one used longest ago first."""
+        with self._room:
+            return tuple(self._loaded)
+
     def revision(self, name: str, check: Check = never_stop) -> str:
-        """Return which weights a specialist has, loading it first if need be. Raises as `run` does."""
-        loaded = self._loaded.get(name)  # without its lock: a call at work must not hold up one that only asks
-        if loaded is None:
-            with held(self._locks[name], check):
+        """Return which weights a specialist has, loading it if it never was. Raises as `run` does."""
+        known = self._revisions.get(name)  # without its lock: a call at work must not hold up one that only asks
+        if known is None:
+            with held(self._locks[name], check), self._at_work(name, check):
                 for attempt in self._attempts(name):
                     with attempt:
-                        loaded = self._load(name)
-        assert loaded is not None  # else the attempts have raised
-        return loaded.revision
+                        known = self._load(name).revision
+        assert known is not None  # else the attempts have raised
+        return known
 
     def run(
         self,
@@ -51,26 +73,66 @@ class Residents:
             KeyError: No specialist has this name (a mistake of the caller's).
             CheckpointError: Its weights are missing or broken; the next call tries again.
             RetryableError: Whatever the specialist says about the request.
-            MemoryExhausted: It ran out of memory twice, the second time without the other specialists in it.
+            MemoryExhausted: It does not fit the budget, which is said before it is loaded; or it ran out of memory
+                twice, the second time without the other specialists in it.
             Cancelled: The progress callback asked to stop, or `check` did while another call was at work.
         """
-        with held(self._locks[name], check):
+        with held(self._locks[name], check), self._at_work(name, check):
             for attempt in self._attempts(name):
                 with attempt:
                     result = self._load(name).run(request, progress)
         return result
 
     def _load(self, name: str) -> Specialist:
-        if name not in self._loaded:
-            self._loaded[name] = self._builders[name]()
-        return self._loaded[name]
+        """Return a specialist that is at work, built if it is not there."""
+        with self._room:
+            if name in self._loaded:
+                return self._loaded[name]
+        built = self._builders[name]()
+        with self._room:
+            self._loaded[name], self._revisions[name] = built, built.revision
+            self._budget.found(name, built)
+            self._make_room(name)  # for what it takes indeed
+        return built
+
+    @contextlib.contextmanager
+    def _at_work(self, name: str, check: Check) -> Iterator[None]:
+        """Wait until there is room for a specialist and its work, and take it for as long as the block lasts."""
+        with self._room:
+            if lack := self._budget.lack(name):
+                raise MemoryExhausted(lack)
+            while not self._make_room(name):
+                self._room.wait(POLL)
+                check()
+            self._working.add(name)
+        try:
+            yield
+        finally:
+            with self._room:
+                self._working.discard(name)
+                if name in self._loaded:
+                    self._loaded[name] = self._loaded.pop(name)  # used last
+                self._room.notify_all()
+
+    def _make_room(self, name: str) -> bool:
+        """Let idle ones leave, the one used longest ago first, until one fits with its work; whether it does."""
+        leaving = iter([other for other in self._loaded if other != name and other not in self._working])
+        gone = False
+        while not (fits := self._budget.fits((*self._loaded, name), {*self._working, name})):
+            other = next(leaving, None)
+            if other is None:
+                break
+            del self._loaded[other]
+            gone = True
+        if gone:
+            give_back()
+        return fits
 
     def _attempts(self, name: str) -> Iterator[Attempt]:
         return attempts(name, partial(self._unload_others, name))
 
     def _unload_others(self, name: str) -> None:
         """Let go of every specialist that is not at work."""
-        for other, lock in self._locks.items():
-            if other != name and lock.acquire(blocking=False):
-                self._loaded.pop(other, None)
-                lock.release()
+        with self._room:
+            for other in [other for other in self._loaded if other != name and other not in self._working]:
+                del self._loaded[other]

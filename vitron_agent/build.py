@@ -1,17 +1,19 @@
 """Visible construction: from a profile's name to its planner, its specialists, its tools and the agent.
 
-Registries are literal: name -> builder. Nothing is read from disk before it is asked for; specialists are loaded at
-their first call and then kept. Heavy libraries are imported inside the builders, so that importing this file is cheap.
+Nothing is read from disk before it is asked for; specialists are loaded at their first call and then kept, within a
+budget of memory where one is given. Which builder makes what stands in registry.py.
 """
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitron_agent.errors import CheckpointError, InputError
-from vitron_agent.profiles import DEFAULT_PROFILE, Profile, find_profile
+from vitron_agent.errors import InputError
+from vitron_agent.fitting import budget_for
+from vitron_agent.locations import choose_device, loadable, placed, require, user_folder
+from vitron_agent.profiles import DEFAULT_PROFILE
+from vitron_agent.registry import PLANNERS, SPECIALISTS, WEIGHTLESS
 
 if TYPE_CHECKING:
     from langchain.agents.middleware import AgentMiddleware
@@ -24,17 +26,6 @@ if TYPE_CHECKING:
     from vitron_agent.media import MediaSources, MediaStore
     from vitron_agent.specialists.base import Specialist
 
-HOME_VARIABLE = "VITRON_HOME"
-
-
-def user_folder() -> Path:
-    """Return where conversations and media lie: $VITRON_HOME, else a folder of this user's."""
-    chosen = os.environ.get(HOME_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "vitron-agent"
-
 
 def default_store() -> "MediaStore":
     """Return the user's media store."""
@@ -43,40 +34,13 @@ def default_store() -> "MediaStore":
     return MediaStore(user_folder() / "media")
 
 
-def loadable(name: str) -> Profile:
-    """Return a profile that this version can load.
-
-    Raises:
-        InputError: unknown profile.
-        CheckpointError: the profile is only described; the message says what it lacks.
-    """
-    profile = find_profile(name)
-    if profile.folder is None:
-        needed = ", ".join(part.source for part in profile.parts)
-        raise CheckpointError(
-            f"profile {name!r} cannot be loaded by this version (it would need {needed}): "
-            f"use profile {DEFAULT_PROFILE!r}, and see `vitron-agent models`"
-        )
-    return profile
-
-
-def require(profile: Profile, part: str) -> Path:
-    """Return the folder of a profile whose part is complete.
-
-    Raises:
-        CheckpointError: files of the part are missing.
-    """
-    assert profile.folder is not None  # `loadable` made sure
-    if missing := profile.missing(profile.part(part)):
-        raise CheckpointError(
-            f"weights of {part} are incomplete: {profile.folder / missing[0]} is missing; install the package again, "
-            "or make them with `vitron-agent train`"
-        )
-    return profile.folder
-
-
 def build_planner(
-    profile: str = DEFAULT_PROFILE, store: "MediaStore | None" = None, use_signals: bool = True
+    profile: str = DEFAULT_PROFILE,
+    store: "MediaStore | None" = None,
+    use_signals: bool = True,
+    *,
+    weights: str | Path | None = None,
+    device: str | None = None,
 ) -> "BaseChatModel":
     """Load the planner of a profile as a chat model.
 
@@ -84,31 +48,45 @@ def build_planner(
         profile: its name.
         store: where the pictures of its conversations lie; the user's store by default.
         use_signals: whether it leaves embeddings for the specialists.
+        weights: the folder that holds the profile's parts; by default the packaged one, $VITRON_WEIGHTS, or where
+            `vitron-agent models pull` put them.
+        device: where it computes, such as "cuda:1"; by default CUDA in half precision where there is one (but the tiny
+            profile on the CPU), else the CPU in float32.
 
     Raises:
-        InputError: unknown profile.
+        InputError: unknown profile or device.
         CheckpointError: weights are missing or broken.
     """
-    folder = require(loadable(profile), "planner")
-    return PLANNERS[profile](folder, store or default_store(), use_signals)
+    found = loadable(profile, weights)
+    assert found.folder is not None  # `placed` made sure
+    return PLANNERS[profile](found.folder, store or default_store(), use_signals, choose_device(found, device))
 
 
-def build_specialist(name: str, profile: str = DEFAULT_PROFILE) -> "Specialist":
+def build_specialist(
+    name: str,
+    profile: str = DEFAULT_PROFILE,
+    *,
+    weights: str | Path | None = None,
+    device: str | None = None,
+) -> "Specialist":
     """Load one specialist of a profile.
 
     Args:
         name: gligen, gligen_inpaint, seem, stable_video, zeroscope or i2vgen_xl.
         profile: its name.
+        weights: as in `build_planner`.
+        device: as in `build_planner`.
 
     Raises:
-        InputError: unknown profile or specialist.
+        InputError: unknown profile, specialist or device.
         CheckpointError: weights are missing or broken.
     """
-    found = loadable(profile)
-    if name not in SPECIALISTS:
-        raise InputError(f"specialist {name[:60]!r} is unknown: choose one of {', '.join(SPECIALISTS)}")
-    assert found.folder is not None  # `loadable` made sure
-    return SPECIALISTS[name](found.folder if name in WEIGHTLESS else require(found, name))
+    found = placed(profile, weights)
+    if name not in {**SPECIALISTS, **WEIGHTLESS}:
+        raise InputError(f"specialist {name[:60]!r} is unknown: choose one of {', '.join((*SPECIALISTS, *WEIGHTLESS))}")
+    if name in WEIGHTLESS:
+        return WEIGHTLESS[name]()
+    return SPECIALISTS[name](require(found, name), found.part(name), choose_device(found, device))
 
 
 def vitron_tools(
@@ -117,6 +95,10 @@ def vitron_tools(
     use_signals: bool = True,
     *,
     specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
+    weights: str | Path | None = None,
+    device: str | None = None,
+    memory: str | None = None,
+    with_planner: bool = False,
 ) -> "list[StructuredTool]":
     """Make the tools of a profile; its specialists are loaded at their first call.
 
@@ -128,20 +110,28 @@ def vitron_tools(
         use_signals: whether the planner's embeddings reach the specialists.
         specialists: your own in place of the profile's: name -> a class or function that builds one, called at
             its first use, and again if it had to leave memory for another.
+        weights: as in `build_planner`.
+        device: as in `build_planner`.
+        memory: what they may take together, such as "24GB", and by default all of a GPU's, on a CPU no limit: those
+            used longest ago leave before another is loaded. What cannot fit is said before it is loaded.
+        with_planner: whether the profile's planner is loaded there too: its share is then kept free.
 
     Raises:
-        InputError: unknown profile, or a specialist that no tool asks for.
-        CheckpointError: the profile cannot be loaded by this version.
+        InputError: unknown profile or device, no amount of memory, or a specialist that no tool asks for.
+        MemoryExhausted: the planner alone does not fit.
     """
     from vitron_agent.tools import Residents, Toolbox, make_tools
 
-    found = loadable(profile)
+    found, known = placed(profile, weights), (*SPECIALISTS, *WEIGHTLESS)
     own = dict(specialists or {})
-    if foreign := sorted(own.keys() - SPECIALISTS.keys()):
-        raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(SPECIALISTS)}")
+    if foreign := sorted(own.keys() - set(known)):
+        raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(known)}")
     absent = {part.name for part in found.extras if found.missing(part)}
-    ours = {name: partial(build_specialist, name, profile) for name in SPECIALISTS if name not in absent}
-    return make_tools(Toolbox(store or default_store(), Residents({**ours, **own}), use_signals))
+    on = choose_device(found, device)
+    where: dict[str, Any] = {"weights": weights, "device": on.name}
+    ours = {name: partial(build_specialist, name, profile, **where) for name in known if name not in absent}
+    budget = budget_for(found, on, memory, with_planner=with_planner)
+    return make_tools(Toolbox(store or default_store(), Residents({**ours, **own}, budget), use_signals))
 
 
 def build_agent(
@@ -154,6 +144,9 @@ def build_agent(
     specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
     approve: "Collection[Module | str]" = (),
     sources: "MediaSources | None" = None,
+    weights: str | Path | None = None,
+    device: str | None = None,
+    memory: str | None = None,
 ) -> "Agent":
     """Build the agent: planner, tools and the graph around them.
 
@@ -172,20 +165,28 @@ def build_agent(
             them; `vitron_agent.graphs.review` shows how.
         sources: where users' pictures may come from besides the store and the messages: downloads, folders. Nowhere
             by default.
+        weights: the folder that holds the profile's parts: see `build_planner`.
+        device: where planner and specialists compute: see `build_planner`.
+        memory: what planner and specialists may take together, such as "24GB": see `vitron_tools`.
 
     Returns:
         The compiled graph. `agent.invoke({"messages": [user_turn("draw a red circle")]})` runs one turn.
 
     Raises:
-        InputError: unknown profile or module, a specialist that no tool asks for, or approval without a checkpointer.
+        InputError: unknown profile, module or device, no amount of memory, a specialist that no tool asks for, or
+            approval without a checkpointer.
         CheckpointError: the planner's weights are missing or broken.
+        MemoryExhausted: the planner alone does not fit; nothing was loaded.
     """
     from vitron_agent.graphs import make_agent
     from vitron_agent.media import NO_SOURCES
 
     store = store or default_store()
-    chosen = planner or build_planner(profile, store, use_signals)
-    tools = vitron_tools(profile, store, use_signals, specialists=specialists)
+    where: dict[str, Any] = {"weights": weights, "device": device}
+    tools = vitron_tools(
+        profile, store, use_signals, specialists=specialists, memory=memory, with_planner=planner is None, **where
+    )
+    chosen = planner or build_planner(profile, store, use_signals, **where)
     return make_agent(chosen, tools, store, checkpointer, approve=approve, sources=sources or NO_SOURCES)
 
 
@@ -199,6 +200,9 @@ def create_vitron_agent(
     approve: "Collection[Module | str]" = (),
     middleware: "Sequence[AgentMiddleware[Any, Any]]" = (),
     sources: "MediaSources | None" = None,
+    weights: str | Path | None = None,
+    device: str | None = None,
+    memory: str | None = None,
 ) -> "Agent":
     """Build the agent as LangChain's `create_agent` with our planner, tools and middleware, and with more middleware.
 
@@ -214,75 +218,22 @@ def create_vitron_agent(
         approve: as in `build_agent`.
         middleware: further middleware, inside ours.
         sources: as in `build_agent`.
+        weights: as in `build_agent`.
+        device: as in `build_agent`.
+        memory: as in `build_agent`.
 
     Raises:
         InputError: as in `build_agent`.
         CheckpointError: as in `build_agent`.
+        MemoryExhausted: as in `build_agent`.
     """
     from vitron_agent.graphs.middleware import make_langchain_agent
     from vitron_agent.media import NO_SOURCES
 
     store = store or default_store()
-    chosen = planner or build_planner(profile, store, use_signals)
-    tools = vitron_tools(profile, store, use_signals)
+    where: dict[str, Any] = {"weights": weights, "device": device}
+    tools = vitron_tools(profile, store, use_signals, memory=memory, with_planner=planner is None, **where)
+    chosen = planner or build_planner(profile, store, use_signals, **where)
     return make_langchain_agent(
         chosen, tools, store, checkpointer, approve=approve, middleware=middleware, sources=sources or NO_SOURCES
     )
-
-
-def _chat_vitron(folder: Path, store: "MediaStore", use_signals: bool) -> "BaseChatModel":
-    from vitron_agent.planner.chat import ChatVitron
-
-    return ChatVitron.from_pretrained(folder / "planner", store=store, use_signals=use_signals)
-
-
-def _gligen(folder: Path) -> "Specialist":
-    from vitron_agent.specialists.gligen import GligenGenerator
-
-    return GligenGenerator.from_pretrained(folder)
-
-
-def _gligen_inpaint(folder: Path) -> "Specialist":
-    from vitron_agent.specialists.gligen import GligenEditor
-
-    return GligenEditor.from_pretrained(folder)
-
-
-def _seem(folder: Path) -> "Specialist":
-    from vitron_agent.specialists.checkpoints import load_mapper
-    from vitron_agent.specialists.seem import SeemSegmenter, SeemTracker
-
-    path = folder / "mappers" / "seem.safetensors"
-    mapper = load_mapper(path) if path.is_file() else None
-    return SeemTracker(SeemSegmenter.from_pretrained(folder / "seem", mapper=mapper))
-
-
-def _stable_video(folder: Path) -> "Specialist":
-    from vitron_agent.specialists.stable_video import StableVideo
-
-    return StableVideo()
-
-
-def _zeroscope(folder: Path) -> "Specialist":
-    from vitron_agent.specialists.zeroscope import ZeroscopeGenerator
-
-    return ZeroscopeGenerator.from_pretrained(folder)
-
-
-def _i2vgen_xl(folder: Path) -> "Specialist":
-    from vitron_agent.specialists.i2vgen_xl import I2VGenAnimator
-
-    return I2VGenAnimator.from_pretrained(folder)
-
-
-PLANNERS: dict[str, Callable[[Path, "MediaStore", bool], "BaseChatModel"]] = {"tiny": _chat_vitron}
-SPECIALISTS: dict[str, Callable[[Path], "Specialist"]] = {
-    "gligen": _gligen,
-    "gligen_inpaint": _gligen_inpaint,
-    "seem": _seem,
-    "stable_video": _stable_video,
-    "zeroscope": _zeroscope,
-    "i2vgen_xl": _i2vgen_xl,
-}
-WEIGHTLESS = ("stable_video",)
-"""Specialists that are no network: they fit what they need to each video."""

@@ -4,18 +4,20 @@ Knows files, not models: whether tensors fit an architecture is found out by who
 """
 
 import json
+import zipfile
 from pathlib import Path
 
 from vitron_agent.errors import quoted
 from vitron_agent.profiles import Part, Profile
 
 _INDEX = ".safetensors.index.json"
+_PICKLES = (".pt", ".bin")
 
 
 def part_files(profile: Profile, part: Part) -> list[Path]:
     """Return the files of a part that are there: those it needs, and all weights and configurations in its folder."""
     assert profile.folder is not None  # callers ask about profiles that have one
-    needed = {profile.folder / name for name in part.files}
+    needed = {profile.folder / name for names in part.files for name in names.split("|")}
     found = {path for end in ("*.safetensors", "*.json") for path in (profile.folder / part.name).rglob(end)}
     return sorted(path for path in needed | found if path.is_file())
 
@@ -39,11 +41,13 @@ def file_fault(path: Path, finite: bool = False) -> str | None:
     """Return what is wrong with one file, as the end of a sentence that begins with its name; None for nothing.
 
     Args:
-        path: a safetensors file, or JSON.
+        path: a safetensors file, a pickle of tensors, or JSON.
         finite: whether its values are read too.
     """
     if path.suffix == ".safetensors":
         return _tensor_fault(path, finite)
+    if path.suffix in _PICKLES:
+        return _archive_fault(path, finite)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -67,6 +71,16 @@ def _tensor_fault(path: Path, finite: bool) -> str | None:
     except (OSError, SafetensorError) as error:
         return f"is truncated or damaged ({quoted(str(error), 120)})"
     return None
+
+
+def _archive_fault(path: Path, checksums: bool) -> str | None:
+    """Return what is wrong with a file of torch's, an archive: its end is looked at, on request every checksum."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip() if checksums else None
+    except (OSError, zipfile.BadZipFile) as error:
+        return f"is truncated or damaged ({quoted(str(error), 120)})"
+    return f"is damaged in {bad}" if bad else None
 
 
 def _shard_fault(folder: Path, index: object) -> str | None:

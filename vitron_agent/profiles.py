@@ -1,7 +1,8 @@
 """Profiles: which weights every part is built from. Data only; nothing is read or checked here but names of files.
 
-`tiny` is packaged with the library. `vitron-7b` is described, so that everybody can see what it will need; loading it
-comes later. How a part is made of its folder stands in build.py.
+`tiny` is packaged with the library. `vitron-7b` is made of public weights, which users bring: a folder that holds one
+folder for each part, as published. How a part is made of its folder stands in build.py, where folders are looked for in
+locations.py.
 """
 
 from dataclasses import dataclass
@@ -14,17 +15,39 @@ DEFAULT_PROFILE = "tiny"
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """What a request to a diffusion model that does not say gets.
+
+    Attributes:
+        steps: denoising steps.
+        guidance: classifier-free guidance scale; 1 is none.
+        source: whose numbers these are.
+        frames: of a clip.
+        height: of its frames, in pixels; pictures have the size that their network's configuration says.
+        width: likewise.
+    """
+
+    steps: int
+    guidance: float
+    source: str
+    frames: int = 0
+    height: int = 0
+    width: int = 0
+
+
+@dataclass(frozen=True)
 class Part:
     """One set of weights.
 
     Attributes:
         name: what build.py calls it: planner, gligen, gligen_inpaint, seem, mappers, zeroscope, i2vgen_xl.
         role: what it does, in a few words.
-        files: paths below the profile's folder that must be there; for parts that are only described, empty.
+        files: paths below the profile's folder that must be there; `a|b` is either.
         source: public name of the weights.
         size: in half precision, MiB.
         licence: under which they may be used.
         work: what it needs besides while it runs, MiB; 0 where that is next to nothing.
+        sampling: how a diffusion model samples; None for the specialist's own defaults.
     """
 
     name: str
@@ -34,6 +57,7 @@ class Part:
     size: float
     licence: str
     work: float = 0.0
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +67,7 @@ class Profile:
     Attributes:
         name: what users call it.
         summary: one line for people.
-        folder: where the weights lie; None where this version cannot load the profile.
+        folder: where the weights lie; None where that is for each user to say.
         parts: what it is made of.
         picture_size: side of the pictures it draws, in pixels.
         extras: what it works without; a tool that needs one is offered only where its weights are there.
@@ -65,13 +89,21 @@ class Profile:
         return {part.name: part for part in (*self.parts, *self.extras)}[name]
 
     def missing(self, part: Part) -> list[str]:
-        """Return the files of a part that are not there; a described part misses its weights as a whole."""
-        if self.folder is None:
+        """Return the files of a part that are not there; without a folder, its weights as a whole."""
+        folder = self.folder
+        if folder is None:
             return [part.source]
-        return [name for name in part.files if not (self.folder / name).is_file()]
+        wanted = [name.split("|") for name in part.files]
+        return [_either(names) for names in wanted if not any((folder / name).is_file() for name in names)]
+
+
+def _either(names: list[str]) -> str:
+    """Name alternatives, the first of many."""
+    return " or ".join(names) if len(names) <= 3 else f"{names[0]} (or another form of it)"
 
 
 _RAIL = "CreativeML Open RAIL-M"
+_LLAMA = "Llama 2 Community License"
 _OURS = "trained by this project's recipes"
 _DIFFUSION = ("config.json", "diffusion_pytorch_model.safetensors")  # of a diffusers model
 _MODEL = ("config.json", "model.safetensors")  # of a transformers model
@@ -159,23 +191,94 @@ TINY = Profile(
     ),
 )
 
+
+def _weights(folder: str, name: str) -> tuple[str, str]:
+    """Files of a published model: its weights may be in shards, in half precision alone, or a pickle of tensors."""
+    pickled = "pytorch_model" if name == "model" else name
+    forms = ("safetensors", "safetensors.index.json", "fp16.safetensors")
+    either = [*(f"{folder}/{name}.{form}" for form in forms), f"{folder}/{pickled}.bin"]
+    return f"{folder}/config.json", "|".join(either)
+
+
+def _published(folder: str, common: str) -> tuple[str, ...]:
+    """Files of a published latent diffusion model; what is not its UNet may be another's, in `common`."""
+
+    def either(names: tuple[str, ...]) -> tuple[str, ...]:
+        if common == folder:
+            return names
+        return tuple(f"{name}|{name.replace(f'{folder}/', f'{common}/')}" for name in names)
+
+    vocabulary = (f"{folder}/tokenizer/tokenizer.json|{folder}/tokenizer/vocab.json",)
+    return (
+        *_weights(f"{folder}/unet", "diffusion_pytorch_model"),
+        *either(_weights(f"{folder}/vae", "diffusion_pytorch_model")),
+        *either(_weights(f"{folder}/text_encoder", "model")),
+        *either((*vocabulary, f"{folder}/scheduler/scheduler_config.json")),
+    )
+
+
+# LLaVA's folder, or the folders of the parts that planner/starts.py puts together.
+_PLANNER = ("planner/config.json|planner/vicuna/config.json|planner/vitron-base/config.json",)
+_SEEM = (
+    "seem/seem_focall_v1.pt|seem/seem_focall_v0.pt|seem/model.safetensors",
+    "seem/tokenizer/tokenizer.json|seem/tokenizer/vocab.json",
+)
+
 # tests/test_full_size.py counts the parameters, and adds up on the meta device what lives at once besides them, at the
 # published sizes in half precision: the planner at 4,096 tokens with its cache; 8 frames in the tower; one denoising
 # step with guidance, or the decoding of a picture or of 8 frames, whichever takes more. Kernels' workspace is not.
 VITRON_7B = Profile(
     name="vitron-7b",
-    summary="full size: CLIP ViT-L/14@336, Vicuna-7B v1.5, GLIGEN, SEEM focal-L; not loadable in this version",
+    summary="full size: LLaVA-1.5-7B (CLIP ViT-L/14@336, Vicuna-7B v1.5), GLIGEN, SEEM focal-L; you bring the weights",
     folder=None,
     parts=(
-        Part("planner", "language model", (), "lmsys/vicuna-7b-v1.5", 12_852, "Llama 2 Community License", 2_436),
-        Part("vision", "vision tower", (), "openai/clip-vit-large-patch14-336", 579, "MIT", 348),
-        Part("gligen", "draws", (), "masterful/gligen-1-4-generation-text-box", 2_433, _RAIL, 384),
-        Part("gligen_inpaint", "edits", (), "masterful/gligen-1-4-inpainting-text-box", 2_433, _RAIL, 384),
-        Part("seem", "finds", (), "SEEM focal-L (seem_focall_v1)", 651, "Apache-2.0", 144),
-        Part("zeroscope", "makes videos", (), "cerspense/zeroscope_v2_576w", 3_500, "CC-BY-NC 4.0", 2_793),
-        Part("i2vgen_xl", "animates", (), "ali-vilab/i2vgen-xl", 4_748, "MIT", 10_562),
+        Part("planner", "converses and plans", _PLANNER, "llava-hf/llava-1.5-7b-hf", 13_472, _LLAMA, 2_436),
+        Part(
+            "gligen",
+            "draws",
+            _published("gligen", "gligen"),
+            "masterful/gligen-1-4-generation-text-box",
+            2_433,
+            _RAIL,
+            384,
+            Sampling(50, 7.5, "StableDiffusionGLIGENPipeline of diffusers; VITRON's release has the same"),
+        ),
+        Part(
+            "gligen_inpaint",
+            "edits",
+            _published("gligen_inpaint", "gligen"),
+            "masterful/gligen-1-4-inpainting-text-box",
+            2_433,
+            _RAIL,
+            384,
+            # VITRON's release has guidance 30, with a caption on both sides, so that it acts on the boxes alone
+            Sampling(50, 7.5, "StableDiffusionGLIGENPipeline of diffusers"),
+        ),
+        Part("seem", "finds", _SEEM, "SEEM focal-L (seem_focall_v1.pt)", 651, "Apache-2.0", 144),
     ),
     picture_size=512,
+    extras=(
+        Part(
+            "zeroscope",
+            "makes videos",
+            _published("zeroscope", "zeroscope"),
+            "cerspense/zeroscope_v2_576w",
+            3_500,
+            "CC-BY-NC 4.0",
+            2_793,
+            Sampling(50, 7.5, "VITRON's release; the sizes are the model card's", 24, 320, 576),
+        ),
+        Part(
+            "i2vgen_xl",
+            "animates",
+            (*_published("i2vgen_xl", "i2vgen_xl"), *_weights("i2vgen_xl/image_encoder", "model")),
+            "ali-vilab/i2vgen-xl",
+            4_748,
+            "MIT",
+            10_562,
+            Sampling(50, 9.0, "the model card's example; VITRON's release has the same", 16, 704, 1280),
+        ),
+    ),
 )
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (TINY, VITRON_7B)}

@@ -25,11 +25,11 @@ def script(monkeypatch: pytest.MonkeyPatch, echo: EchoSpecialist, tmp_path: Path
     monkeypatch.setenv("VITRON_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Profile, "missing", lambda self, part: [])
-    monkeypatch.setattr(build, "build_specialist", lambda name, profile: echo)
+    monkeypatch.setattr(build, "build_specialist", lambda name, profile, **where: echo)
 
     def use(*replies: Any) -> ScriptedPlanner:
         planner = ScriptedPlanner(replies=list(replies))
-        monkeypatch.setitem(build.PLANNERS, "tiny", lambda folder, store, use_signals: planner)
+        monkeypatch.setitem(build.PLANNERS, "tiny", lambda folder, store, use_signals, device: planner)
         return planner
 
     return use

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from vitron_agent import hub
 from vitron_agent.profiles import PROFILES, Part, Profile
 from vitron_agent.specialists.seem import parity
 
@@ -32,8 +33,8 @@ def test_the_list_says_what_is_needed_and_whether_it_is_there(run, folder: Path,
     shown = run(*command).stdout
     assert "missing more/a.json" in shown
     assert "ready" in shown
-    assert "lmsys/vicuna-7b-v1.5" in shown
-    assert "12,852 MiB" in shown
+    assert "llava-hf/llava-1.5-7b-hf" in shown
+    assert "13,472 MiB" in shown
 
 
 def test_where_names_the_folders(run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,10 +77,11 @@ def test_numbers_that_are_none_are_found_where_they_are_looked_for(run, folder: 
     assert "no numbers, in a" in result.stdout
 
 
-def test_a_described_profile_is_not_there(run) -> None:
-    result = run("models", "verify", "vitron-7b")
+def test_weights_that_the_user_has_not_brought_are_missing(run, tmp_path: Path) -> None:
+    result = run("models", "verify", "vitron-7b", "--weights", tmp_path)
     assert result.exit_code == 1
-    assert "planner: lmsys/vicuna-7b-v1.5 is missing" in result.stdout.splitlines()
+    assert "gligen: gligen/unet/config.json is missing" in result.stdout.splitlines()
+    assert "zeroscope: not there, and the profile works without it" in result.stdout.splitlines()
 
 
 def test_an_unknown_profile_is_refused(run, folder: Path) -> None:
@@ -133,3 +135,17 @@ def test_what_is_no_parity_file_is_one_line(run, folder: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.startswith("error: parity file ")
     assert result.stderr.count("\n") == 1
+
+
+def test_pulling_says_what_it_does_on_stderr(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(hub, "pull", lambda profile, parts, say: asked.append((profile.folder, parts)) or say("done"))
+    result = run("models", "pull", "vitron-7b", "--part", "seem", "--part", "gligen", "--weights", tmp_path)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "done\n")
+    assert asked == [(tmp_path, ["seem", "gligen"])]
+
+
+def test_a_packaged_profile_cannot_be_pulled(run) -> None:
+    result = run("models", "pull", "tiny")
+    assert result.exit_code == 2
+    assert "error: profile 'tiny' comes with the library" in result.stderr

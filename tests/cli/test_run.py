@@ -148,7 +148,7 @@ def test_no_signals_reaches_the_build(script, run, monkeypatch: pytest.MonkeyPat
     from vitron_agent import build
 
     planner, asked = script("Hi."), []
-    monkeypatch.setitem(build.PLANNERS, "tiny", lambda folder, store, use: asked.append(use) or planner)
+    monkeypatch.setitem(build.PLANNERS, "tiny", lambda folder, store, use, device: asked.append(use) or planner)
     run("run", "hi", "--no-signals")
     run("run", "hi")
     assert asked == [False, True]
@@ -213,7 +213,10 @@ BAD_RUNS: dict[str, tuple[tuple[str, ...], str]] = {
     "endless request": (("run", "x" * 100_000), "100,000 characters"),
     "second request empty": (("run", "hi", ""), "the request is empty"),
     "unknown profile": (("run", "hi", "--profile", "huge"), "choose one of tiny, vitron-7b"),
-    "described profile": (("run", "hi", "--profile", "vitron-7b"), "cannot be loaded by this version"),
+    "profile without weights": (
+        ("run", "hi", "--profile", "vitron-7b"),
+        "vitron-7b/planner/model.safetensors is missing",
+    ),
     "missing picture": (("run", "hi", "--image", "nowhere.png"), "does not exist"),
     "folder as picture": (("run", "hi", "--image", "."), "is a folder"),
     "no picture": (("run", "hi", "--image", "text.png"), "text.png"),

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from vitron_agent.errors import CheckpointError, MemoryExhausted
+from vitron_agent.errors import Cancelled, CheckpointError, MemoryExhausted
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.testing import EchoSpecialist
+from vitron_agent.tools.budget import Budget
 from vitron_agent.tools.residency import Residents
 
 
@@ -131,3 +132,89 @@ def test_weights_that_do_not_fit_are_an_error_of_ours_and_the_next_call_tries_ag
         residents.run("gligen", SpecialistRequest("x"))
     room.append(1)
     assert residents.revision("gligen") == "0"
+
+
+class Weighing(EchoSpecialist):
+    """Holds weights of its own: 4 MiB."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = torch.nn.Linear(1024, 1024, bias=False)
+
+
+def budgeted(total: float, work: float = 0.0) -> tuple[Residents, list[str]]:
+    """Three specialists of 4 MiB each under a budget, and a list of what was built."""
+    built: list[str] = []
+    names = ("gligen", "seem", "zeroscope")
+
+    def build(name: str) -> Weighing:
+        built.append(name)
+        return Weighing()
+
+    budget = Budget(total, 0.0, dict.fromkeys(names, 4.0), dict.fromkeys(names, work))
+    return Residents({name: (lambda name=name: build(name)) for name in names}, budget), built
+
+
+def test_the_one_used_longest_ago_leaves_for_another() -> None:
+    residents, built = budgeted(8)
+    for name in ("gligen", "seem", "gligen", "zeroscope", "gligen", "seem"):
+        residents.run(name, SpecialistRequest("x"))
+    assert built == ["gligen", "seem", "zeroscope", "seem"]
+    assert residents.loaded == ("gligen", "seem")
+
+
+def test_room_is_made_for_work_too() -> None:
+    residents, built = budgeted(10, work=3)
+    residents.run("gligen", SpecialistRequest("x"))
+    residents.run("seem", SpecialistRequest("x"))
+    assert residents.loaded == ("seem",)
+
+
+def test_what_does_not_fit_is_said_before_it_is_loaded() -> None:
+    residents, built = budgeted(3)
+    with pytest.raises(MemoryExhausted, match="gligen needs 4 MiB, and the budget is 3 MiB: give at least 4 MiB"):
+        residents.run("gligen", SpecialistRequest("x"))
+    assert built == []
+
+
+def test_asking_for_a_revision_loads_once_and_never_again() -> None:
+    residents, built = budgeted(4)
+    residents.revision("gligen")
+    residents.revision("seem")
+    residents.revision("gligen")
+    assert built == ["gligen", "seem"]
+
+
+def test_sizes_that_nobody_said_count_once_they_are_known() -> None:
+    residents = Residents({name: Weighing for name in ("a", "b", "c")}, Budget(8.0))
+    for name in ("a", "b", "c"):
+        residents.run(name, SpecialistRequest("x"))
+    assert residents.loaded == ("b", "c")
+
+
+def test_work_that_does_not_fit_beside_other_work_waits_for_it_and_can_be_stopped() -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    class Busy(Weighing):
+        def run(self, request, progress=lambda step, total: None):
+            begun.set()
+            assert end.wait(20)
+            return super().run(request)
+
+    budget = Budget(6.0, 0.0, {"gligen": 4.0, "seem": 4.0})
+    residents = Residents({"gligen": Weighing, "seem": Busy}, budget)
+
+    def stopped() -> None:
+        raise Cancelled("enough")
+
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(residents.run, "seem", SpecialistRequest("x"))
+        assert begun.wait(20)
+        with pytest.raises(Cancelled):
+            residents.run("gligen", SpecialistRequest("x"), check=stopped)
+        waiting = pool.submit(residents.run, "gligen", SpecialistRequest("x"))
+        assert residents.loaded == ("seem",)
+        end.set()
+        assert waiting.result(20).image is not None
+        assert running.result(20).image is not None
+    assert residents.loaded == ("gligen",)

@@ -8,7 +8,7 @@ import typer
 
 from vitron_agent.cli.inputs import check_inputs, check_thread, check_writable
 from vitron_agent.cli.plain import Meter, one_line, plainly, quiet_libraries, say
-from vitron_agent.cli.run import Out, Profile, Seed, Signals, Thread
+from vitron_agent.cli.run import Memory, Out, Profile, Seed, Signals, Thread, Weights
 from vitron_agent.errors import CheckpointError, InputError, StorageError, VitronError
 from vitron_agent.profiles import DEFAULT_PROFILE
 
@@ -36,17 +36,19 @@ def chat(
     seed: Seed = 0,
     out: Out = Path("out"),
     signals: Signals = True,
+    weights: Weights = None,
+    memory: Memory = None,
 ) -> None:
     """Talk with the agent at the terminal; /help lists what else you can do there."""
     quiet_libraries()
-    from vitron_agent.build import loadable
     from vitron_agent.cli.session import open_session
+    from vitron_agent.locations import loadable
 
-    loadable(profile)
+    loadable(profile, weights)
     check_thread(thread)
     check_writable(out)
     say("loading ...")
-    with open_session(profile, thread, signals, seed) as session:
+    with open_session(profile, thread, signals, seed, weights=weights, memory=memory) as session:
         say(HELP)
         draft = _Draft()
         while (line := _ask()) is not None:

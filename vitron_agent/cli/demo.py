@@ -49,9 +49,9 @@ def demo(
 ) -> None:
     """Draw, edit, segment and ask in four turns; three steps from one request; track, ask and edit in a video."""
     quiet_libraries()
-    from vitron_agent.build import loadable
     from vitron_agent.cli.outputs import Writer
     from vitron_agent.cli.session import open_session
+    from vitron_agent.locations import loadable
 
     loadable(profile)
     check_writable(out)

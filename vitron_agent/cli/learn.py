@@ -47,7 +47,7 @@ def evaluate(
 ) -> None:
     """Measure a profile on held-out scenes and phrasings: per task a number with n and its 95% interval."""
     quiet_libraries()
-    from vitron_agent.build import loadable
+    from vitron_agent.locations import loadable
 
     loadable(profile)
     if ablation:

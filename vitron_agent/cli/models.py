@@ -23,28 +23,42 @@ def _without_a_command(context: typer.Context) -> None:
 @plainly
 def list_profiles() -> None:
     """Show what each profile needs and whether it is there."""
-    for profile in PROFILES.values():
+    from vitron_agent.locations import placed
+
+    for profile in map(placed, PROFILES):
         typer.echo(f"{profile.name}: {profile.summary}")
         for part in (*profile.parts, *profile.extras):
             missing = profile.missing(part)
-            if profile.folder is None:
-                state = "not loadable in this version"
-            else:
-                state = f"missing {missing[0]}" if missing else "ready"
+            state = f"missing {missing[0]}" if missing else "ready"
             facts = f"{part.size:>6,.0f} MiB  {part.licence}; {part.source}; {part.role}"
             typer.echo(f"  {part.name:15} {state:30} {facts}")
-        typer.echo(f"  {'folder':15} {profile.folder or '(none)'}\n")
+        typer.echo(f"  {'folder':15} {profile.folder}\n")
 
 
 @models.command()
 @plainly
 def where() -> None:
     """Show the folders: of each profile's weights, and of what you make."""
-    from vitron_agent.build import HOME_VARIABLE, user_folder
+    from vitron_agent.locations import HOME_VARIABLE, WEIGHTS_VARIABLE, placed, user_folder
 
-    for profile in PROFILES.values():
-        typer.echo(f"{profile.name:12} {profile.folder or '(none: not loadable in this version)'}")
+    for name in PROFILES:
+        packaged = find_profile(name).folder is not None
+        typer.echo(f"{name:12} {placed(name).folder}{'' if packaged else f' (${WEIGHTS_VARIABLE} moves it)'}")
     typer.echo(f"{'yours':12} {user_folder()} (conversations and media; ${HOME_VARIABLE} moves it)")
+
+
+@models.command()
+@plainly
+def pull(
+    profile: Annotated[str, typer.Argument(help="Which weights (see `vitron-agent models`).")],
+    part: Annotated[list[str] | None, typer.Option(help="Only this part; may be given again.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="The folder to fill, instead of the usual one.")] = None,
+) -> None:
+    """Download a profile's public weights; files that are there and whole stay. $HF_HUB_OFFLINE is respected."""
+    from vitron_agent import hub
+    from vitron_agent.locations import placed
+
+    hub.pull(placed(profile, weights), part or (), say)
 
 
 @models.command()
@@ -52,11 +66,15 @@ def where() -> None:
 def verify(
     profile: Annotated[str, typer.Argument(help="Which weights (see `vitron-agent models`).")] = DEFAULT_PROFILE,
     finite: Annotated[bool, typer.Option("--finite", help="Read all values too: each must be a number.")] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder with the profile's parts, instead of the usual one.")
+    ] = None,
 ) -> None:
     """Check that every file of a profile is there and whole; a line per fault, and exit code 1."""
     from vitron_agent.integrity import faults, part_files
+    from vitron_agent.locations import placed
 
-    found = find_profile(profile)
+    found = placed(profile, weights)
     failed = False
     for part in (*found.parts, *found.extras):
         bad = faults(found, part, finite)

@@ -14,6 +14,14 @@ Out = Annotated[Path, typer.Option(help="Folder for the results.")]
 Profile = Annotated[str, typer.Option(help="Which weights (see `vitron-agent models`).")]
 Signals = Annotated[bool, typer.Option("--signals/--no-signals", help="Whether the planner's embeddings are used.")]
 Seed = Annotated[int, typer.Option(help="Of all randomness: the same seed draws the same pictures.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the profile's parts; else $VITRON_WEIGHTS, or where `models pull` puts them."),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="What planner and specialists may take together, such as 24GB; by default all of a GPU's."),
+]
 Thread = Annotated[str | None, typer.Option(help="Go on with the stored conversation of this name, or start it.")]
 
 
@@ -33,6 +41,8 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all turns to stdout.")] = False,
     signals: Signals = True,
     gif: Annotated[bool, typer.Option("--gif", help="Write videos as GIF instead of MP4.")] = False,
+    weights: Weights = None,
+    memory: Memory = None,
 ) -> None:
     """Run a conversation: each REQUEST is one turn; picture, video and region belong to the first.
 
@@ -40,9 +50,10 @@ def run(
     width and height in [0, 1]. On a video the region lies on its first frame, or on another one: box:...|5,5.
     """
     quiet_libraries()
-    from vitron_agent.build import loadable
+    from vitron_agent.cli.session import open_session
+    from vitron_agent.locations import loadable
 
-    loadable(profile)
+    loadable(profile, weights)
     check_thread(thread)
     inputs = check_inputs(requests, image or [], region, video)
     if inputs.region and not inputs.images and not inputs.videos and thread is None:
@@ -51,7 +62,8 @@ def run(
         raise InputError("--region needs something to lie on: give a picture with --image, or a video with --video")
     check_writable(out)
     names = [str(path) for path in [*(image or []), *([video] if video else [])]]
-    records = _converse(inputs, names, thread, profile, seed, out, signals, "gif" if gif else "mp4")
+    with open_session(profile, thread, signals, seed, weights=weights, memory=memory) as session:
+        records = _converse(session, inputs, names, out, "gif" if gif else "mp4")
     if as_json:
         typer.echo(json.dumps({"turns": records}))
     else:
@@ -59,39 +71,27 @@ def run(
             show(record)
 
 
-def _converse(
-    inputs: Any,
-    names: list[str],
-    thread: str | None,
-    profile: str,
-    seed: int,
-    out: Path,
-    signals: bool,
-    video_suffix: str,
-) -> list[dict[str, Any]]:
+def _converse(session: Any, inputs: Any, names: list[str], out: Path, video_suffix: str) -> list[dict[str, Any]]:
     """Run all turns, then write all files: a run that fails half way leaves no files behind."""
     from vitron_agent.cli.outputs import Writer
-    from vitron_agent.cli.session import open_session
 
-    meter = Meter()
-    with open_session(profile, thread, signals, seed) as session:
-        turns = []
-        for number, request in enumerate(inputs.requests):
-            first = number == 0
-            turns.append(
-                session.turn(
-                    request,
-                    inputs.images if first else (),
-                    inputs.region if first else None,
-                    names if first else (),
-                    videos=inputs.videos if first else (),
-                    on_progress=meter.show,
-                )
+    meter, turns = Meter(), []
+    for number, request in enumerate(inputs.requests):
+        first = number == 0
+        turns.append(
+            session.turn(
+                request,
+                inputs.images if first else (),
+                inputs.region if first else None,
+                names if first else (),
+                videos=inputs.videos if first else (),
+                on_progress=meter.show,
             )
-            meter.clear()
-            say(f"turn {number + 1} of {len(inputs.requests)}: {turns[-1].seconds:.1f} s")
-        writer = Writer(session, out, video_suffix)
-        return [writer.turn(turn) for turn in turns]
+        )
+        meter.clear()
+        say(f"turn {number + 1} of {len(inputs.requests)}: {turns[-1].seconds:.1f} s")
+    writer = Writer(session, out, video_suffix)
+    return [writer.turn(turn) for turn in turns]
 
 
 def show(record: dict[str, Any]) -> None:

@@ -140,20 +140,29 @@ def _raise_final(messages: "Sequence[AnyMessage]") -> None:
 
 
 @contextlib.contextmanager
-def open_session(profile: str, thread: str | None = None, use_signals: bool = True, seed: int = 0) -> Iterator[Session]:
+def open_session(
+    profile: str,
+    thread: str | None = None,
+    use_signals: bool = True,
+    seed: int = 0,
+    *,
+    weights: Path | None = None,
+    memory: str | None = None,
+) -> Iterator[Session]:
     """Open a conversation: a named one from the user's folder, else one that is forgotten afterwards.
 
     Raises:
-        InputError: Unknown profile, or the thread is open in another process.
+        InputError: Unknown profile, no amount of memory, or the thread is open in another process.
         CheckpointError: The planner's weights are missing or broken.
+        MemoryExhausted: The planner does not fit into `memory`.
         StorageError: The user's folder cannot be used.
         Terminated: SIGTERM came.
     """
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # stored conversations are data: nothing else is rebuilt
-    from vitron_agent import build
+    from vitron_agent import build, locations
     from vitron_agent.media import MediaStore
 
-    build.loadable(profile)
+    locations.loadable(profile, weights)
     with contextlib.ExitStack() as stack:
         stack.enter_context(ended_by_sigterm())
         if thread is None:
@@ -162,11 +171,11 @@ def open_session(profile: str, thread: str | None = None, use_signals: bool = Tr
             saver: BaseCheckpointSaver[Any] = InMemorySaver()
             store = MediaStore(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitron-")))
         else:
-            home = build.user_folder()
+            home = locations.user_folder()
             stack.enter_context(_lock(home, thread))
             saver = stack.enter_context(_conversations(home))
             store = build.default_store()
-        agent = build.build_agent(profile, saver, use_signals, store=store)
+        agent = build.build_agent(profile, saver, use_signals, store=store, weights=weights, memory=memory)
         yield Session(agent, store, thread or UNNAMED, seed)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import torch
 from langchain_core.language_models import BaseChatModel
 
-from vitron_agent.build import build_agent, build_planner, build_specialist, loadable
+from vitron_agent.build import build_agent, build_planner, build_specialist
 from vitron_agent.errors import InputError
 from vitron_agent.evaluation import specialists
 from vitron_agent.evaluation.cases import Case
@@ -35,6 +35,7 @@ from vitron_agent.evaluation.sheets import Sample, save_sheet
 from vitron_agent.evaluation.suites import DEFAULT_COUNT, SUITES
 from vitron_agent.evaluation.wordless import Wordless
 from vitron_agent.graphs.agent import Agent
+from vitron_agent.locations import loadable
 from vitron_agent.media import MediaStore
 from vitron_agent.planner.chat import ChatVitron
 from vitron_agent.specialists.base import Specialist

@@ -39,18 +39,25 @@ class VitronPlanner:
     Safe to share between conversations and threads: all it keeps are caches of media and of what was read before.
     """
 
-    def __init__(self, model: PlannerModel, vocabulary: Vocabulary, prefix_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, model: PlannerModel, vocabulary: Vocabulary, prefix_bytes: int = MAX_BYTES, system: str = ""
+    ) -> None:
         """Puts model and words together.
 
         Args:
-            model: The network.
+            model: The network; it may have rows for more words.
             vocabulary: Its words.
             prefix_bytes: Memory for conversations that were read before (see `PrefixCache`); 0 reads all anew.
+            system: What stands before the first turn.
         """
         self.model = model.eval()
         self.vocabulary = vocabulary
         self.processor = Processor(
-            vocabulary, model.image_tokens, folds_case=model.folds_case, video_tokens=model.video_tokens
+            vocabulary,
+            model.image_tokens,
+            system=system,
+            folds_case=model.folds_case,
+            video_tokens=model.video_tokens,
         )
         self.table = TokenTable(vocabulary)
         self.prefixes = PrefixCache(model.llava.config.text_config, prefix_bytes)
@@ -239,7 +246,7 @@ class VitronPlanner:
 
     def _choose(self, grammar: Grammar, state: Tensor, temperature: float, generator: torch.Generator) -> int:
         """The next id: the most likely allowed one, or a sample."""
-        logits = self.model.logits(state).float()
+        logits = self.model.logits(state).float()[: self.table.size]  # published heads are padded beyond the words
         logits = logits.masked_fill(~grammar.allowed().to(logits.device), float("-inf"))
         if temperature <= 0:
             return int(logits.argmax())

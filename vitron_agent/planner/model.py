@@ -81,12 +81,18 @@ def tiny_planner_config(vocab_size: int, image_token_id: int, pad_token_id: int)
 class PlannerModel(nn.Module):
     """Tower, projector, region encoder and language model, with separate steps for each."""
 
-    def __init__(self, llava: LlavaForConditionalGeneration) -> None:
-        """Wraps a LLaVA model; its config's `vitron` entry (pooling, signal and frame counts) may be absent."""
+    def __init__(self, llava: LlavaForConditionalGeneration, regions: nn.Module | None = None) -> None:
+        """Wraps a LLaVA model; its config's `vitron` entry (pooling, signal and frame counts) may be absent.
+
+        Args:
+            llava: The model.
+            regions: Makes tokens of what the user drew, called as `RegionEncoder`; None for a fresh one.
+        """
         super().__init__()
         config = llava.config
         self.llava = llava
-        self.regions = RegionEncoder(config.vision_config.hidden_size, config.text_config.hidden_size)
+        fresh = RegionEncoder(config.vision_config.hidden_size, config.text_config.hidden_size)
+        self.regions = fresh if regions is None else regions
         self.settings: dict[str, int] = dict(getattr(config, "vitron", None) or {})
         self.pool = self.settings.get("pool", 1)
         has_adapter = bool(self.settings.get("adapter", 0))

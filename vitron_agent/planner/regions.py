@@ -44,13 +44,40 @@ class RegionEncoder(nn.Module):
         Returns:
             (N, d_llm). An empty mask counts as the whole picture.
         """
-        masks = masks.to(patches.dtype)
-        masks = torch.where(masks.flatten(1).any(1)[:, None, None], masks, torch.ones_like(masks))
-        side = round(patches.shape[1] ** 0.5)
-        weights = F.adaptive_avg_pool2d(masks[:, None], side).flatten(1)
-        pooled = torch.einsum("np,npd->nd", weights, patches) / weights.sum(1, keepdim=True)
+        masks = filled(masks).to(patches.dtype)
+        pooled = masked_mean(patches, masks)
         coarse = F.adaptive_avg_pool2d(masks[:, None], GEOMETRY_SIDE).flatten(1)
         return self.feature(pooled) + self.geometry(torch.cat([coarse, mask_moments(masks)], 1))
+
+
+class ProjectedRegions(nn.Module):
+    """Stands in for a region encoder that was never trained: the mean of the patches under the mask, projected.
+
+    To a published LLaVA such a token is one more patch of a picture, which it knows how to read. It has no weights.
+    """
+
+    def __init__(self, projector: nn.Module) -> None:
+        """Reads regions with the picture's own projector, which stays the model's: it is not stored twice."""
+        super().__init__()
+        self._projector = (projector,)
+
+    def forward(self, patches: Tensor, masks: Tensor) -> Tensor:
+        """Encodes one region per picture; arguments and result as `RegionEncoder.forward`."""
+        tokens: Tensor = self._projector[0](masked_mean(patches, filled(masks).float()))
+        return tokens
+
+
+def filled(masks: Tensor) -> Tensor:
+    """Masks (N, H, W), of which the empty ones count as the whole picture."""
+    return torch.where(masks.flatten(1).any(1)[:, None, None], masks, torch.ones_like(masks))
+
+
+def masked_mean(patches: Tensor, masks: Tensor) -> Tensor:
+    """The mean (N, D) of the patch features (N, P, D) under masks (N, H, W) of a float type, none of them empty."""
+    side = round(patches.shape[1] ** 0.5)
+    weights = F.adaptive_avg_pool2d(masks[:, None], side).flatten(1)
+    mean = torch.einsum("np,npd->nd", weights, patches.to(masks.dtype)) / weights.sum(1, keepdim=True)
+    return mean.to(patches.dtype)
 
 
 def mask_moments(masks: Tensor) -> Tensor:

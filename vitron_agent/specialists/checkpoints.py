@@ -1,4 +1,7 @@
-"""Model folders of diffusers and transformers on disk: loaded whole from safetensors, or one clear `CheckpointError`.
+"""Model folders of diffusers and transformers on disk: loaded whole, or one clear `CheckpointError`.
+
+Safetensors first. Where a repository publishes nothing but a pickle (ZeroScope does), of it nothing but tensors is
+read: both libraries load with `weights_only`, which code in it does not survive.
 
 Every way a checkpoint can be bad ends in an error that names the folder and the remedy. Published folders load by the
 same calls as ours. Knows nothing about requests, or which models make up a specialist.
@@ -36,7 +39,7 @@ def load_diffusers(kind: type[ModelMixin], folder: Path, recipe: str, dtype: tor
     Raises:
         CheckpointError: it is missing, damaged or of another shape.
     """
-    options = {"use_safetensors": True, "low_cpu_mem_usage": False, "variant": _variant(folder), **more}
+    options = {**_form(folder), "low_cpu_mem_usage": False, **more}
     return load_part(
         folder, recipe, lambda path: _whole(kind.from_pretrained(path, torch_dtype=dtype, **options, **_HERE))
     )
@@ -44,7 +47,7 @@ def load_diffusers(kind: type[ModelMixin], folder: Path, recipe: str, dtype: tor
 
 def load_transformers(kind: type[PreTrainedModel], folder: Path, recipe: str, dtype: torch.dtype) -> Any:
     """Load a transformers model; see `load_diffusers`."""
-    options = {"use_safetensors": True, "variant": _variant(folder)}
+    options = _form(folder)
     return load_part(folder, recipe, lambda path: _whole(kind.from_pretrained(path, dtype=dtype, **options, **_HERE)))
 
 
@@ -107,16 +110,19 @@ def settled(models: Iterable[nn.Module | None], device: str) -> str:
 
 def remedy(recipe: str) -> str:
     """Return what to do about missing or broken weights."""
-    return f"install the package again, or train it with `vitron-agent train {recipe}`"
+    return f"install the package again, fetch published weights again, or train it with `vitron-agent train {recipe}`"
 
 
 _HERE = {"local_files_only": True, "output_loading_info": True}
 _TROUBLE = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
 
 
-def _variant(folder: Path) -> str | None:
+def _form(folder: Path) -> dict[str, Any]:
+    """Return which of a folder's files to load: safetensors, the half-precision ones where they are alone, a pickle."""
     names = [path.name for path in folder.glob("*.safetensors")]
-    return "fp16" if names and all(".fp16." in name for name in names) else None
+    halves = bool(names) and all(".fp16." in name for name in names)
+    pickled = not names and any(folder.glob("*.bin"))
+    return {"use_safetensors": not pickled, "variant": "fp16" if halves else None}
 
 
 def _whole(loaded: tuple[Part, dict[str, Any]]) -> Part:

@@ -44,23 +44,26 @@ class GligenEditor:
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
         mapper: SignalMapper | None = None,
+        defaults: SamplingDefaults | None = None,
     ) -> Self:
         """Load a profile's weights.
 
         Args:
-            folder: holds `gligen/{vae,text_encoder,tokenizer,scheduler}`, `gligen_inpaint/unet`, and perhaps
-                `mappers/gligen_inpaint.safetensors`.
+            folder: holds `gligen_inpaint/unet`, and `{vae,text_encoder,tokenizer,scheduler}` beside it or in `gligen/`;
+                and perhaps `mappers/gligen_inpaint.safetensors`.
             device: where to compute.
             dtype: of the weights in memory.
             mapper: used instead of the one in the folder.
+            defaults: steps and guidance; by default those of the tiny model.
 
         Raises:
             CheckpointError: something is missing, damaged or of another shape.
         """
         root = Path(folder)
         signals = mapper or root / "mappers" / "gligen_inpaint.safetensors"
-        unet = root / "gligen_inpaint" / "unet"
-        return cls(load_parts(root / "gligen", unet, signals, "gligen-inpaint", device, dtype))
+        own = root / "gligen_inpaint"
+        common = own if (own / "text_encoder").is_dir() else root / "gligen"
+        return cls(load_parts(common, own / "unet", signals, "gligen-inpaint", device, dtype), defaults)
 
     @property
     def revision(self) -> str:

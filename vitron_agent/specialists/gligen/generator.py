@@ -50,6 +50,7 @@ class GligenGenerator:
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
         mapper: SignalMapper | None = None,
+        defaults: SamplingDefaults | None = None,
     ) -> Self:
         """Load a profile's weights.
 
@@ -59,13 +60,14 @@ class GligenGenerator:
             device: where to compute.
             dtype: of the weights in memory.
             mapper: used instead of the one in the folder.
+            defaults: steps and guidance; by default those of the tiny model.
 
         Raises:
             CheckpointError: something is missing, damaged or of another shape.
         """
         common = Path(folder) / "gligen"
         signals = mapper or Path(folder) / "mappers" / "gligen.safetensors"
-        return cls(load_parts(common, common / "unet", signals, "gligen", device, dtype))
+        return cls(load_parts(common, common / "unet", signals, "gligen", device, dtype), defaults)
 
     @property
     def revision(self) -> str:

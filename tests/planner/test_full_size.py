@@ -1,0 +1,55 @@
+"""What published weights lack is added so that what they know stays as it was."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AddedToken
+
+from tests.full_size_folders import PADDED, toy_llava, toy_tokenizer, write_llava
+from vitron_agent.errors import CheckpointError
+from vitron_agent.planner.full_size import PREFIX_BYTES, add_words, load_full_size
+from vitron_agent.planner.tokenizer import TAGS, signal_names
+
+
+@pytest.mark.parametrize("padding", [0, 64])
+def test_words_are_added_into_padded_rows_or_behind_them(padding: int) -> None:
+    tokenizer = toy_tokenizer()
+    tokenizer.add_tokens([AddedToken("<image>", special=True)], special_tokens=True)
+    known = len(tokenizer)
+    llava = toy_llava(known + padding, known - 1)
+    before = llava.get_input_embeddings().weight[:known].clone(), llava.lm_head.weight[:known].clone()
+    add_words(llava, tokenizer)
+    assert set(tokenizer.get_vocab()) >= {*TAGS, *signal_names(4, 4)}
+    assert len(tokenizer) == known + len(TAGS) - 1 + 32
+    rows = llava.get_input_embeddings().weight.shape[0]
+    assert rows == known + padding if padding else rows % 64 == 0 and rows >= len(tokenizer)
+    assert torch.equal(llava.get_input_embeddings().weight[:known], before[0])
+    assert torch.equal(llava.lm_head.weight[:known], before[1])
+
+
+def test_a_tag_is_read_as_its_spelling_and_a_run_of_signals_ends_a_reply() -> None:
+    tokenizer = toy_tokenizer()
+    spelled = tokenizer("</s></module>", add_special_tokens=False).input_ids[1:]
+    llava = toy_llava(len(tokenizer), 0)
+    add_words(llava, tokenizer)
+    read, write = llava.get_input_embeddings().weight, llava.lm_head.weight
+    tag, first = (tokenizer.convert_tokens_to_ids(name) for name in ("</module>", "<signal_B_0>"))
+    assert torch.allclose(read[tag], read[spelled].mean(0))
+    assert torch.equal(write[tag], write[spelled[0]])
+    assert torch.equal(write[first], write[tokenizer.eos_token_id])
+
+
+def test_a_published_folder_keeps_its_padded_rows_and_a_whole_context(tmp_path: Path) -> None:
+    planner = load_full_size((write_llava(tmp_path), tmp_path)[1], "cpu", torch.bfloat16)
+    rows = planner.model.llava.lm_head.weight.shape[0]
+    assert planner.table.size == len(planner.vocabulary.tokenizer) < rows == planner.table.size - 41 + PADDED
+    assert planner.prefixes.max_bytes == PREFIX_BYTES
+    assert all(weight.dtype is torch.bfloat16 for weight in planner.model.parameters())
+
+
+def test_a_folder_without_words_is_named(tmp_path: Path) -> None:
+    write_llava(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match=r"tokenizer.json is missing"):
+        load_full_size(tmp_path, "cpu", torch.float32)

@@ -1,0 +1,203 @@
+"""Vicuna + CLIP, and VITRON's release, at toy size: pickles in shards, sentencepiece's words, a LoRA adapter."""
+
+import json
+import pickle
+import shutil
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.full_size_folders import toy_llava, toy_tokenizer
+from vitron_agent.errors import CheckpointError
+from vitron_agent.invocation import Module
+from vitron_agent.planner.checkpoints import read_sentencepiece, read_tensors
+from vitron_agent.planner.full_size import load_full_size
+from vitron_agent.planner.processor import DrawnRegion, UserTurn
+from vitron_agent.planner.reply import Settings
+from vitron_agent.planner.starts import BoxRegions, merged, released_vitron, vicuna_and_clip
+
+RANK, ALPHA = 4, 8
+PICTURE = torch.randint(0, 256, (3, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def message(number: int, data: bytes) -> bytes:
+    assert len(data) < 128
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
+def write_sentencepiece(folder: Path) -> int:
+    """Write the toy tokenizer as `tokenizer.model`, as sentencepiece would; return its size."""
+    model = json.loads(toy_tokenizer().backend_tokenizer.to_str())["model"]
+    ranks = {"".join(pair): rank for rank, pair in enumerate(model["merges"])}
+    pieces = b""
+    for name in sorted(model["vocab"], key=model["vocab"].__getitem__):
+        kind = 2 if name == "<unk>" else 3 if name in ("<s>", "</s>") else 6 if name.startswith("<0x") else 1
+        score = struct.pack("<f", -float(ranks.get(name, 10_000)))
+        pieces += message(1, message(1, name.encode()) + bytes([2 << 3 | 5]) + score + bytes([3 << 3, kind]))
+    (folder / "tokenizer.model").write_bytes(pieces + message(2, b"trainer"))
+    return len(model["vocab"])
+
+
+def write_shards(folder: Path, tensors: dict[str, Tensor]) -> None:
+    """Write two pickles of tensors and their index."""
+    names = sorted(tensors)
+    shards = {f"pytorch_model-0000{i + 1}-of-00002.bin": names[i::2] for i in range(2)}
+    for file, own in shards.items():
+        torch.save({name: tensors[name] for name in own}, folder / file)
+    table = {name: file for file, own in shards.items() for name in own}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": table}))
+
+
+def named(llava: Any, part: str, begin: str) -> dict[str, Tensor]:
+    """Weights of a part under another beginning."""
+    return {begin + name: value for name, value in llava.get_submodule(part).state_dict().items()}
+
+
+@pytest.fixture
+def folder(written: Path, tmp_path: Path) -> Path:
+    """A copy of `written`, to be damaged."""
+    return Path(shutil.copytree(written, tmp_path / "weights"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """vicuna/ and clip/ below `a`, vitron-base/ and vitron-lora/ below `b`."""
+    tmp_path = tmp_path_factory.mktemp("starts")
+    for name in ("a/vicuna", "a/clip", "b/vitron-base", "b/vitron-lora"):
+        (tmp_path / name).mkdir(parents=True)
+    size = write_sentencepiece(tmp_path / "a" / "vicuna")
+    write_sentencepiece(tmp_path / "b" / "vitron-base")
+    llava = toy_llava(size, 0)
+    text = {k: v for k, v in llava.config.text_config.to_dict().items() if isinstance(v, int | float)}
+    vision = llava.config.vision_config.to_dict()
+    words = {**named(llava, "model.language_model", "model."), "lm_head.weight": llava.lm_head.weight.detach()}
+    write_shards(tmp_path / "a/vicuna", {**words, "model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(2)})
+    (tmp_path / "a/vicuna/config.json").write_text(json.dumps({**text, "model_type": "llama"}))
+    tower = named(llava, "model.vision_tower", "vision_model.")
+    torch.save({**tower, "logit_scale": torch.ones(())}, tmp_path / "a/clip/pytorch_model.bin")
+    (tmp_path / "a/clip/config.json").write_text(json.dumps({"vision_config": vision}))
+    image, video = (named(llava, "model.vision_tower", f"model.{k}_tower.{k}_tower.") for k in ("image", "video"))
+    write_shards(tmp_path / "b/vitron-base", {**words, **image, **video, "model.mm_projector.0.bias": torch.ones(3)})
+    (tmp_path / "b/vitron-base/config.json").write_text(json.dumps({**text, "vision_config": vision}))
+    write_lora(tmp_path / "b/vitron-lora", words)
+    return tmp_path
+
+
+def write_lora(folder: Path, words: dict[str, Tensor]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    adapter = {}
+    for name, weight in words.items():
+        if "_proj." in name:
+            start = f"base_model.model.{name.removesuffix('.weight')}"
+            adapter[f"{start}.lora_A.weight"] = torch.randn(RANK, weight.shape[1], generator=generator)
+            adapter[f"{start}.lora_B.weight"] = torch.randn(weight.shape[0], RANK, generator=generator)
+    torch.save(adapter, folder / "adapter_model.bin")
+    (folder / "adapter_config.json").write_text(json.dumps({"r": RANK, "lora_alpha": ALPHA}))
+    shapes = {"0.weight": (32, 16), "0.bias": (32,), "2.weight": (32, 32), "2.bias": (32,)}
+    extra = {f"mm_projector.{name}": torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    extra |= {f"region_extractor.{name}": value for name, value in BoxRegions(16, 32).state_dict().items()}
+    torch.save({f"base_model.model.model.{k}": v for k, v in extra.items()}, folder / "non_lora_trainables.bin")
+
+
+def test_vicuna_and_clip_come_together_unchanged(folder: Path) -> None:
+    llava = vicuna_and_clip(folder / "a/vicuna", folder / "a/clip", torch.float32)
+    written = read_tensors(folder / "a/vicuna")
+    assert torch.equal(llava.model.language_model.embed_tokens.weight, written["model.embed_tokens.weight"])
+    assert torch.equal(llava.lm_head.weight, written["lm_head.weight"])
+    tower = read_tensors(folder / "a/clip")["vision_model.embeddings.patch_embedding.weight"]
+    assert torch.equal(llava.model.vision_tower.embeddings.patch_embedding.weight, tower)
+    assert llava.config.vision_feature_layer == -2
+
+
+def test_sentencepiece_s_words_are_those_of_the_tokenizer(folder: Path) -> None:
+    read, known = read_sentencepiece(folder / "a/vicuna/tokenizer.model"), toy_tokenizer()
+    for text in ("a red circle", "USER: what is in the picture?", "é", "0.37"):
+        assert read(text, add_special_tokens=False).input_ids == known(text, add_special_tokens=False).input_ids
+
+
+def test_a_lora_adapter_is_added_at_its_scale(folder: Path) -> None:
+    base, lora = read_tensors(folder / "b/vitron-base"), read_tensors(folder / "b/vitron-lora", "adapter_model.bin")
+    name = "model.layers.1.mlp.down_proj"
+    a, b = (lora[f"base_model.model.{name}.lora_{kind}.weight"] for kind in "AB")
+    out = merged(base, folder / "b/vitron-lora")
+    expected = base[f"{name}.weight"] + ALPHA / RANK * b @ a
+    assert torch.allclose(out[f"{name}.weight"], expected, atol=1e-6)
+    assert torch.equal(out["model.norm.weight"], base["model.norm.weight"])
+
+
+def test_vitron_s_projector_and_regions_are_the_release_s(folder: Path) -> None:
+    llava, regions = released_vitron(folder / "b/vitron-base", folder / "b/vitron-lora", torch.float32)
+    extra = read_tensors(folder / "b/vitron-lora", "non_lora_trainables.bin")
+    begin = "base_model.model.model."
+    assert torch.equal(llava.model.multi_modal_projector.linear_2.weight, extra[f"{begin}mm_projector.2.weight"])
+    first = extra[f"{begin}region_extractor.region_linear.layers.0.weight"]
+    assert torch.equal(regions.state_dict()["region_linear.layers.0.weight"], first)
+
+
+def test_vitron_s_regions_pool_the_transposed_box_as_in_training() -> None:
+    regions = BoxRegions(1, 4)
+    patches = torch.zeros(1, 4, 1)
+    patches[0, 1] = 1.0  # top right
+    corner, other = torch.zeros(2, 1, 8, 8, dtype=torch.bool)
+    corner[:, :4, 4:], other[:, 4:, :4] = True, True
+    seen: list[Tensor] = []
+    regions.region_linear["layers"][0].register_forward_hook(lambda module, given, out: seen.append(given[0]))  # type: ignore[index]
+    regions(patches, corner)
+    regions(patches, other)
+    assert [float(state) for state in seen] == [0.0, 1.0]
+
+
+def test_the_published_sizes_give_the_published_counts() -> None:
+    with torch.device("meta"):
+        sizes = {n: sum(w.numel() for w in p.parameters()) for n, p in BoxRegions(1024, 4096).named_children()}
+    assert (round(sizes["region_linear"] / 1e6, 2), round(sizes["loc_encoder"] / 1e6, 2)) == (37.76, 8.40)
+
+
+@pytest.mark.parametrize("start", ["a", "b"])
+def test_both_are_planners(folder: Path, start: str) -> None:
+    planner = load_full_size(folder / start, "cpu", torch.float32)
+    mask = torch.zeros(28, 28, dtype=torch.bool)
+    mask[:9] = True
+    output = planner.reply([UserTurn("what is <objs>?", (PICTURE,), (DrawnRegion(mask),))], [Module.B], Settings(12))
+    assert output.new_tokens > 0
+    assert planner.vocabulary.decode(planner.vocabulary.encode("a red circle")) == "a red circle"
+
+
+def test_code_in_a_pickle_is_never_run(folder: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return Path.touch, (mark,)
+
+    (folder / "b/vitron-lora/non_lora_trainables.bin").write_bytes(pickle.dumps({"a": Bomb()}))
+    with pytest.raises(CheckpointError, match=r"non_lora_trainables.bin holds no plain tensors"):
+        released_vitron(folder / "b/vitron-base", folder / "b/vitron-lora", torch.float32)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("missing", ["a/clip/config.json", "a/vicuna/pytorch_model-00002-of-00002.bin"])
+def test_missing_files_are_named(folder: Path, missing: str) -> None:
+    (folder / missing).unlink()
+    with pytest.raises(CheckpointError, match=f"{missing} is missing: fetch"):
+        vicuna_and_clip(folder / "a/vicuna", folder / "a/clip", torch.float32)
+
+
+def test_what_is_no_adapter_or_for_another_model_is_said(folder: Path) -> None:
+    lora = folder / "b/vitron-lora"
+    with pytest.raises(CheckpointError, match="adapts model.layers.0.* lacks"):
+        merged({}, lora)
+    torch.save({}, lora / "adapter_model.bin")
+    with pytest.raises(CheckpointError, match="holds no LoRA weights"):
+        merged({}, lora)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x0a\xff", b"no protobuf at all", b"\x0a\x03\x0a\x01a"])
+def test_what_is_no_sentencepiece_model_is_said(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "tokenizer.model").write_bytes(data)
+    with pytest.raises(CheckpointError, match="is no sentencepiece model"):
+        read_sentencepiece(tmp_path / "tokenizer.model")

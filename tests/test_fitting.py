@@ -1,0 +1,103 @@
+"""What fits is known before anything is loaded; the tiny profile under a budget smaller than the sum of its parts."""
+
+import gc
+import logging
+import math
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vitron_agent import build
+from vitron_agent.errors import InputError, MemoryExhausted
+from vitron_agent.fitting import budget_for
+from vitron_agent.graphs import user_turn
+from vitron_agent.locations import Device
+from vitron_agent.media import MediaStore
+from vitron_agent.profiles import TINY, VITRON_7B
+from vitron_agent.testing import ScriptedPlanner, call
+from vitron_agent.tools.budget import MIB, weight_bytes
+
+CPU = Device("cpu", torch.float32)
+GPU = Device("cuda", torch.bfloat16)
+
+
+def test_on_a_gpu_all_of_its_memory_is_the_budget_and_on_a_cpu_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Properties:
+        total_memory = 24 * 2**30
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda name: Properties)
+    assert budget_for(VITRON_7B, GPU, None, with_planner=True).total == 24 * 1024 - 512
+    assert budget_for(VITRON_7B, CPU, None, with_planner=True).total == math.inf
+
+
+def test_parts_count_as_the_device_holds_them() -> None:
+    half, full = (budget_for(VITRON_7B, device, "500GB", with_planner=True) for device in (GPU, CPU))
+    assert (half.reserved, half.weights["seem"], half.work["seem"]) == (13_472 + 2_436, 651, 144)
+    assert (full.reserved, full.weights["seem"], full.work["seem"]) == (2 * half.reserved, 1302, 288)
+    assert budget_for(VITRON_7B, GPU, "500GB", with_planner=False).reserved == 0
+
+
+def test_a_planner_that_does_not_fit_is_refused_before_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        MemoryExhausted, match=r"planner of vitron-7b needs 15,908 MiB on cuda, and the budget is 7,629"
+    ):
+        budget_for(VITRON_7B, GPU, "8GB", with_planner=True)
+    monkeypatch.setattr(build, "build_planner", lambda *_, **__: pytest.fail("loaded"))
+    with pytest.raises(MemoryExhausted, match="needs 11 MiB .* give at least 11 MiB|needs 22 MiB .* at least 22 MiB"):
+        build.build_agent("tiny", store=MediaStore(tmp_path), memory="10MiB")
+    with pytest.raises(InputError, match="'10' is no amount"):
+        build.build_agent("tiny", store=MediaStore(tmp_path), memory="10")
+
+
+def test_specialists_that_will_never_fit_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        budget_for(VITRON_7B, GPU, "24GB", with_planner=True)
+    (said,) = caplog.messages
+    assert said.startswith("i2vgen_xl needs 15,310 MiB beside the 15,908 MiB that the planner takes")
+
+
+def test_a_session_stays_within_a_budget_smaller_than_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted on the weights themselves: all that were built and that somebody still holds, whenever one is built."""
+    alive: list[weakref.ref[Any]] = []
+    sizes: dict[str, int] = {}
+    peak = 0
+    real = build.build_specialist
+
+    def counted(name: str, *args: Any, **where: Any) -> Any:
+        nonlocal peak
+        made = real(name, *args, **where)
+        sizes[name] = weight_bytes(made)
+        alive.append(weakref.ref(made))
+        gc.collect()
+        peak = max(peak, sum(weight_bytes(one) for ref in alive if (one := ref()) is not None))
+        return made
+
+    monkeypatch.setattr(build, "build_specialist", counted)
+    draw = call("generate_image", command="a red circle")
+    edit = call("edit_image", command="make the circle blue", region=[0.2, 0.2, 0.8, 0.8])
+    cut = call("segment_image", command="it", region=[0.2, 0.2, 0.8, 0.8])
+    script = [draw, cut, edit, draw]
+    planner = ScriptedPlanner(replies=[*([each] for each in script), "Done."])
+    budget = 40
+    agent = build.build_agent("tiny", store=MediaStore(tmp_path), planner=planner, memory=f"{budget}MiB")
+    out = agent.invoke({"messages": [user_turn("go")]})
+    results = [message for message in out["messages"] if message.type == "tool"]
+    assert [message.status for message in results] == ["success"] * len(script)
+    assert sum(sizes.values()) > budget * MIB  # so that not all can stay
+    assert len(alive) > len(sizes)  # and one had to come back
+    assert peak <= budget * MIB
+
+
+def test_the_tiny_profile_needs_no_more_than_it_says() -> None:
+    budget = budget_for(TINY, CPU, "1GB", with_planner=True)
+    for name in ("gligen", "seem"):
+        said = budget.weights[name]
+        budget.found(name, build.build_specialist(name))
+        assert budget.weights[name] == pytest.approx(said, rel=0.4)

@@ -1,0 +1,67 @@
+"""From an amount of memory and a profile to a budget for its specialists; says what will not fit before it is loaded.
+
+Profiles count weights in half precision; here they are counted as the device holds them.
+"""
+
+import logging
+import math
+from typing import TYPE_CHECKING
+
+from vitron_agent.errors import MemoryExhausted
+from vitron_agent.locations import Device
+from vitron_agent.memory import MIB, needed, parse_memory
+from vitron_agent.profiles import DEFAULT_PROFILE, Profile
+
+if TYPE_CHECKING:
+    from vitron_agent.tools.budget import Budget
+
+DRIVER = 512.0  # MiB of a GPU that its driver and libraries keep for themselves
+
+_log = logging.getLogger(__name__)
+
+
+def budget_for(profile: Profile, device: Device, memory: str | None, *, with_planner: bool) -> "Budget":
+    """Make the budget of a profile's specialists on a device, and warn of those that will never fit.
+
+    Args:
+        profile: whose specialists.
+        device: where they compute.
+        memory: an amount such as "24GB"; None for all that a GPU has, and on a CPU for no limit.
+        with_planner: whether the profile's planner takes its share of it.
+
+    Raises:
+        InputError: `memory` is no amount.
+        MemoryExhausted: the planner alone does not fit; the message says what would.
+    """
+    from vitron_agent.tools.budget import Budget
+
+    total = parse_memory(memory) if memory is not None else _all_of(device)
+    scale = device.scale
+    planner = profile.part("planner")
+    reserved = needed(planner) * scale if with_planner else 0.0
+    if reserved > total:
+        instead = f", or use profile {DEFAULT_PROFILE!r}" if profile.name != DEFAULT_PROFILE else ""
+        raise MemoryExhausted(
+            f"the planner of {profile.name} needs {reserved:,.0f} MiB on {device.name}, and the budget is "
+            f"{total:,.0f} MiB: give at least {math.ceil(reserved):,} MiB, choose a larger device{instead}"
+        )
+    specialists = [part for part in (*profile.parts, *profile.extras) if part is not planner]
+    budget = Budget(
+        total,
+        reserved,
+        {part.name: part.size * scale for part in specialists},
+        {part.name: part.work * scale for part in specialists},
+    )
+    for part in specialists:
+        if lack := budget.lack(part.name):
+            _log.warning("%s", lack)
+    return budget
+
+
+def _all_of(device: Device) -> float:
+    """Return the MiB that a GPU has for us; elsewhere the limit is the machine's own."""
+    import torch
+
+    if torch.device(device.name).type != "cuda":
+        return math.inf
+    return torch.cuda.get_device_properties(device.name).total_memory / MIB - DRIVER

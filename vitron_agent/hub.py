@@ -1,0 +1,209 @@
+"""Public weights from the Hugging Face hub into a profile's folder, each part as it is published.
+
+Of each folder of a repository the smallest form that loads is taken: half-precision safetensors, else safetensors, else
+a pickle (of which only tensors are ever read). A connection that breaks is taken up again where it broke; after a
+download that was given up, the files that are whole stay. Nothing is loaded here.
+"""
+
+import errno
+import fnmatch
+import posixpath
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from vitron_agent.errors import CheckpointError, DownloadError, InputError, StorageError, quoted
+from vitron_agent.profiles import Part, Profile
+
+Answer = TypeVar("Answer")
+_MARGIN = 2**28  # bytes of a disk that are left free
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a part, or a piece of it, is published.
+
+    Attributes:
+        repository: on the hub.
+        revision: the commit that is known to have this layout; None where none is known, for the newest.
+        wanted: patterns of file names; of weights in several forms one is taken.
+        folder: below the profile's folder.
+    """
+
+    repository: str
+    revision: str | None
+    wanted: tuple[str, ...]
+    folder: str
+
+
+_DIFFUSION = ("unet/*", "vae/*", "text_encoder/*", "tokenizer/*", "scheduler/*")
+_CLIP_WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+SOURCES: dict[str, tuple[Source, ...]] = {
+    "planner": (
+        Source(
+            "llava-hf/llava-1.5-7b-hf",
+            "b234b804b114d9e37bb655e11cbbb5f5e971b7a9",
+            ("*.safetensors", "*.json"),
+            "planner",
+        ),
+    ),
+    "gligen": (
+        Source(
+            "masterful/gligen-1-4-generation-text-box",
+            "d2820dc1e9ba6ca082051ce79cfd3eb468ae2c83",
+            _DIFFUSION,
+            "gligen",
+        ),
+    ),
+    # the rest of it is the generation's, and is found there
+    "gligen_inpaint": (Source("masterful/gligen-1-4-inpainting-text-box", None, ("unet/*",), "gligen_inpaint"),),
+    "seem": (
+        Source("xdecoder/SEEM", None, ("seem_focall_v1.pt",), "seem"),
+        Source(
+            "openai/clip-vit-base-patch32",
+            "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268",
+            _CLIP_WORDS,
+            "seem/tokenizer",
+        ),
+    ),
+    "zeroscope": (
+        Source("cerspense/zeroscope_v2_576w", "6963642a64dbefa93663d1ecebb4ceda2d9ecb28", _DIFFUSION, "zeroscope"),
+    ),
+    "i2vgen_xl": (
+        Source(
+            "ali-vilab/i2vgen-xl",
+            "39e1979ea27be737b0278c06755e321f2b4360d5",
+            (*_DIFFUSION, "image_encoder/*"),
+            "i2vgen_xl",
+        ),
+    ),
+}
+"""Of each part of `vitron-7b`."""
+
+
+def pull(profile: Profile, parts: Collection[str] = (), say: Callable[[str], None] = print) -> None:
+    """Bring what a profile lacks into its folder; parts that are there are left alone, also without a network.
+
+    Args:
+        profile: with the folder to fill.
+        parts: names of the parts; all of them by default.
+        say: is told what happens, a line each.
+
+    Raises:
+        InputError: the profile is packaged, or has no such part.
+        DownloadError: no network, offline mode, no such repository, or the download broke off.
+        StorageError: the disk is full or cannot be written.
+        CheckpointError: the repository lacks what the part needs.
+    """
+    known = [part for part in (*profile.parts, *profile.extras) if part.name in SOURCES]
+    if profile.name != "vitron-7b" or profile.folder is None:
+        raise InputError(f"profile {profile.name!r} comes with the library: there is nothing to pull")
+    if foreign := [name for name in parts if name not in SOURCES]:
+        raise InputError(f"part {quoted(foreign[0], 40)} is unknown: choose one of {', '.join(SOURCES)}")
+    for part in known:
+        if parts and part.name not in parts:
+            continue
+        if profile.missing(part):
+            _bring(profile, part, profile.folder, say)
+        say(f"{part.name}: ready in {profile.folder / part.name}")
+
+
+def _bring(profile: Profile, part: Part, folder: Path, say: Callable[[str], None]) -> None:
+    for source in SOURCES[part.name]:
+        say(f"{part.name}: {source.repository} (licence of these weights: {part.licence})")
+        _download(source, folder / source.folder, say)
+    if missing := profile.missing(part):
+        # GLIGEN's editor lives on the generator's encoders: whoever pulls it alone is told so
+        raise CheckpointError(f"{part.name} still lacks {missing[0]}: pull the other parts too, or report the layout")
+
+
+def _download(source: Source, target: Path, say: Callable[[str], None]) -> None:
+    from huggingface_hub import HfApi, snapshot_download
+
+    info = _asked(source, lambda: HfApi().model_info(source.repository, revision=source.revision, files_metadata=True))
+    sizes = {file.rfilename: int(file.size or 0) for file in info.siblings or ()}
+    names = chosen(sizes, source.wanted)
+    if not names:
+        raise CheckpointError(f"{source.repository} has none of {', '.join(source.wanted)}: it is laid out anew")
+    whole = sum(sizes[name] for name in names)
+    _check_room(target, sum(sizes[name] for name in names if not (target / name).is_file()))
+    say(f"  {len(names)} files, {whole / 2**20:,.0f} MiB, at commit {info.sha}")
+    _asked(
+        source,
+        lambda: snapshot_download(source.repository, revision=info.sha, allow_patterns=names, local_dir=target),
+    )
+    # without a network an older folder is good enough for the client; it is not for us
+    if short := [name for name in names if not _is_whole(target / name, sizes[name])]:
+        raise DownloadError(f"{source.repository}: {short[0]} did not come whole: run the same command again")
+
+
+def chosen(files: Iterable[str], wanted: Collection[str]) -> list[str]:
+    """Choose which files of a repository to take.
+
+    Args:
+        files: all of them, by their paths.
+        wanted: patterns of those that may be taken.
+
+    Returns:
+        Everything that is no weights, and the weights of each folder in one form only.
+    """
+    folders: dict[str, list[str]] = defaultdict(list)
+    for name in files:
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted):
+            folders[posixpath.dirname(name)].append(name)
+    return sorted(name for names in folders.values() for name in _in_one_form(names))
+
+
+def _in_one_form(names: list[str]) -> list[str]:
+    """Keep one form of one folder's weights; of variants (such as `non_ema`) only half precision is wanted."""
+
+    def plain(name: str) -> bool:
+        return posixpath.basename(name).count(".") == 1
+
+    halves = [name for name in names if name.endswith(".fp16.safetensors")]
+    whole = [name for name in names if name.endswith(".safetensors") and plain(name)]
+    pickles = [name for name in names if name.endswith(".bin") and plain(name)]
+    weights = (".safetensors", ".bin", ".msgpack", ".h5", ".ckpt", ".onnx")
+    return [name for name in names if not name.endswith(weights)] + (halves or whole or pickles)
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _check_room(target: Path, needed: int) -> None:
+    there = next(folder for folder in (target, *target.parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free - _MARGIN
+    if needed > free:
+        raise StorageError(
+            f"{target} has room for {max(free, 0) / 2**20:,.0f} MiB, and {needed / 2**20:,.0f} MiB are to come: free "
+            "some, or choose another folder with --weights"
+        )
+
+
+def _asked(source: Source, ask: Callable[[], Answer]) -> Answer:
+    """Return what the hub answers; say what went wrong in our own terms."""
+    from huggingface_hub import errors
+
+    name = f"{source.repository} at {source.revision or 'its newest commit'}"
+    again = "run the same command again; files that are whole stay"
+    try:
+        return ask()
+    except errors.OfflineModeIsEnabled:
+        raise DownloadError(f"{name} is not asked for: HF_HUB_OFFLINE is set; unset it, or copy the folder") from None
+    except errors.GatedRepoError:
+        raise DownloadError(f"{name} is given to accounts that accepted its terms: `hf auth login` first") from None
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError):
+        raise DownloadError(f"{name} is not on the hub (any more): get these weights elsewhere") from None
+    except Exception as error:  # its HTTP client is another one in each release, and raises errors of its own
+        short = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        code = error.errno if isinstance(error, OSError) else None
+        if code in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(f"the disk is full while {name} is downloaded: free some, then {again}") from None
+        if code in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+            raise StorageError(f"{name} cannot be written ({short}): choose a folder with --weights") from None
+        raise DownloadError(f"{name} cannot be downloaded ({short}): {again}") from None

@@ -1,0 +1,139 @@
+"""Where things lie on this machine, and where they compute: the user's folder, each profile's weights, the device.
+
+Weights of a profile that is not packaged are looked for in the folder that the caller names, else in $VITRON_WEIGHTS,
+else below the user's folder, where `vitron-agent models pull` puts them. Nothing is loaded here.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vitron_agent.errors import CheckpointError, InputError, quoted
+from vitron_agent.profiles import DEFAULT_PROFILE, Profile, find_profile
+
+if TYPE_CHECKING:
+    import torch
+
+HOME_VARIABLE = "VITRON_HOME"
+WEIGHTS_VARIABLE = "VITRON_WEIGHTS"
+
+
+def user_folder() -> Path:
+    """Return where conversations and media lie: $VITRON_HOME, else a folder of this user's."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "vitron-agent"
+
+
+def placed(name: str, weights: str | Path | None = None) -> Profile:
+    """Return a profile with the folder that its weights belong in, whether they are there or not.
+
+    Args:
+        name: of the profile.
+        weights: the folder; None for the packaged one, else $VITRON_WEIGHTS, else one below the user's folder.
+
+    Raises:
+        InputError: unknown profile.
+    """
+    profile = find_profile(name)
+    if weights is not None:
+        return replace(profile, folder=Path(weights).expanduser())
+    if profile.folder is not None:
+        return profile
+    chosen = os.environ.get(WEIGHTS_VARIABLE)
+    return replace(profile, folder=Path(chosen).expanduser() if chosen else user_folder() / "weights" / name)
+
+
+def loadable(name: str, weights: str | Path | None = None) -> Profile:
+    """Return a profile whose planner's weights are there; the other parts are looked for when they are first needed.
+
+    Args:
+        name: of the profile.
+        weights: as in `placed`.
+
+    Raises:
+        InputError: unknown profile.
+        CheckpointError: the planner's files are missing; the message says which, and how to come by them.
+    """
+    profile = placed(name, weights)
+    require(profile, "planner")
+    return profile
+
+
+def require(profile: Profile, part: str) -> Path:
+    """Return the folder of a profile whose part is complete.
+
+    Raises:
+        CheckpointError: files of the part are missing.
+    """
+    assert profile.folder is not None  # `placed` made sure
+    if missing := profile.missing(profile.part(part)):
+        raise CheckpointError(
+            f"weights of {part} are incomplete: {profile.folder / missing[0]} is missing; {_remedy(profile, part)}"
+        )
+    return profile.folder
+
+
+def _remedy(profile: Profile, part: str) -> str:
+    if find_profile(profile.name).folder is not None:
+        return "install the package again, or make them with `vitron-agent train`"
+    return (
+        f"get them with `vitron-agent models pull {profile.name}`, or name the folder that holds {part}/ (from "
+        f"{profile.part(part).source}) with weights=..., --weights or ${WEIGHTS_VARIABLE}, "
+        f"or use profile {DEFAULT_PROFILE!r}"
+    )
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a profile computes.
+
+    Attributes:
+        name: as torch calls it, such as "cuda:0" or "cpu".
+        dtype: of the weights there.
+    """
+
+    name: str
+    dtype: "torch.dtype"
+
+    @property
+    def scale(self) -> float:
+        """How many times larger weights are here than in half precision, in which profiles count them."""
+        return self.dtype.itemsize / 2
+
+
+def choose_device(profile: Profile, device: str | None = None) -> Device:
+    """Choose where a profile computes, and in which precision.
+
+    Half precision (bfloat16 where the GPU computes in it, else float16) on CUDA; float32 on a CPU, which is not faster
+    in less. A packaged profile is made for the CPU, and stays there unless a device is named.
+
+    Args:
+        profile: whose weights.
+        device: as torch calls it; None for CUDA where there is one, and the CPU elsewhere.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    import torch
+
+    packaged = find_profile(profile.name).folder is not None
+    name = device or ("cuda" if torch.cuda.is_available() and not packaged else "cpu")
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        raise InputError(f"device {quoted(name, 40)} is none: choose cuda, cuda:1 or cpu") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {quoted(name, 40)} is not there: torch sees no CUDA here; choose cpu")
+    if kind == "cuda":
+        index = torch.device(name).index or 0
+        if index >= torch.cuda.device_count():
+            raise InputError(f"device {quoted(name, 40)} is not there: this machine has {torch.cuda.device_count()}")
+        half = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return Device(name, half if not packaged else torch.float32)
+    if kind != "cpu":
+        raise InputError(f"device {quoted(name, 40)} is not supported: choose cuda, cuda:1 or cpu")
+    return Device(name, torch.float32)
