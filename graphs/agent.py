@@ -171,6 +171,11 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
                 go_on_after(await saver.aget_tuple(newest(merge_configs(self.config, config))))
             return await super().abulk_update_state(config, supersteps)
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """Show the state machine in a notebook, as Mermaid text: LangGraph's own way asks a server for a picture."""
+        drawing = self.get_graph().draw_mermaid()
+        return {"text/plain": repr(self), "text/markdown": f"```mermaid\n{drawing}```\n"}
+
     def _thread(self, config: RunnableConfig) -> str | None:
         """Return what a run queues under."""
         chosen = config.get("configurable", {})

@@ -117,6 +117,25 @@ class ChatVitron(BaseChatModel):
         """Frees the memory that earlier conversations take: see `VitronPlanner.forget`."""
         self._engine.forget()
 
+    def get_token_ids(self, text: str) -> list[int]:
+        """Ids of a text in the planner's own vocabulary. LangChain's default would fetch GPT-2's from the web."""
+        return self._engine.vocabulary.encode(text)
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Any = None, **kwargs: Any) -> int:
+        """How many ids the planner reads of these messages, pictures, videos and the template's own words included.
+
+        Args:
+            messages: Any part of a conversation.
+            tools: Cost nothing: which ones are bound shapes the grammar, not the prompt.
+            **kwargs: Left alone; LangChain's other models take more.
+
+        Raises:
+            InputError: A message that cannot be read.
+            DownloadError: An address that cannot be downloaded.
+            StorageError: A handle that the store does not have.
+        """
+        return len(self._engine.processor.serialise(read_turns(messages, self.store, self.sources)).ids)
+
     def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Runnable[Any, AIMessage]:
         """Says which tools may be called; only VITRON's own modules are, by their names."""
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
