@@ -210,6 +210,43 @@ def test_a_conversation_must_be_named(build) -> None:
         build("Hello.", saver=InMemorySaver())[0].invoke(says("hi"))
 
 
+@pytest.mark.parametrize("saver", [InMemorySaver(), None])
+def test_a_seed_that_is_none_is_named_before_anything_runs(build, saver: Any) -> None:
+    agent, planner = build([DRAW], "Here.", saver=saver)
+    for seed in ("abc", 1.5, float("nan"), 2**70, -(2**63)):
+        with pytest.raises(InputError, match=r"seed .*: give"):
+            agent.invoke(says("draw"), {"configurable": {"thread_id": "talk", "seed": seed}})
+    assert planner.seen == []
+    for number, seed in enumerate((None, "7", -3, 2**63 - 1)):
+        state = agent.invoke(says("draw"), {"configurable": {"thread_id": f"talk {number}", "seed": seed}})
+        assert error_of(state["messages"][-1]) is None
+
+
+def test_a_name_that_cannot_be_written_down_is_refused(build) -> None:
+    with pytest.raises(InputError, match="half a character"):
+        build("Hello.", saver=InMemorySaver())[0].invoke(says("hi"), {"configurable": {"thread_id": "\ud800"}})
+
+
+def test_looking_into_conversations_that_are_not_kept_says_how_to_keep_them(build, config: Any) -> None:
+    agent, _ = build("Hello.")
+    for look in (
+        lambda: agent.get_state(config),
+        lambda: list(agent.get_state_history(config)),
+        lambda: agent.update_state(config, {"messages": []}),
+    ):
+        with pytest.raises(InputError, match="build it with a checkpointer"):
+            look()
+
+
+async def test_looking_asks_which_conversation(build) -> None:
+    agent, _ = build("Hello.", saver=InMemorySaver())
+    for look in (lambda: agent.get_state({}), lambda: agent.update_state({}, {"messages": []})):
+        with pytest.raises(InputError, match="which conversation"):
+            look()
+    with pytest.raises(InputError, match="which conversation"):
+        await agent.aget_state({})
+
+
 def overwrite(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at : at + 64] = b"garbage!" * 8

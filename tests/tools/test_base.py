@@ -142,6 +142,19 @@ def test_from_python_the_seed_comes_by_config(tools, echo: EchoSpecialist) -> No
     assert echo.requests[0].seed == 5
 
 
+@pytest.mark.parametrize("seed", ["x", 1.5, 2**64])
+def test_a_seed_that_is_none_is_named(tools, seed: Any) -> None:
+    with pytest.raises(InputError, match="seed"):
+        tools["generate_image"].invoke({"command": "x"}, {"configurable": {"seed": seed}})
+
+
+async def test_words_alone_are_the_command(tools, echo: EchoSpecialist) -> None:
+    """LangChain lets any tool be invoked with a text."""
+    assert tools["generate_image"].invoke("a red circle") == "Result: done."
+    assert await tools["generate_image"].ainvoke("a blue star") == "Result: done."
+    assert [request.command for request in echo.requests] == ["a red circle", "a blue star"]
+
+
 def test_progress_is_streamed(bench) -> None:
     reply = AIMessage("", tool_calls=[{"name": "generate_image", "args": {"command": "x"}, "id": "c"}])
     events = list(bench.graph.stream({"messages": [reply]}, stream_mode="custom"))
