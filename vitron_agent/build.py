@@ -130,7 +130,7 @@ def vitron_tools(
             its first use, and again if it had to leave memory for another.
 
     Raises:
-        InputError: unknown profile, or a specialist that no tool asks for.
+        InputError: unknown profile, or a specialist that no tool asks for or that is built already.
         CheckpointError: the profile cannot be loaded by this version.
     """
     from vitron_agent.tools import Residents, Toolbox, make_tools
@@ -139,6 +139,12 @@ def vitron_tools(
     own = dict(specialists or {})
     if foreign := sorted(own.keys() - SPECIALISTS.keys()):
         raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(SPECIALISTS)}")
+    for name, make in own.items():
+        if not callable(make):
+            kind = type(make).__name__
+            raise InputError(
+                f"specialist {name!r} is one {kind}: give what builds it, such as the class, or lambda: it"
+            )
     absent = {part.name for part in found.extras if found.missing(part)}
     ours = {name: partial(build_specialist, name, profile) for name in SPECIALISTS if name not in absent}
     return make_tools(Toolbox(store or default_store(), Residents({**ours, **own}), use_signals))
