@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitron_agent.errors import CheckpointError, InputError
+from vitron_agent.errors import CheckpointError, InputError, quoted
 from vitron_agent.profiles import DEFAULT_PROFILE, Profile, find_profile
 
 if TYPE_CHECKING:
@@ -28,12 +28,17 @@ HOME_VARIABLE = "VITRON_HOME"
 
 
 def user_folder() -> Path:
-    """Return where conversations and media lie: $VITRON_HOME, else a folder of this user's."""
-    chosen = os.environ.get(HOME_VARIABLE)
-    if chosen:
+    """Return where conversations and media lie: $VITRON_HOME, else a folder of this user's.
+
+    Raises:
+        InputError: it begins with the home folder of a user that is not known.
+    """
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    chosen = os.environ.get(HOME_VARIABLE) or f"{data}/vitron-agent"
+    try:
         return Path(chosen).expanduser()
-    data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "vitron-agent"
+    except RuntimeError:
+        raise InputError(f"{quoted(chosen)} is no folder (no such user): set {HOME_VARIABLE} to a full path") from None
 
 
 def default_store() -> "MediaStore":

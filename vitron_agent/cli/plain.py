@@ -1,6 +1,7 @@
 """Errors as people want them: one clear line, exit code 2. Answers go to stdout, everything else to stderr."""
 
 import functools
+import io
 import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -34,6 +35,7 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        _lenient_streams()
         try:
             return command(*args, **kwargs)
         except Cancelled:
@@ -50,6 +52,13 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(TERMINATED) from None
 
     return wrapped
+
+
+def _lenient_streams() -> None:
+    """Let no file name or byte that is no UTF-8 end a command: it is shown escaped, and refused in a request."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def quiet_libraries() -> None:

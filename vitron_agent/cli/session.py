@@ -160,7 +160,7 @@ def open_session(profile: str, thread: str | None = None, use_signals: bool = Tr
             from langgraph.checkpoint.memory import InMemorySaver
 
             saver: BaseCheckpointSaver[Any] = InMemorySaver()
-            store = MediaStore(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitron-")))
+            store = MediaStore(stack.enter_context(_temporary_folder()))
         else:
             home = build.user_folder()
             stack.enter_context(_lock(home, thread))
@@ -168,6 +168,18 @@ def open_session(profile: str, thread: str | None = None, use_signals: bool = Tr
             store = build.default_store()
         agent = build.build_agent(profile, saver, use_signals, store=store)
         yield Session(agent, store, thread or UNNAMED, seed)
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """Make a folder that is gone afterwards."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="vitron-")
+    except OSError as error:
+        reason = error.strerror or "there is none"
+        raise StorageError(f"no temporary folder can be made ({reason}): free the disk, or set TMPDIR") from None
+    with folder as path:
+        yield path
 
 
 @contextlib.contextmanager
