@@ -37,7 +37,7 @@ def check_request(text: str) -> str:
         InputError: It is no text, empty, or longer than `MAX_REQUEST` characters.
     """
     if not isinstance(text, str):
-        raise InputError(f"the request is no text but {quoted(repr(text), 40)}: say in words what you would like")
+        raise InputError(f"the request is no text but {quoted(str(text), 40)}: say in words what you would like")
     text = text.strip()
     if not text:
         raise InputError("the request is empty: say what you would like, such as 'draw a red circle'")
@@ -71,9 +71,9 @@ def user_turn(
         raise InputError("pictures and videos are lists of handles: write [handle], also for one")
     for ref in (*pictures, *videos):
         if not isinstance(ref, (str, MediaRef)):
-            raise InputError(f"{quoted(repr(ref), 40)} is no handle: put it into the store first, store.put_image(...)")
+            raise InputError(f"{quoted(str(ref), 40)} is no handle: put it into the store first, store.put_image(...)")
     if region is not None and not isinstance(region, Region):
-        raise InputError(f"{quoted(repr(region), 40)} is no region: make one, such as Region.parse('click:0.5,0.5')")
+        raise InputError(f"{quoted(str(region), 40)} is no region: make one, such as Region.parse('click:0.5,0.5')")
     blocks: list[str | dict[str, Any]] = [
         {"type": kind.value, "file_id": ref.uri if isinstance(ref, MediaRef) else ref, "mime_type": _MIME[kind]}
         for kind, refs in ((MediaKind.IMAGE, pictures), (MediaKind.VIDEO, videos))
@@ -125,14 +125,14 @@ def taken_in(given: Any, store: MediaStore) -> Any:
     if given is None or isinstance(given, Command):
         return given
     if not isinstance(given, dict):
-        raise InputError(f"a turn is {_TURN}, not {quoted(repr(given), 60)}")
+        raise InputError(f"a turn is {_TURN}, not {quoted(str(given), 60)}")
     if not given.get("messages", ()):
         return {**given, "messages": []} if "messages" in given else given
     several = isinstance(given["messages"], list) or _is_tuple_of_messages(given["messages"])
     try:
         messages = convert_to_messages(given["messages"] if several else [given["messages"]])
     except (NotImplementedError, ValueError, TypeError, KeyError):
-        shown = quoted(repr(given["messages"]), 60)
+        shown = quoted(str(given["messages"]), 60)
         raise InputError(f"messages {shown} are no conversation: a turn is {_TURN}") from None
     return {**given, "messages": [_taken_in(message, store) for message in messages]}
 

@@ -237,6 +237,15 @@ def test_other_files_named_png_are_refused_by_kind(tmp_path: Path, data: bytes, 
     assert "convert it to PNG" in message
 
 
+@pytest.mark.parametrize(
+    "start", [b"\0\0\0\x18ftypisom", b"\0\0\0\x18ftypqt  ", b"\x1aE\xdf\xa3", b"RIFF\0\0\0\0AVI LIST"]
+)
+def test_a_video_is_sent_to_video(tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(start + bytes(40))
+    assert "but a video: give it with --video" in refusal(path)
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "empty.png"
     path.touch()

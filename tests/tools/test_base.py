@@ -44,6 +44,12 @@ def test_a_retryable_error_is_an_answer_in_a_graph(bench, picture: str) -> None:
     assert answer.content == "Result: not done: 'the unicorn' is not in the picture"
 
 
+@pytest.mark.parametrize("number", [0, -1, 2, 10**30])
+def test_a_number_of_no_picture_is_named_with_those_there_are(bench, picture: str, number: int) -> None:
+    answer = bench.run([user_turn("look", [picture])], "segment_image", {"command": "it", "picture": number})
+    assert answer.content == f"Result: not done: there is no picture '{number}': the conversation has only picture 1"
+
+
 def test_a_path_in_a_models_call_opens_nothing(bench, picture: str, tmp_path: Path, echo: EchoSpecialist) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(b"")
