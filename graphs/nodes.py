@@ -15,7 +15,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.prebuilt.tool_node import ToolCallRequest, ToolInvocationError
-from langgraph.types import Command
+from langgraph.types import Command, Overwrite
 
 from vitron_agent.errors import Cancelled, FinalError, InputError, quoted
 from vitron_agent.graphs.calls import refusal, without_payloads
@@ -218,9 +218,14 @@ def media_table(messages: Sequence[AnyMessage]) -> list[MediaEntry]:
     return table
 
 
-def _new_media(state: AgentState, messages: Sequence[AnyMessage]) -> list[MediaEntry]:
-    """Return the pictures that are not in the state's table yet: numbers are given once, in order."""
-    return media_table(messages)[len(state.get("media", [])) :]
+def _new_media(state: AgentState, messages: Sequence[AnyMessage]) -> list[MediaEntry] | Overwrite:
+    """Return the pictures that are not in the state's table yet: numbers are given once, in order.
+
+    Where messages with pictures were removed from outside, the table is written anew: tools and planner count what is
+    still there, and so must whoever reads the table.
+    """
+    known, table = state.get("media", []), media_table(messages)
+    return table[len(known) :] if table[: len(known)] == known else Overwrite(table)
 
 
 def failed(error: FinalError) -> AIMessage:
