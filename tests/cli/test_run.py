@@ -267,6 +267,43 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(case, script, run
     assert written == []
 
 
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("database or disk is full", "free the disk"),
+        ("database is locked", "close what else uses it"),
+        ("attempt to write a readonly database", "check its permissions"),
+        ("file is not a database", "move it away to start afresh"),
+    ],
+)
+def test_the_remedy_for_a_conversation_file_is_the_right_one(
+    script, run, monkeypatch: pytest.MonkeyPatch, said: str, remedy: str
+) -> None:
+    script("Hi.")
+
+    def fail(path: Path) -> None:
+        raise sqlite3.OperationalError(said)
+
+    monkeypatch.setattr("vitron_agent.graphs.open_conversations", fail)
+    result = run("run", "hi", "--thread", "t")
+    assert result.exit_code == 2
+    assert result.stderr.rstrip().endswith(f"conversations.sqlite cannot be used ({said}): {remedy}") or (
+        f"({said}): {remedy}, or set VITRON_HOME" in result.stderr
+    )
+
+
+def test_a_full_disk_behind_the_output_is_one_line(script, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    script("Hi.")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vitron_agent.cli.run.show", full)
+    result = run("run", "hi")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("error: 'the output' cannot be written or read (No space left")
+
+
 def test_a_home_that_nobody_has_is_one_line(script, run, monkeypatch: pytest.MonkeyPatch) -> None:
     script("Hi.")
     monkeypatch.setenv("VITRON_HOME", "~nobody-of-this-name/talks")

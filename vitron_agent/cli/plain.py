@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from vitron_agent.cli.ending import Terminated
-from vitron_agent.errors import Cancelled, VitronError
+from vitron_agent.errors import Cancelled, VitronError, quoted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +43,13 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(INTERRUPTED) from None
         except VitronError as error:
             say(f"error: {one_line(str(error))}")
+            raise typer.Exit(BAD_INPUT) from None
+        except BrokenPipeError:
+            raise  # whoever read the output has seen enough: click ends quietly
+        except OSError as error:
+            what = quoted(str(error.filename or "the output"), 300)
+            reason = error.strerror or type(error).__name__
+            say(f"error: {what} cannot be written or read ({reason}): free the disk, or send it elsewhere")
             raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt:
             say("interrupted")

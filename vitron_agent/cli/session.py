@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from vitron_agent.media import MediaStore, Region
 
 UNNAMED = "unnamed"
+_REMEDIES = {  # by what SQLite says; other errors mean that the file is damaged
+    "full": "free the disk",
+    "locked": "close what else uses it",
+    "readonly": "check its permissions, or set VITRON_HOME to another folder",
+    "unable to open": "check its permissions, or set VITRON_HOME to another folder",
+}
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,10 @@ def _conversations(home: Path) -> "Iterator[BaseCheckpointSaver[Any]]":
         with open_conversations(path) as saver:
             yield saver
     except sqlite3.Error as error:
-        raise StorageError(f"{path} cannot be used ({error}): move it away to start afresh") from None
+        remedy = next(
+            (remedy for sign, remedy in _REMEDIES.items() if sign in str(error)), "move it away to start afresh"
+        )
+        raise StorageError(f"{path} cannot be used ({error}): {remedy}") from None
 
 
 @contextlib.contextmanager
