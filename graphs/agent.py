@@ -156,12 +156,17 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         """Yield a conversation as it stood after each step, the newest first.
 
         Raises:
-            InputError: The agent keeps no conversations, or no thread is named.
+            InputError: The agent keeps no conversations, no thread is named, or a filter is none.
             StorageError: The stored conversations cannot be read.
         """
         with _in_our_terms(self.turns):
             self._check_kept(config)
-            yield from super().get_state_history(config, **options)
+            try:
+                yield from super().get_state_history(config, **options)
+            except ValueError as error:
+                if "filter key" not in str(error):  # checkpointers put these into their query, and check them
+                    raise
+                raise InputError(str(error)) from None
 
     def bulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Any]) -> RunnableConfig:
         """Change a conversation from outside (see `CompiledStateGraph.update_state`).

@@ -18,8 +18,9 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
 from vitron_agent.errors import BusyError, InputError, StorageError
-from vitron_agent.graphs import Agent, user_turn
+from vitron_agent.graphs import Agent, open_conversations, user_turn
 from vitron_agent.graphs.nodes import error_of
+from vitron_agent.media import Region
 from vitron_agent.testing import EchoSpecialist, call
 
 DRAW = call("generate_image", command="a red circle")
@@ -245,6 +246,25 @@ async def test_looking_asks_which_conversation(build) -> None:
             look()
     with pytest.raises(InputError, match="which conversation"):
         await agent.aget_state({})
+
+
+def test_only_plain_data_comes_back_from_a_file(build, tmp_path: Path, config: Any) -> None:
+    """Who can write to the database must not be able to make us build objects."""
+    with open_conversations(tmp_path / "talks.sqlite") as saver:
+        agent, _ = build("Hello.", saver=saver)
+        agent.invoke(says("hi"), config)
+        region = Region.from_box(0.1, 0.1, 0.5, 0.5)
+        agent.update_state(config, {"media": [region]}, as_node="observe")
+        assert agent.get_state(config).values["media"] == [region.model_dump(mode="json")]
+
+
+@pytest.mark.parametrize("key", ["x') OR '1'='1", 'source") --'])
+def test_a_filter_of_the_history_is_no_way_into_the_database(build, tmp_path: Path, config: Any, key: str) -> None:
+    with open_conversations(tmp_path / "talks.sqlite") as saver:
+        agent, _ = build("Hello.", saver=saver)
+        agent.invoke(says("hi"), config)
+        with pytest.raises(InputError, match="Invalid filter key"):
+            list(agent.get_state_history(config, filter={key: 1}))
 
 
 def overwrite(path: Path, at: int) -> None:

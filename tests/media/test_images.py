@@ -246,6 +246,18 @@ def test_a_video_is_sent_to_video(tmp_path: Path, start: bytes) -> None:
     assert "but a video: give it with --video" in refusal(path)
 
 
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_text_in_a_picture_that_unpacks_to_eighty_megabytes_is_not_unpacked(tmp_path: Path, kind: bytes) -> None:
+    data = saved(halves(), "PNG")
+    body = kind + b"k\0\0" + zlib.compress(bytes(80_000_000), 1)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    path = tmp_path / "picture.png"
+    path.write_bytes(data[:33] + chunk + data[33:])
+    start = time.monotonic()
+    assert "damaged" in refusal(path)
+    assert time.monotonic() - start < 5
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "empty.png"
     path.touch()

@@ -102,13 +102,19 @@ def test_an_empty_file_and_a_picture_are_told(tmp_path: Path) -> None:
         assert "a picture: give it with --image" in refusal(path)
 
 
-@pytest.mark.parametrize("name", ["list.m3u8", "list.mp4", "list.ffconcat"])
+@pytest.mark.parametrize("name", ["list.m3u8", "list.mp4", "list.ffconcat", "list.sdp", "list.mpd"])
 def test_a_playlist_opens_no_other_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.mp4").write_bytes(encode_mp4(clip(), 8))
     path = tmp_path / name
     secret = tmp_path / "secret.mp4"
     if name.endswith("concat"):
         path.write_text(f"ffconcat version 1.0\nfile '{secret}'\n")
+    elif name.endswith("sdp"):
+        path.write_text("v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n")
+    elif name.endswith("mpd"):
+        inner = f'<Representation id="1" bandwidth="1"><BaseURL>{secret}</BaseURL></Representation>'
+        body = f'<Period><AdaptationSet mimeType="video/mp4">{inner}</AdaptationSet></Period>'
+        path.write_text(f'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">{body}</MPD>')
     else:
         path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n")
     assert "save it again as MP4" in refusal(path)

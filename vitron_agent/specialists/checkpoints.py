@@ -21,6 +21,7 @@ from vitron_agent.errors import CheckpointError, listed
 from vitron_agent.signals import SignalMapper
 
 Part = TypeVar("Part")
+ATTENTION = "sdpa"  # torch's own: a config.json may name code on the web instead ("owner/kernel"), and is not asked
 
 
 def load_diffusers(kind: type[ModelMixin], folder: Path, recipe: str, dtype: torch.dtype, **more: Any) -> Any:
@@ -44,7 +45,7 @@ def load_diffusers(kind: type[ModelMixin], folder: Path, recipe: str, dtype: tor
 
 def load_transformers(kind: type[PreTrainedModel], folder: Path, recipe: str, dtype: torch.dtype) -> Any:
     """Load a transformers model; see `load_diffusers`."""
-    options = {"use_safetensors": True, "variant": _variant(folder)}
+    options = {"use_safetensors": True, "attn_implementation": ATTENTION, "variant": _variant(folder)}
     return load_part(folder, recipe, lambda path: _whole(kind.from_pretrained(path, dtype=dtype, **options, **_HERE)))
 
 
