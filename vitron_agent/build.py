@@ -146,9 +146,8 @@ def vitron_tools(
         raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(SPECIALISTS)}")
     for name, make in own.items():
         if not callable(make):
-            kind = type(make).__name__
             raise InputError(
-                f"specialist {name!r} is one {kind}: give what builds it, such as the class, or lambda: it"
+                f"specialist {name!r} is one {type(make).__name__}: give what builds it, such as its class"
             )
     absent = {part.name for part in found.extras if found.missing(part)}
     ours = {name: partial(build_specialist, name, profile) for name in SPECIALISTS if name not in absent}
