@@ -20,15 +20,17 @@ from langgraph.errors import EmptyInputError
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
-from vitron_agent.errors import InputError, StorageError
+from vitron_agent.errors import InputError, StorageError, is_text, quoted
 from vitron_agent.graphs.clock import go_on_after, newest, outlasting
 from vitron_agent.graphs.interrupt import interruptible
 from vitron_agent.graphs.state import AgentState
 from vitron_agent.graphs.turn import taken_in
 from vitron_agent.graphs.turns import Turn, Turns
 from vitron_agent.media import MediaStore
+from vitron_agent.tools.base import seed_of
 from vitron_agent.tools.stopping import STOP
 
+CHECKPOINTER = "__pregel_checkpointer"  # where LangGraph hands a graph inside another one the outer checkpointer
 POLL = 0.01  # seconds between two looks at whether it is one's turn
 
 _TURNS: "WeakKeyDictionary[BaseCheckpointSaver[Any], Turns]" = WeakKeyDictionary()  # agents may share conversations
@@ -93,12 +95,14 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         """Run one turn and yield its parts; see `CompiledStateGraph.stream`.
 
         Raises:
-            InputError: No thread id where there is a checkpointer, nothing to resume on this thread, or a fork of the
-                process that built the agent.
+            InputError: No thread id where there is a checkpointer, or none that can be stored; a seed that is no whole
+                number; an input that is no conversation; nothing to resume on this thread; or a fork of the process
+                that built the agent.
             BusyError: The thread was at work on other turns for too long.
             StorageError: The stored conversations cannot be read or written.
         """
         config = merge_configs(self.config, config)
+        seed_of(config)
         with _in_our_terms(self.turns), self.turns.enter(self._thread(config), config) as turn:
             while not turn.ready():
                 time.sleep(POLL)
@@ -115,6 +119,7 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
     async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:
         """Run one turn and yield its parts, awaited; see `stream`."""
         config = merge_configs(self.config, config)
+        seed_of(config)
         with _in_our_terms(self.turns), self.turns.enter(self._thread(config), config) as turn:
             while not turn.ready():
                 await asyncio.sleep(POLL)
@@ -134,32 +139,44 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         """Return a conversation as it stands; an unknown thread has no values.
 
         Raises:
+            InputError: The agent keeps no conversations, or no thread is named.
             StorageError: The stored conversations cannot be read.
         """
         with _in_our_terms(self.turns):
+            self._check_kept(config)
             return super().get_state(config, subgraphs=subgraphs)
 
     async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """Return a conversation as it stands, awaited; see `get_state`."""
         with _in_our_terms(self.turns):
+            self._check_kept(config)
             return await super().aget_state(config, subgraphs=subgraphs)
 
     def get_state_history(self, config: RunnableConfig, **options: Any) -> Iterator[StateSnapshot]:
         """Yield a conversation as it stood after each step, the newest first.
 
         Raises:
+            InputError: The agent keeps no conversations, no thread is named, or a filter is none.
             StorageError: The stored conversations cannot be read.
         """
         with _in_our_terms(self.turns):
-            yield from super().get_state_history(config, **options)
+            self._check_kept(config)
+            try:
+                yield from super().get_state_history(config, **options)
+            except ValueError as error:
+                if "filter key" not in str(error):  # checkpointers put these into their query, and check them
+                    raise
+                raise InputError(str(error)) from None
 
     def bulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Any]) -> RunnableConfig:
         """Change a conversation from outside (see `CompiledStateGraph.update_state`).
 
         Raises:
+            InputError: The agent keeps no conversations, or no thread is named.
             StorageError: The stored conversations cannot be read or written.
         """
         with _in_our_terms(self.turns):
+            self._check_kept(config)
             if saver := outlasting(self.checkpointer):
                 go_on_after(saver.get_tuple(newest(merge_configs(self.config, config))))
             return super().bulk_update_state(config, supersteps)
@@ -167,9 +184,15 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
     async def abulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Any]) -> RunnableConfig:
         """Change a conversation from outside, awaited; see `bulk_update_state`."""
         with _in_our_terms(self.turns):
+            self._check_kept(config)
             if saver := outlasting(self.checkpointer):
                 go_on_after(await saver.aget_tuple(newest(merge_configs(self.config, config))))
             return await super().abulk_update_state(config, supersteps)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """Show the state machine in a notebook, as Mermaid text: LangGraph's own way asks a server for a picture."""
+        drawing = self.get_graph().draw_mermaid()
+        return {"text/plain": repr(self), "text/markdown": f"```mermaid\n{drawing}```\n"}
 
     def _thread(self, config: RunnableConfig) -> str | None:
         """Return what a run queues under."""
@@ -181,7 +204,17 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
                     'which conversation? Name it: config={"configurable": {"thread_id": "..."}}, any text you like'
                 )
             return None
-        return _key(thread_id, chosen.get("checkpoint_ns", ""))
+        key = _key(thread_id, chosen.get("checkpoint_ns", ""))
+        if not is_text(key):
+            raise InputError(f"thread id {quoted(key, 60)} holds half a character: name the conversation otherwise")
+        return key
+
+    def _check_kept(self, config: RunnableConfig) -> None:
+        """Refuse to look into a conversation where none is kept, or none is named."""
+        merged = merge_configs(self.config, config)
+        if self.checkpointer is None and CHECKPOINTER not in merged.get("configurable", {}):
+            raise InputError("this agent keeps no conversations: build it with a checkpointer")
+        self._thread(merged)
 
 
 def _key(thread_id: Any, namespace: str) -> str:

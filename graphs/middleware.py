@@ -25,7 +25,7 @@ from vitron_agent.graphs.agent import Agent
 from vitron_agent.graphs.calls import refusal, without_payloads
 from vitron_agent.graphs.review import review, tool_names
 from vitron_agent.graphs.state import Media
-from vitron_agent.graphs.view import View, view_for
+from vitron_agent.graphs.view import View, check_planner, view_for
 from vitron_agent.graphs.wiring import ROUNDS
 from vitron_agent.invocation import Module
 from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
@@ -160,8 +160,9 @@ def make_langchain_agent(
         sources: Where users' pictures may come from besides the store and the messages; nowhere by default.
 
     Raises:
-        InputError: `approve` names what is no module, or there is no checkpointer to wait in.
+        InputError: `planner` is none, `approve` names what is no module, or there is no checkpointer to wait in.
     """
+    check_planner(planner)
     reviewed = tool_names(approve, [tool.name for tool in tools], keeps=checkpointer is not None)
     ours = VitronMiddleware(store, view_for(planner, store), rounds, reviewed, sources)
     graph = create_agent(planner, tools, middleware=[ours, *middleware], checkpointer=checkpointer, name="vitron")

@@ -15,9 +15,9 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.prebuilt.tool_node import ToolCallRequest, ToolInvocationError
-from langgraph.types import Command
+from langgraph.types import Command, Overwrite
 
-from vitron_agent.errors import Cancelled, FinalError, InputError
+from vitron_agent.errors import Cancelled, FinalError, InputError, quoted
 from vitron_agent.graphs.calls import refusal, without_payloads
 from vitron_agent.graphs.state import AgentState, MediaEntry
 from vitron_agent.graphs.turn import by_reference
@@ -175,9 +175,13 @@ def bad_arguments(error: Exception) -> str:
     if not isinstance(error, ToolInvocationError):
         raise error
     source = error.filtered_errors or error.source.errors()
-    where = ".".join(p for p in map(str, source[0]["loc"]) if "[" not in p) if source else "arguments"
-    what = str(source[0]["msg"]).removeprefix("Value error, ") if source else "they do not fit"
-    return not_done(ValueError(f"{where}: {what}"))
+    if not source:
+        return not_done(ValueError("arguments: they do not fit"))
+    where = ".".join(p for p in map(str, source[0]["loc"]) if "[" not in p)
+    what = str(source[0]["msg"]).removeprefix("Value error, ")
+    if source[0]["type"] not in ("value_error", "missing"):  # pydantic's own words do not say what was given
+        what += f", not {quoted(str(source[0]['input']), 40)}"
+    return not_done(ValueError(f"{where}: {what}" if where else what))
 
 
 def keep_final(request: ToolCallRequest, execute: Callable[[ToolCallRequest], Done]) -> Done:
@@ -214,9 +218,14 @@ def media_table(messages: Sequence[AnyMessage]) -> list[MediaEntry]:
     return table
 
 
-def _new_media(state: AgentState, messages: Sequence[AnyMessage]) -> list[MediaEntry]:
-    """Return the pictures that are not in the state's table yet: numbers are given once, in order."""
-    return media_table(messages)[len(state.get("media", [])) :]
+def _new_media(state: AgentState, messages: Sequence[AnyMessage]) -> list[MediaEntry] | Overwrite:
+    """Return the pictures that are not in the state's table yet: numbers are given once, in order.
+
+    Where messages with pictures were removed from outside, the table is written anew: tools and planner count what is
+    still there, and so must whoever reads the table.
+    """
+    known, table = state.get("media", []), media_table(messages)
+    return table[len(known) :] if table[: len(known)] == known else Overwrite(table)
 
 
 def failed(error: FinalError) -> AIMessage:

@@ -21,7 +21,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.types import interrupt
 
-from vitron_agent.errors import InputError
+from vitron_agent.errors import InputError, quoted
 from vitron_agent.graphs.calls import refusal
 from vitron_agent.graphs.state import AgentState
 from vitron_agent.invocation import Module
@@ -43,10 +43,13 @@ def tool_names(modules: Collection[Module | str], known: Sequence[str], keeps: b
     if modules and not keeps:
         raise InputError("calls can only wait for approval where conversations are kept: give a checkpointer")
     letters = {module.letter: module.tool_name for module in Module}
-    names = [m.tool_name if isinstance(m, Module) else letters.get(m, m) for m in modules]
+    several = (modules,) if isinstance(modules, str) else modules  # the name of one is not four letters
+    names = [m.tool_name if isinstance(m, Module) else letters.get(m, m) for m in several]
     for name in names:
         if name not in known:
-            raise InputError(f"{name[:60]!r} cannot be approved: choose of {', '.join(known)}, or their letters")
+            raise InputError(
+                f"{quoted(str(name), 60)} cannot be approved: choose of {', '.join(known)}, or their letters"
+            )
     return frozenset(names)
 
 

@@ -6,11 +6,12 @@ checkpoint would grow with the square of the turns, to hundreds of megabytes.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypedDict, cast
+from typing import Annotated, Any, cast
 
 from langchain_core.messages import AnyMessage
 from langgraph.channels import DeltaChannel
 from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict  # pydantic, which makes the graph's JSON schema, takes no other before 3.12
 
 MAX_TEXT = 65_536  # characters in one string of the state: a longer one is a payload that belongs in the store
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
+from langgraph.types import Command
 from pydantic import ValidationError
 
-from vitron_agent.errors import FinalError, InputError
+from vitron_agent.errors import FinalError, InputError, is_text, quoted
 from vitron_agent.media import (
     BLOCK_KINDS,
     NO_SOURCES,
@@ -25,6 +26,7 @@ from vitron_agent.media import (
 from vitron_agent.tools.conversation import NAMES, region_note
 
 MAX_REQUEST = 8_000  # characters of one request
+_TURN = '{"messages": [user_turn("draw a red circle")]}'
 _MIME = {MediaKind.IMAGE: "image/png", MediaKind.VIDEO: "video/mp4"}
 
 
@@ -32,13 +34,18 @@ def check_request(text: str) -> str:
     """Return a request without blanks around it.
 
     Raises:
-        InputError: It is empty or longer than `MAX_REQUEST` characters.
+        InputError: It is no text, empty, or longer than `MAX_REQUEST` characters.
     """
+    if not isinstance(text, str):
+        raise InputError(f"the request is no text but {quoted(str(text), 40)}: say in words what you would like")
     text = text.strip()
     if not text:
         raise InputError("the request is empty: say what you would like, such as 'draw a red circle'")
     if len(text) > MAX_REQUEST:
         raise InputError(f"the request has {len(text):,} characters: say it in at most {MAX_REQUEST:,}")
+    if not is_text(text):
+        bad = next(char for char in text if not is_text(char))
+        raise InputError(f"the request holds {bad!r}, which is no character: write it in UTF-8")
     return text
 
 
@@ -57,9 +64,16 @@ def user_turn(
         videos: Handles of the videos that come with it, in order.
 
     Raises:
-        InputError: The text is empty or too long.
+        InputError: The text is empty or too long, or what comes with it is no handle or region.
     """
     text = check_request(text)
+    if isinstance(pictures, (str, MediaRef)) or isinstance(videos, (str, MediaRef)):
+        raise InputError("pictures and videos are lists of handles: write [handle], also for one")
+    for ref in (*pictures, *videos):
+        if not isinstance(ref, (str, MediaRef)):
+            raise InputError(f"{quoted(str(ref), 40)} is no handle: put it into the store first, store.put_image(...)")
+    if region is not None and not isinstance(region, Region):
+        raise InputError(f"{quoted(str(region), 40)} is no region: make one, such as Region.parse('click:0.5,0.5')")
     blocks: list[str | dict[str, Any]] = [
         {"type": kind.value, "file_id": ref.uri if isinstance(ref, MediaRef) else ref, "mime_type": _MIME[kind]}
         for kind, refs in ((MediaKind.IMAGE, pictures), (MediaKind.VIDEO, videos))
@@ -104,11 +118,28 @@ def taken_in(given: Any, store: MediaStore) -> Any:
     """Return a graph's input with its pictures as handles: whatever enters a graph is stored and traced as it came.
 
     Messages that cannot be used stay as they are; the graph answers them.
+
+    Raises:
+        InputError: It is no input of a graph, or its messages are none.
     """
-    if not isinstance(given, dict) or not given.get("messages"):
+    if given is None or isinstance(given, Command):
         return given
-    messages = given["messages"] if isinstance(given["messages"], list) else [given["messages"]]
-    return {**given, "messages": [_taken_in(message, store) for message in convert_to_messages(messages)]}
+    if not isinstance(given, dict):
+        raise InputError(f"a turn is {_TURN}, not {quoted(str(given), 60)}")
+    if not given.get("messages", ()):
+        return {**given, "messages": []} if "messages" in given else given
+    several = isinstance(given["messages"], list) or _is_tuple_of_messages(given["messages"])
+    try:
+        messages = convert_to_messages(given["messages"] if several else [given["messages"]])
+    except (NotImplementedError, ValueError, TypeError, KeyError):
+        shown = quoted(str(given["messages"]), 60)
+        raise InputError(f"messages {shown} are no conversation: a turn is {_TURN}") from None
+    return {**given, "messages": [_taken_in(message, store) for message in messages]}
+
+
+def _is_tuple_of_messages(messages: Any) -> bool:
+    """Whether it is several messages, and not LangChain's short form of one, `("user", "hello")`."""
+    return isinstance(messages, tuple) and not all(isinstance(part, str) for part in messages[:1])
 
 
 def _taken_in(message: BaseMessage, store: MediaStore) -> BaseMessage:

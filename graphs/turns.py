@@ -91,7 +91,9 @@ class Turn:
             folder.mkdir(parents=True, exist_ok=True)
             file = path.open("a")
         except OSError as error:
-            raise StorageError(f"{folder} cannot be written ({error.strerror}): no turn can be kept safe") from None
+            raise StorageError(
+                f"{folder} cannot be written ({error.strerror}): free or move the media folder"
+            ) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             current = os.path.samestat(path.stat(), os.fstat(file.fileno()))

@@ -14,6 +14,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
+from vitron_agent.errors import InputError, quoted
 from vitron_agent.media import MediaKind, MediaStore, encode_png
 from vitron_agent.tools.conversation import NAMES, handles_of
 
@@ -32,6 +33,21 @@ GUIDE = (
 def reads_handles(planner: BaseChatModel) -> bool:
     """Whether a planner is one of ours: it resolves handles, and looks at `cancelled` between two words."""
     return planner._llm_type in READS_HANDLES
+
+
+def check_planner(planner: BaseChatModel) -> None:
+    """Make sure that something is a chat model that tools can be bound to.
+
+    Raises:
+        InputError: It is none; the message says what to give instead.
+    """
+    if isinstance(planner, str) or not (hasattr(planner, "bind_tools") and hasattr(planner, "_llm_type")):
+        shown = quoted(planner if isinstance(planner, str) else type(planner).__name__)
+        raise InputError(
+            f"planner {shown} is no chat model: give one, such as langchain's init_chat_model(...) returns"
+        )
+    if getattr(type(planner), "bind_tools", None) is BaseChatModel.bind_tools:
+        raise InputError(f"planner {type(planner).__name__} cannot call tools: give a chat model that has `bind_tools`")
 
 
 def view_for(planner: BaseChatModel, store: MediaStore) -> View:

@@ -20,7 +20,7 @@ from vitron_agent.graphs.agent import Agent
 from vitron_agent.graphs.calls import pending, refusal
 from vitron_agent.graphs.review import review, tool_names
 from vitron_agent.graphs.state import AgentState
-from vitron_agent.graphs.view import reads_handles, view_for
+from vitron_agent.graphs.view import check_planner, reads_handles, view_for
 from vitron_agent.invocation import Module
 from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
 from vitron_agent.tools.memory import keep_all
@@ -52,8 +52,9 @@ def make_agent(
         The compiled graph: `invoke({"messages": [user_turn(...)]})` runs one turn.
 
     Raises:
-        InputError: `approve` names what is no module, or there is no checkpointer to wait in.
+        InputError: `planner` is none, `approve` names what is no module, or there is no checkpointer to wait in.
     """
+    check_planner(planner)
     names = [tool.name for tool in tools]
     reviewed = tool_names(approve, names, keeps=checkpointer is not None)
     graph = StateGraph(AgentState)

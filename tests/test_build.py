@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import HumanMessage
 
 from vitron_agent import build
@@ -143,3 +144,22 @@ def test_users_pictures_come_from_open_sources_only(make, store: MediaStore, tmp
 def test_a_specialist_that_no_tool_asks_for_is_refused(store: MediaStore) -> None:
     with pytest.raises(InputError, match="'tracker' is asked for by no tool: use gligen, gligen_inpaint, seem"):
         build.vitron_tools(store=store, specialists={"tracker": EchoSpecialist})
+
+
+def test_a_specialist_that_is_built_already_is_refused_at_once(store: MediaStore) -> None:
+    with pytest.raises(InputError, match="'gligen' is one EchoSpecialist: give what builds it"):
+        build.vitron_tools(store=store, specialists={"gligen": EchoSpecialist()})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("make", [build.build_agent, build.create_vitron_agent])
+def test_a_planner_that_cannot_plan_is_refused_with_the_remedy(make, store: MediaStore) -> None:
+    with pytest.raises(InputError, match=r"planner 'openai:gpt-4o' is no chat model: .*init_chat_model"):
+        make(store=store, planner="openai:gpt-4o")
+    with pytest.raises(InputError, match="planner FakeListChatModel cannot call tools"):
+        make(store=store, planner=FakeListChatModel(responses=["Hello."]))
+
+
+@pytest.mark.parametrize("make", [build.build_agent, build.create_vitron_agent])
+def test_a_planner_may_have_options_bound(make, store: MediaStore) -> None:
+    planner = ScriptedPlanner(replies=["Hello."]).bind(stop=["x"])
+    assert make(store=store, planner=planner).invoke({"messages": ["hi"]})["messages"][-1].text == "Hello."

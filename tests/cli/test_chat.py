@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from vitron_agent.errors import CheckpointError
+from vitron_agent.media import encode_mp4
 from vitron_agent.testing import call
 
 DRAW = call("generate_image", command="a red circle")
@@ -25,12 +27,33 @@ def test_pictures_and_regions_come_with_the_next_message(script, run, photo: Pat
     assert users[1].additional_kwargs == {}
 
 
+def test_a_video_comes_with_the_next_message(script, run, tmp_path: Path) -> None:
+    planner = script("A clip.")
+    (tmp_path / "clip.mp4").write_bytes(encode_mp4(torch.zeros(4, 3, 16, 16, dtype=torch.uint8), 8.0))
+    result = run("chat", input="/video clip.mp4\n/region box:0,0,1,1|9,9\n/region box:0,0,1,1|3,3\nwhat is this?\n")
+    (user,) = planner.seen[-1]
+    assert [block["type"] for block in user.content] == ["video", "text"]
+    assert user.additional_kwargs["vitron"]["region"]["frames"] == [3, 3]
+    assert "the video has frames 0 to 3" in result.stderr
+
+
+def test_bytes_that_are_no_text_are_said_and_the_talk_goes_on(script, run) -> None:
+    script("Hello.")
+    result = run("chat", input=b"hi \xff there\nhi\n")
+    assert result.exit_code == 0
+    assert "which is no character" in result.stderr
+    assert "Hello." in result.stdout
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("/image", "/image what?"),
+        ("/region  ", "/region what?"),
+        ("/video nowhere.mp4", "does not exist"),
         ("/image nowhere.png", "does not exist"),
         ("/region box:0.5", "not pairs of numbers"),
-        ("/dance", "/dance is no command"),
+        ("/dance", "'/dance' is no command"),
         ("x" * 9000, "9,000 characters"),
     ],
 )

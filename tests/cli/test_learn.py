@@ -72,6 +72,7 @@ def test_train_hands_over(script, run, trained: list[Any], tmp_path) -> None:
     [
         (("nonsense",), "choose one of"),
         (("seem", "--device", "abacus"), "device 'abacus' cannot be used"),
+        (("seem", "--device", "meta"), "device 'meta' cannot be used"),
         (("seem", "--minutes", "-1"), "is no length"),
     ],
 )

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from vitron_agent import __version__
+from vitron_agent.cli.inputs import check_writable
 from vitron_agent.errors import CheckpointError
 from vitron_agent.media import encode_mp4, load_video
 from vitron_agent.testing import call
@@ -237,6 +238,9 @@ BAD_RUNS: dict[str, tuple[tuple[str, ...], str]] = {
     "missing video": (("run", "hi", "--video", "clip.mp4"), "does not exist"),
     "no video": (("run", "hi", "--video", "text.png"), "is not a whole MP4"),
     "half a video": (("run", "hi", "--video", "half.mp4"), "is not a whole MP4"),
+    "frame that is not there": (("run", "hi", "--video", "clip4.mp4", "--region", "box:0,0,1,1|2,9"), "frames 0 to 3"),
+    "half a character": (("run", "look at \udcff"), "which is no character"),
+    "long folder": (("run", "hi", "--out", "o" * 5000), "choose another with --out"),
     "thread name": (("run", "hi", "--thread", "../../etc"), "is no name"),
     "out is a file": (("run", "hi", "--out", "photo.png"), "cannot be written"),
     "out below a file": (("run", "hi", "--out", "photo.png/deeper/still"), "cannot be written"),
@@ -250,6 +254,7 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(case, script, run
     Image.new("RGB", (8, 8)).save(tmp_path / "tiff.png", format="TIFF")
     Image.new("1", (BOMB, BOMB)).save(tmp_path / "bomb.png")
     (tmp_path / "half.png").write_bytes(photo.read_bytes()[:60])
+    (tmp_path / "clip4.mp4").write_bytes(encode_mp4(CLIP, 8.0))
     (tmp_path / "half.mp4").write_bytes(encode_mp4(CLIP, 8.0)[:400])
     before = sorted(tmp_path.rglob("*"))
     arguments, said = BAD_RUNS[case]
@@ -263,6 +268,97 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(case, script, run
     assert planner.seen == []
     written = [path for path in sorted(tmp_path.rglob("*")) if path not in before and "home" not in path.parts]
     assert written == []
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("database or disk is full", "free the disk"),
+        ("database is locked", "close what else uses it"),
+        ("attempt to write a readonly database", "check its permissions"),
+        ("file is not a database", "move it away to start afresh"),
+    ],
+)
+def test_the_remedy_for_a_conversation_file_is_the_right_one(
+    script, run, monkeypatch: pytest.MonkeyPatch, said: str, remedy: str
+) -> None:
+    script("Hi.")
+
+    def fail(path: Path) -> None:
+        raise sqlite3.OperationalError(said)
+
+    monkeypatch.setattr("vitron_agent.graphs.open_conversations", fail)
+    result = run("run", "hi", "--thread", "t")
+    assert result.exit_code == 2
+    assert result.stderr.rstrip().endswith(f"conversations.sqlite cannot be used ({said}): {remedy}") or (
+        f"({said}): {remedy}, or set VITRON_HOME" in result.stderr
+    )
+
+
+def test_a_full_disk_behind_the_output_is_one_line(script, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    script("Hi.")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vitron_agent.cli.run.show", full)
+    result = run("run", "hi")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("error: 'the output' cannot be written or read (No space left")
+
+
+def test_a_home_that_nobody_has_is_one_line(script, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    script("Hi.")
+    monkeypatch.setenv("VITRON_HOME", "~nobody-of-this-name/talks")
+    result = run("run", "hi", "--thread", "t")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: '~nobody-of-this-name/talks' is no folder")
+    assert "set VITRON_HOME" in result.stderr
+
+
+def test_no_place_for_temporary_files_is_one_line(script, run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script("Hi.")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    result = run("run", "hi")
+    assert result.exit_code == 2
+    assert result.stderr == "error: no temporary folder can be made (No such file or directory): " + (
+        "free the disk, or set TMPDIR\n"
+    )
+
+
+def test_a_file_name_that_is_no_text_is_shown_escaped(script, run, photo: Path, tmp_path: Path) -> None:
+    script([DRAW], "Done.")
+    result = run("run", "draw", "--out", "o-\udcff")
+    assert result.exit_code == 0, result.stderr
+    assert "o-\\udcff/turn1-call1-generate_image.png" in result.stdout
+    assert (tmp_path / "o-\udcff" / "turn1-call1-generate_image.png").is_file()
+
+
+def test_another_process_may_make_and_use_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, touch = Path.mkdir, Path.touch
+
+    def made_by_another(path: Path) -> None:
+        make(path)
+        make(path)
+
+    def used_by_another(path: Path, exist_ok: bool) -> None:
+        (path.parent / "picture.png").write_bytes(b"")
+        touch(path, exist_ok=exist_ok)
+
+    monkeypatch.setattr(Path, "mkdir", made_by_another)
+    check_writable(tmp_path / "one")
+    monkeypatch.setattr(Path, "mkdir", make)
+    monkeypatch.setattr(Path, "touch", used_by_another)
+    check_writable(tmp_path / "two")
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["picture.png"]
+
+
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999"])
+def test_a_seed_beyond_63_bits_is_a_usage_error(script, run, seed: str) -> None:
+    script("Hi.")
+    result = run("run", "hi", "--seed", seed)
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr
 
 
 def test_a_broken_checkpoint_ends_the_run_and_writes_nothing(script, run, echo, photo: Path, tmp_path: Path) -> None:

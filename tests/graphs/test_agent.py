@@ -18,8 +18,9 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
 from vitron_agent.errors import BusyError, InputError, StorageError
-from vitron_agent.graphs import Agent, user_turn
+from vitron_agent.graphs import Agent, open_conversations, user_turn
 from vitron_agent.graphs.nodes import error_of
+from vitron_agent.media import Region
 from vitron_agent.testing import EchoSpecialist, call
 
 DRAW = call("generate_image", command="a red circle")
@@ -208,6 +209,62 @@ def test_an_unknown_thread_has_nothing_to_go_on_with(build, command: Any, config
 def test_a_conversation_must_be_named(build) -> None:
     with pytest.raises(InputError, match="which conversation"):
         build("Hello.", saver=InMemorySaver())[0].invoke(says("hi"))
+
+
+@pytest.mark.parametrize("saver", [InMemorySaver(), None])
+def test_a_seed_that_is_none_is_named_before_anything_runs(build, saver: Any) -> None:
+    agent, planner = build([DRAW], "Here.", saver=saver)
+    for seed in ("abc", 1.5, float("nan"), 2**70, -(2**63)):
+        with pytest.raises(InputError, match=r"seed .*: give"):
+            agent.invoke(says("draw"), {"configurable": {"thread_id": "talk", "seed": seed}})
+    assert planner.seen == []
+    for number, seed in enumerate((None, "7", -3, 2**63 - 1)):
+        state = agent.invoke(says("draw"), {"configurable": {"thread_id": f"talk {number}", "seed": seed}})
+        assert error_of(state["messages"][-1]) is None
+
+
+def test_a_name_that_cannot_be_written_down_is_refused(build) -> None:
+    with pytest.raises(InputError, match="half a character"):
+        build("Hello.", saver=InMemorySaver())[0].invoke(says("hi"), {"configurable": {"thread_id": "\ud800"}})
+
+
+def test_looking_into_conversations_that_are_not_kept_says_how_to_keep_them(build, config: Any) -> None:
+    agent, _ = build("Hello.")
+    for look in (
+        lambda: agent.get_state(config),
+        lambda: list(agent.get_state_history(config)),
+        lambda: agent.update_state(config, {"messages": []}),
+    ):
+        with pytest.raises(InputError, match="build it with a checkpointer"):
+            look()
+
+
+async def test_looking_asks_which_conversation(build) -> None:
+    agent, _ = build("Hello.", saver=InMemorySaver())
+    for look in (lambda: agent.get_state({}), lambda: agent.update_state({}, {"messages": []})):
+        with pytest.raises(InputError, match="which conversation"):
+            look()
+    with pytest.raises(InputError, match="which conversation"):
+        await agent.aget_state({})
+
+
+def test_only_plain_data_comes_back_from_a_file(build, tmp_path: Path, config: Any) -> None:
+    """Who can write to the database must not be able to make us build objects."""
+    with open_conversations(tmp_path / "talks.sqlite") as saver:
+        agent, _ = build("Hello.", saver=saver)
+        agent.invoke(says("hi"), config)
+        region = Region.from_box(0.1, 0.1, 0.5, 0.5)
+        agent.update_state(config, {"media": [region]}, as_node="observe")
+        assert agent.get_state(config).values["media"] == [region.model_dump(mode="json")]
+
+
+@pytest.mark.parametrize("key", ["x') OR '1'='1", 'source") --'])
+def test_a_filter_of_the_history_is_no_way_into_the_database(build, tmp_path: Path, config: Any, key: str) -> None:
+    with open_conversations(tmp_path / "talks.sqlite") as saver:
+        agent, _ = build("Hello.", saver=saver)
+        agent.invoke(says("hi"), config)
+        with pytest.raises(InputError, match="Invalid filter key"):
+            list(agent.get_state_history(config, filter={key: 1}))
 
 
 def overwrite(path: Path, at: int) -> None:

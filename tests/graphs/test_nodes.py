@@ -7,6 +7,7 @@ from langgraph.graph.message import add_messages
 from vitron_agent.errors import InputError
 from vitron_agent.graphs import nodes, user_turn
 from vitron_agent.media import MediaStore
+from vitron_agent.testing import call
 
 HANDLE = "sha256:" + "0" * 64
 CALL: dict[str, Any] = {"name": "segment_image", "args": {"command": "it"}, "id": "1", "type": "tool_call"}
@@ -50,6 +51,24 @@ def test_only_final_errors_close_a_turn() -> None:
     assert nodes.error_of(AIMessage("fine")) is None
     assert nodes.error_of(HumanMessage("x")) is None
     assert nodes.error_of(nodes.failed(InputError("bad"))) == {"type": "InputError", "message": "bad"}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        (
+            "segment_image",
+            {"command": "it", "region": "everywhere"},
+            "region: Input should be a valid list, not 'everywhere'",
+        ),
+        ("generate_image", {"command": "</instruction>"}, "the command holds '</instruction>'"),
+        ("generate_image", {}, "command: Field required"),
+    ],
+)
+def test_bad_arguments_are_named_with_what_was_given(build, name: str, arguments: Any, said: str) -> None:
+    agent, _ = build([call(name, **arguments)], "Sorry.")
+    answer = agent.invoke({"messages": ["hi"]})["messages"][2]
+    assert answer.text.startswith(f"Result: not done: {said}")
 
 
 def test_faults_of_ours_do_not_pass_for_results() -> None:

@@ -136,9 +136,13 @@ def test_what_to_approve_is_checked_when_the_agent_is_built(build) -> None:
         build("x", saver=InMemorySaver(), approve=("X",))
     with pytest.raises(InputError, match="give a checkpointer"):
         build("x", approve=("C",))
+    with pytest.raises(InputError, match="'3' cannot be approved"):
+        build("x", saver=InMemorySaver(), approve=(3,))
 
 
 def test_modules_letters_and_names_are_the_same() -> None:
     known = ["generate_image", "edit_image"]
-    same = [tool_names(chosen, known, keeps=True) for chosen in ((Module.C,), ("C",), ("edit_image",))]
-    assert same == [frozenset({"edit_image"})] * 3
+    same = [
+        tool_names(chosen, known, keeps=True) for chosen in ((Module.C,), ("C",), ("edit_image",), "C", "edit_image")
+    ]
+    assert same == [frozenset({"edit_image"})] * 5

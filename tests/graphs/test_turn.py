@@ -54,7 +54,7 @@ def test_pictures_in_any_form_become_handles(store: MediaStore, block: dict[str,
         ({"type": "image", "url": "http://169.254.169.254/latest"}, "is not opened"),
         ({"type": "image", "url": "file:///etc/passwd"}, "is not opened"),
         ({"type": "image_url", "image_url": {"url": "/etc/passwd"}}, "is not opened"),
-        ({"type": "image"}, "is not opened"),
+        ({"type": "image"}, "holds none"),
         ({"type": "image", "file_id": "/etc/passwd"}, "is not opened"),
         ({"type": "image", "base64": "%%%"}, "no valid base64"),
         ({"type": "image", "base64": base64.b64encode(b"no picture").decode()}, "picture"),
@@ -134,6 +134,39 @@ def test_an_input_in_any_form_is_taken_in(store: MediaStore, messages: Any) -> N
 @pytest.mark.parametrize("given", [None, {"rounds": 1}, {"messages": []}, {"messages": [HumanMessage("   ")]}])
 def test_an_input_without_pictures_stays_as_it_is(store: MediaStore, given: Any) -> None:
     assert taken_in(given, store) == given
+
+
+@pytest.mark.parametrize("messages", [(HumanMessage("a"), HumanMessage("b")), [("user", "a"), "b"]])
+def test_several_messages_come_in_any_sequence(store: MediaStore, messages: Any) -> None:
+    assert [message.text for message in taken_in({"messages": messages}, store)["messages"]] == ["a", "b"]
+
+
+def test_the_short_form_of_one_message_is_one(store: MediaStore) -> None:
+    assert [message.text for message in taken_in({"messages": ("user", "a")}, store)["messages"]] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "given", ["draw", [HumanMessage("draw")], {"messages": [5]}, {"messages": [{"role": "robot", "content": "x"}]}]
+)
+def test_what_is_no_conversation_is_refused_with_an_example(store: MediaStore, given: Any) -> None:
+    with pytest.raises(InputError, match=r'\{"messages": \[user_turn\("draw a red circle"\)\]\}'):
+        taken_in(given, store)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"text": None}, "no text but 'None'"),
+        ({"text": "draw \udcff"}, r"holds '\\udcff', which is no character"),
+        ({"text": "look", "pictures": "sha256:1"}, r"write \[handle\]"),
+        ({"text": "look", "videos": "sha256:1"}, r"write \[handle\]"),
+        ({"text": "look", "pictures": [paint("a picture")]}, r"store.put_image"),
+        ({"text": "look", "region": "box:0,0,1,1"}, r"Region.parse"),
+    ],
+)
+def test_what_is_no_part_of_a_turn_is_refused(parts: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        user_turn(**parts)
 
 
 def test_what_cannot_be_used_is_left_to_the_graph(store: MediaStore) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -18,8 +18,8 @@ from vitron_agent.errors import CheckpointError, StorageError
 from vitron_agent.graphs import user_turn
 from vitron_agent.graphs.nodes import error_of
 from vitron_agent.graphs.state import payload_path
-from vitron_agent.media import Region
-from vitron_agent.testing import call
+from vitron_agent.media import MediaStore, Region
+from vitron_agent.testing import call, paint
 
 DRAW = call("generate_image", command="a red circle", layout=[{"phrase": "red circle", "box": [0.1, 0.1, 0.4, 0.4]}])
 SEGMENT = call("segment_image", command="the red circle")
@@ -218,6 +218,21 @@ def test_a_conversation_goes_on_where_it_was(build, saver: BaseCheckpointSaver, 
     assert out["messages"][-2].artifact["inputs"] == [picture]
     assert kinds(planner.seen[0]) == "user ai tool:success ai user"
     assert planner.seen[0][0].additional_kwargs["vitron"]["region"]["kind"] == "box"
+
+
+def test_the_table_of_media_follows_when_messages_are_removed(
+    build, saver: BaseCheckpointSaver, picture: str, store: MediaStore, config: Any
+) -> None:
+    """An application may shorten a conversation: the table must go on naming the pictures that tools mean."""
+    agent, _ = build([DRAW], "Here.", [SEGMENT], "Cut out.", saver=saver)
+    first = say(agent, "draw a red circle", config, picture)
+    agent.update_state(config, {"messages": [RemoveMessage(id=first["messages"][0].id)]})
+    newest = store.put_image(paint("another picture")).uri
+    out = say(agent, "cut it out", config, newest)
+    assert out["messages"][-2].artifact["picture"] == 2
+    assert [(entry["number"], entry["origin"]) for entry in out["media"]] == [(1, "generate_image"), (2, "user")]
+    assert out["media"][-1]["uri"] == newest
+    assert agent.get_state(config).values["media"] == out["media"]  # as a reader of the stored steps sees it
 
 
 def test_what_is_kept_is_small_and_plain(build, saver: BaseCheckpointSaver, picture: str, config: Any) -> None:

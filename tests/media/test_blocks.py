@@ -82,6 +82,8 @@ def sources(folder: Path) -> Iterator[tuple[MediaSources, str]]:
         {"type": "image", "url": f"data:image/png;base64,{encoded(PNG)}"},
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded(PNG)}", "detail": "low"}},
         {"type": "image_url", "image_url": f"data:image/png;base64,{encoded(PNG)}"},
+        {"type": "image", "source_type": "base64", "data": encoded(PNG), "mime_type": "image/png"},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": encoded(PNG)}},
     ],
 )
 def test_a_picture_in_the_block_itself(block: Block) -> None:
@@ -154,8 +156,9 @@ def test_a_whole_name_on_half_a_picture(sources: tuple[MediaSources, str], folde
         ({"path": "/etc/passwd"}, r"MediaSources\(folders=\.\.\.\)"),
         ({"file_id": "/etc/passwd"}, "'/etc/passwd' is not opened"),
         ({"file_id": 7}, "is not opened"),
-        ({"url": ["http://127.0.0.1/"]}, "is not opened"),
-        ({}, "is not opened"),
+        ({"url": ["http://127.0.0.1/"]}, "holds none"),
+        ({"source": {"type": "base64"}}, "holds none"),
+        ({}, "holds none"),
     ],
 )
 def test_by_default_nothing_is_opened(

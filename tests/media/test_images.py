@@ -237,6 +237,27 @@ def test_other_files_named_png_are_refused_by_kind(tmp_path: Path, data: bytes, 
     assert "convert it to PNG" in message
 
 
+@pytest.mark.parametrize(
+    "start", [b"\0\0\0\x18ftypisom", b"\0\0\0\x18ftypqt  ", b"\x1aE\xdf\xa3", b"RIFF\0\0\0\0AVI LIST"]
+)
+def test_a_video_is_sent_to_video(tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(start + bytes(40))
+    assert "but a video: give it with --video" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_text_in_a_picture_that_unpacks_to_eighty_megabytes_is_not_unpacked(tmp_path: Path, kind: bytes) -> None:
+    data = saved(halves(), "PNG")
+    body = kind + b"k\0\0" + zlib.compress(bytes(80_000_000), 1)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    path = tmp_path / "picture.png"
+    path.write_bytes(data[:33] + chunk + data[33:])
+    start = time.monotonic()
+    assert "damaged" in refusal(path)
+    assert time.monotonic() - start < 5
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "empty.png"
     path.touch()

@@ -100,6 +100,7 @@ def test_parse_reads_a_frame_span() -> None:
         ("box:0.1,0.2,0.5,0.6|-2,3", "-2", "first frame first"),
         ("box:0.1,0.2,0.5,0.6|1.5,3", "1.5", "frame number"),
         ("box:0.1,0.2,0.5,0.6|3", "3", "frame number"),
+        ("box:0.1,0.2,0.5,0.6|0,1e300", "frame '1000", "count from 0"),
         ("scribble:" + ",".join(["0.5"] * 4000), "2000 points", "fewer"),
     ],
 )

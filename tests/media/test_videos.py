@@ -88,18 +88,33 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "no.mp4"
     assert "does not exist" in refusal(path)
     assert "is a folder" in refusal(tmp_path)
-    for data in (b"", b"hello", encode_mp4(clip(), 8)[:500]):
+    for data in (b"hello", encode_mp4(clip(), 8)[:500]):
         path.write_bytes(data)
         assert "save it again as MP4" in refusal(path)
 
 
-@pytest.mark.parametrize("name", ["list.m3u8", "list.mp4", "list.ffconcat"])
+def test_an_empty_file_and_a_picture_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "no.mp4"
+    path.write_bytes(b"")
+    assert "is an empty file" in refusal(path)
+    for kind in ("PNG", "JPEG", "WEBP", "BMP"):
+        Image.new("RGB", (8, 8)).save(path, format=kind)
+        assert "a picture: give it with --image" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["list.m3u8", "list.mp4", "list.ffconcat", "list.sdp", "list.mpd"])
 def test_a_playlist_opens_no_other_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.mp4").write_bytes(encode_mp4(clip(), 8))
     path = tmp_path / name
     secret = tmp_path / "secret.mp4"
     if name.endswith("concat"):
         path.write_text(f"ffconcat version 1.0\nfile '{secret}'\n")
+    elif name.endswith("sdp"):
+        path.write_text("v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n")
+    elif name.endswith("mpd"):
+        inner = f'<Representation id="1" bandwidth="1"><BaseURL>{secret}</BaseURL></Representation>'
+        body = f'<Period><AdaptationSet mimeType="video/mp4">{inner}</AdaptationSet></Period>'
+        path.write_text(f'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">{body}</MPD>')
     else:
         path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n")
     assert "save it again as MP4" in refusal(path)
@@ -314,6 +329,26 @@ def test_frames_of_uneven_length_all_come_at_the_mean_rate() -> None:
     frames, fps = decode_mp4(encoded(8, step=2))
     assert frames.shape[0] == 8
     assert 2 < fps < 6  # eight frames in two to three seconds
+
+
+def recorded(rate: int) -> bytes:
+    """Eight frames, ten a second, in a file that claims another rate, as a browser's recordings do."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="avi") as file:
+        stream = file.add_stream("mpeg4", rate=rate)
+        stream.width = stream.height = 16
+        stream.pix_fmt = "yuv420p"
+        for index in range(8):
+            frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+            frame.pts = index * rate // 10
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def test_a_rate_that_the_frames_times_contradict_is_not_believed() -> None:
+    assert decode_mp4(recorded(1000))[1] == pytest.approx(10, rel=0.2)
+    assert decode_mp4(recorded(10))[1] == pytest.approx(10)
 
 
 def test_one_frame_is_a_video() -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from langchain_core.messages import AIMessageChunk, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from pydantic import ValidationError
 
 from vitron_agent.errors import InputError
 from vitron_agent.invocation import Invocation, Module
@@ -93,6 +94,73 @@ def test_options_reach_the_decoding(scripted: tuple[VitronPlanner, list[object]]
     settings = scripted[1][2]
     assert (settings.temperature, settings.max_new_tokens, settings.stop, settings.seed) == (0.5, 9, ("x",), 4)  # type: ignore[attr-defined]
     assert message.response_metadata["model_name"] == "other"
+
+
+def test_options_of_a_call_win_and_none_counts_as_not_given(
+    scripted: tuple[VitronPlanner, list[object]],
+) -> None:
+    chat = ChatVitron(planner=scripted[0], temperature=0.5, max_tokens=9, seed=4)
+    chat.invoke("hi", temperature=0, max_tokens=3, seed=5)
+    chat.invoke("hi", temperature=None, max_tokens=None, seed=None)
+    first, second = scripted[1][2], scripted[1][5]
+    assert (first.temperature, first.max_new_tokens, first.seed) == (0, 3, 5)  # type: ignore[attr-defined]
+    assert (second.temperature, second.max_new_tokens, second.seed) == (0.5, 9, 4)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"max_tokens": 0},
+        {"max_tokens": "5"},
+        {"temperature": -1},
+        {"temperature": "hot"},
+        {"seed": 2**64},
+        {"seed": "x"},
+    ],
+)
+def test_options_that_cannot_be_are_named(planner: VitronPlanner, option: dict[str, object]) -> None:
+    ((name, value),) = option.items()
+    with pytest.raises(InputError, match=f"{'max_new_tokens' if name == 'max_tokens' else name} is {value!r}"):
+        ChatVitron(planner=planner).invoke("hi", **option)
+    with pytest.raises(ValidationError, match=name):
+        ChatVitron(planner=planner, **{name: "?" if isinstance(value, str) else value})
+
+
+@pytest.mark.parametrize(
+    ("choice", "left"),
+    [
+        ("any", {Module.A, Module.B, Module.C}),
+        ("segment_image", {Module.B}),
+        ({"type": "function", "function": {"name": "edit_image"}}, {Module.C}),
+        ("none", set()),
+    ],
+)
+def test_a_choice_of_tools_leaves_those(
+    scripted: tuple[VitronPlanner, list[object]], choice: object, left: set[Module]
+) -> None:
+    ChatVitron(planner=scripted[0]).bind_tools(TOOLS, tool_choice=choice).invoke("hi")
+    assert scripted[1][1] == left
+
+
+def test_a_choice_that_is_no_tool_is_named(planner: VitronPlanner) -> None:
+    with pytest.raises(InputError, match="'dance' is none of the tools: choose of generate_image"):
+        ChatVitron(planner=planner).bind_tools(TOOLS, tool_choice="dance")
+
+
+def test_structured_output_is_refused_and_not_answered_with_nothing(planner: VitronPlanner) -> None:
+    with pytest.raises(NotImplementedError, match="no structured output"):
+        ChatVitron(planner=planner).with_structured_output({"title": "A", "type": "object", "properties": {}})
+
+
+def test_half_characters_are_read_as_unknown_ones(planner: VitronPlanner) -> None:
+    chat = ChatVitron(planner=planner, max_tokens=3)
+    assert chat.get_token_ids("a \ud800 b") == chat.get_token_ids("a \ufffd b")
+    assert chat.invoke("a \ud800 b").usage_metadata is not None
+
+
+def test_a_conversation_that_ends_with_a_reply_is_refused(planner: VitronPlanner) -> None:
+    with pytest.raises(InputError, match="must end with"):
+        ChatVitron(planner=planner).invoke([HumanMessage("hi"), AIMessage("Hello.")])
 
 
 def test_without_tools_no_module_may_be_called(planner: VitronPlanner) -> None:

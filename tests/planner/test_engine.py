@@ -1,6 +1,7 @@
 """The planner at work, with random weights: form, budget, signals and loading; what it says is nonsense."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from vitron_agent.errors import Cancelled, CheckpointError
+from vitron_agent.errors import Cancelled, CheckpointError, InputError
 from vitron_agent.invocation import Module, parse_reply, render_invocation
 from vitron_agent.media import Region
 from vitron_agent.planner import AssistantTurn, DrawnRegion, PlannerModel, Settings, UserTurn, VitronPlanner, Vocabulary
@@ -223,12 +224,18 @@ def test_cancelling_stops_at_once(planner: VitronPlanner) -> None:
 
 
 def test_settings_and_conversations_that_cannot_be(planner: VitronPlanner) -> None:
-    with pytest.raises(ValueError, match="max_new_tokens is 0"):
+    with pytest.raises(InputError, match="max_new_tokens is 0"):
         Settings(0)
-    with pytest.raises(ValueError, match="temperature is -1"):
+    with pytest.raises(InputError, match="temperature is -1"):
         Settings(temperature=-1)
-    with pytest.raises(ValueError, match="must end with"):
+    with pytest.raises(InputError, match="temperature is nan"):
+        Settings(temperature=math.nan)
+    with pytest.raises(InputError, match="seed is 18446744073709551616"):
+        Settings(seed=2**64)
+    with pytest.raises(InputError, match="must end with .* not with nothing"):
         planner.reply([])
+    with pytest.raises(InputError, match="must end with .* not with a reply"):
+        planner.reply([UserTurn("hi"), AssistantTurn("Hello.")])
 
 
 @pytest.fixture(scope="module")

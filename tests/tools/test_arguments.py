@@ -53,7 +53,6 @@ def test_the_digest_is_the_planners() -> None:
         {"command": "cat", "region": [float("nan"), 0.1, 0.2, 0.3]},
         {"command": "cat", "region": [0.1, 0.1, 0.3]},
         {"command": "cat", "region": "here"},
-        {"command": "cat", "picture": 0},
         {"command": "cat", "picture": [1]},
     ],
 )

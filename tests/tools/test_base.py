@@ -44,6 +44,12 @@ def test_a_retryable_error_is_an_answer_in_a_graph(bench, picture: str) -> None:
     assert answer.content == "Result: not done: 'the unicorn' is not in the picture"
 
 
+@pytest.mark.parametrize("number", [0, -1, 2, 10**30])
+def test_a_number_of_no_picture_is_named_with_those_there_are(bench, picture: str, number: int) -> None:
+    answer = bench.run([user_turn("look", [picture])], "segment_image", {"command": "it", "picture": number})
+    assert answer.content == f"Result: not done: there is no picture '{number}': the conversation has only picture 1"
+
+
 def test_a_path_in_a_models_call_opens_nothing(bench, picture: str, tmp_path: Path, echo: EchoSpecialist) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(b"")
@@ -140,6 +146,19 @@ def test_the_seed_is_the_runs_and_moves_with_every_picture(bench, picture: str, 
 def test_from_python_the_seed_comes_by_config(tools, echo: EchoSpecialist) -> None:
     tools["generate_image"].invoke({"command": "x"}, {"configurable": {"seed": 5}})
     assert echo.requests[0].seed == 5
+
+
+@pytest.mark.parametrize("seed", ["x", 1.5, 2**64])
+def test_a_seed_that_is_none_is_named(tools, seed: Any) -> None:
+    with pytest.raises(InputError, match="seed"):
+        tools["generate_image"].invoke({"command": "x"}, {"configurable": {"seed": seed}})
+
+
+async def test_words_alone_are_the_command(tools, echo: EchoSpecialist) -> None:
+    """LangChain lets any tool be invoked with a text."""
+    assert tools["generate_image"].invoke("a red circle") == "Result: done."
+    assert await tools["generate_image"].ainvoke("a blue star") == "Result: done."
+    assert [request.command for request in echo.requests] == ["a red circle", "a blue star"]
 
 
 def test_progress_is_streamed(bench) -> None:

@@ -9,15 +9,16 @@ import typer
 from vitron_agent.cli.inputs import check_inputs, check_thread, check_writable
 from vitron_agent.cli.plain import Meter, one_line, plainly, quiet_libraries, say
 from vitron_agent.cli.run import Memory, Out, Profile, Seed, Signals, Thread, Weights
-from vitron_agent.errors import CheckpointError, InputError, StorageError, VitronError
+from vitron_agent.errors import CheckpointError, InputError, StorageError, VitronError, quoted
 from vitron_agent.profiles import DEFAULT_PROFILE
 
 if TYPE_CHECKING:
     from vitron_agent.cli.session import Session
 
 HELP = """Say what you would like: "draw a red circle and a blue star", "make the star green", "where is the circle?"
-  /image FILE          show me a picture with your next message
-  /region KIND:NUMBERS  draw on the latest picture, such as /region box:0.1,0.2,0.5,0.6 or /region click:0.3,0.4
+  /image FILE           show me a picture with your next message
+  /video FILE           show me a video with your next message
+  /region KIND:NUMBERS  draw on the latest of them, such as /region box:0.1,0.2,0.5,0.6 or /region click:0.3,0.4
   /help, /quit"""
 
 
@@ -26,6 +27,7 @@ class _Draft:
     """What the user has attached to the message that is still to come."""
 
     images: list[Path] = field(default_factory=list)
+    video: Path | None = None
     region: str | None = None
 
 
@@ -53,14 +55,13 @@ def chat(
         draft = _Draft()
         while (line := _ask()) is not None:
             try:
-                if not _command(line, draft):
-                    _turn(session, line, draft, out)
-                    draft = _Draft()
+                if not _command(line, draft):  # a command that failed leaves what was attached before it
+                    sent, draft = draft, _Draft()
+                    _turn(session, line, sent, out)
             except (CheckpointError, StorageError):
                 raise  # nothing can go on from here
             except VitronError as error:
                 say(f"error: {one_line(str(error))}")
-                draft = _Draft()
 
 
 def _ask() -> str | None:
@@ -81,18 +82,26 @@ def _command(line: str, draft: _Draft) -> bool:
     if not line.startswith("/"):
         return False
     word, _, rest = line.partition(" ")
+    rest = rest.strip()
+    if word not in ("/help", "/image", "/video", "/region"):
+        raise InputError(f"{quoted(word)} is no command: /image, /video, /region, /help or /quit")
     if word == "/help":
         say(HELP)
-    elif word == "/image":
-        check_inputs((), [Path(rest.strip())])
-        draft.images.append(Path(rest.strip()))
-        say(f"{rest.strip()} comes with your next message")
+    elif not rest:
+        raise InputError(f"{word} what? Write it as /help shows")
     elif word == "/region":
-        check_inputs((), region=rest.strip())
-        draft.region = rest.strip()
+        check_inputs((), region=rest, video=draft.video)
+        draft.region = rest
         say("drawn; it comes with your next message")
     else:
-        raise InputError(f"{word} is no command: /image, /region, /help or /quit")
+        path = Path(rest)
+        if word == "/image":
+            check_inputs((), [path])
+            draft.images.append(path)
+        else:
+            check_inputs((), video=path)
+            draft.video = path
+        say(f"{rest} comes with your next message")
     return True
 
 
@@ -100,7 +109,7 @@ def _turn(session: "Session", line: str, draft: _Draft, out: Path) -> None:
     """Run one message and say where its results lie."""
     from vitron_agent.cli.outputs import Writer
 
-    inputs = check_inputs([line], draft.images, draft.region)
+    inputs = check_inputs([line], draft.images, draft.region, draft.video)
     meter = Meter()
     spoken: list[str] = []
 
@@ -109,8 +118,10 @@ def _turn(session: "Session", line: str, draft: _Draft, out: Path) -> None:
         spoken.append(text)
         typer.echo(text, nl=False)
 
-    names = [str(path) for path in draft.images]
-    turn = session.turn(line, inputs.images, inputs.region, names, on_text=write, on_progress=meter.show)
+    names = [str(path) for path in (*draft.images, draft.video) if path is not None]
+    turn = session.turn(
+        line, inputs.images, inputs.region, names, on_text=write, on_progress=meter.show, videos=inputs.videos
+    )
     meter.clear()
     record: dict[str, Any] = Writer(session, out).turn(turn)
     if not spoken:

@@ -1,5 +1,6 @@
 """Everything a user hands over on the command line, checked before any work is done."""
 
+import contextlib
 import re
 import secrets
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitron_agent.errors import InputError
+from vitron_agent.errors import InputError, quoted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +51,10 @@ def check_inputs(
     if drawn and drawn.frames and video is None:
         raise InputError(f"region {region!r} names video frames: leave out what follows '|', these are pictures")
     videos = () if video is None else (load_video(video),)
+    for frames, _ in videos:
+        if drawn and drawn.frames and drawn.frames[1] >= len(frames):
+            have = f"frames 0 to {len(frames) - 1} (a longer video is sampled)"
+            raise InputError(f"region {quoted(region or '')} names frame {drawn.frames[1]}: the video has {have}")
     return Inputs(texts, tuple(load_image(path) for path in images), drawn, videos)
 
 
@@ -72,15 +77,18 @@ def check_writable(folder: Path) -> None:
     made: list[Path] = []
     try:
         for path in reversed([folder, *folder.parents]):
-            if not path.exists():
-                path.mkdir()
-                made.append(path)
+            with contextlib.suppress(FileExistsError):  # another process may just have made it
+                if not path.exists():
+                    path.mkdir()
+                    made.append(path)
         probe = folder / f".vitron-{secrets.token_hex(8)}"
         probe.touch(exist_ok=False)
         probe.unlink()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such name is possible"
-        raise InputError(f"output folder {folder} cannot be written ({reason}): choose another with --out") from None
+        shown = quoted(str(folder), 300)
+        raise InputError(f"output folder {shown} cannot be written ({reason}): choose another with --out") from None
     finally:
         for path in reversed(made):
-            path.rmdir()
+            with contextlib.suppress(OSError):  # another process has begun to write there
+                path.rmdir()

@@ -123,7 +123,7 @@ def check_device(device: str) -> None:
     import torch
 
     try:
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # which a device without memory ("meta") cannot answer
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"device {device[:30]!r} cannot be used ({reason[:150]}): try --device cpu") from None

@@ -1,6 +1,7 @@
 """Errors as people want them: one clear line, exit code 2. Answers go to stdout, everything else to stderr."""
 
 import functools
+import io
 import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -8,7 +9,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from vitron_agent.cli.ending import Terminated
-from vitron_agent.errors import Cancelled, VitronError
+from vitron_agent.errors import Cancelled, VitronError, quoted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +35,7 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        _lenient_streams()
         try:
             return command(*args, **kwargs)
         except Cancelled:
@@ -41,6 +43,13 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(INTERRUPTED) from None
         except VitronError as error:
             say(f"error: {one_line(str(error))}")
+            raise typer.Exit(BAD_INPUT) from None
+        except BrokenPipeError:
+            raise  # whoever read the output has seen enough: click ends quietly
+        except OSError as error:
+            what = quoted(str(error.filename or "the output"), 300)
+            reason = error.strerror or type(error).__name__
+            say(f"error: {what} cannot be written or read ({reason}): free the disk, or send it elsewhere")
             raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt:
             say("interrupted")
@@ -50,6 +59,13 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(TERMINATED) from None
 
     return wrapped
+
+
+def _lenient_streams() -> None:
+    """Let no file name or byte that is no UTF-8 end a command: it is shown escaped, and refused in a request."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def quiet_libraries() -> None:

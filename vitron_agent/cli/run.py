@@ -13,7 +13,10 @@ from vitron_agent.profiles import DEFAULT_PROFILE
 Out = Annotated[Path, typer.Option(help="Folder for the results.")]
 Profile = Annotated[str, typer.Option(help="Which weights (see `vitron-agent models`).")]
 Signals = Annotated[bool, typer.Option("--signals/--no-signals", help="Whether the planner's embeddings are used.")]
-Seed = Annotated[int, typer.Option(help="Of all randomness: the same seed draws the same pictures.")]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=2**63 - 1, help="Of all randomness: the same seed draws the same pictures."),
+]
 Weights = Annotated[
     Path | None,
     typer.Option(help="Folder with the profile's parts; else $VITRON_WEIGHTS, or where `models pull` puts them."),

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from vitron_agent.media import MediaStore, Region
 
 UNNAMED = "unnamed"
+_REMEDIES = {  # by what SQLite says; other errors mean that the file is damaged
+    "full": "free the disk",
+    "locked": "close what else uses it",
+    "readonly": "check its permissions, or set VITRON_HOME to another folder",
+    "unable to open": "check its permissions, or set VITRON_HOME to another folder",
+}
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,7 @@ def open_session(
             from langgraph.checkpoint.memory import InMemorySaver
 
             saver: BaseCheckpointSaver[Any] = InMemorySaver()
-            store = MediaStore(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitron-")))
+            store = MediaStore(stack.enter_context(_temporary_folder()))
         else:
             home = locations.user_folder()
             stack.enter_context(_lock(home, thread))
@@ -177,6 +183,18 @@ def open_session(
             store = build.default_store()
         agent = build.build_agent(profile, saver, use_signals, store=store, weights=weights, memory=memory)
         yield Session(agent, store, thread or UNNAMED, seed)
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """Make a folder that is gone afterwards."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="vitron-")
+    except OSError as error:
+        reason = error.strerror or "there is none"
+        raise StorageError(f"no temporary folder can be made ({reason}): free the disk, or set TMPDIR") from None
+    with folder as path:
+        yield path
 
 
 @contextlib.contextmanager
@@ -189,7 +207,10 @@ def _conversations(home: Path) -> "Iterator[BaseCheckpointSaver[Any]]":
         with open_conversations(path) as saver:
             yield saver
     except sqlite3.Error as error:
-        raise StorageError(f"{path} cannot be used ({error}): move it away to start afresh") from None
+        remedy = next(
+            (remedy for sign, remedy in _REMEDIES.items() if sign in str(error)), "move it away to start afresh"
+        )
+        raise StorageError(f"{path} cannot be used ({error}): {remedy}") from None
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@
     {"type": "image", "url": "https://..."}                     the web, if `MediaSources` has downloads
     {"type": "image", "path": "holiday/beach.png"}              a file, if `MediaSources` has folders
 
-and the same with "video"; OpenAI's `image_url` too. This file knows plain dicts, not messages.
+and the same with "video"; OpenAI's `image_url`, LangChain's older form and Anthropic's base64 too. This file knows
+plain dicts, not messages.
 """
 
 import base64
@@ -106,7 +107,7 @@ def _store_of(handle: str, store: MediaStore | None) -> MediaStore:
 def _content(block: Block, kind: MediaKind, sources: MediaSources) -> tuple[bytes, str]:
     """Return the bytes of a block, and what errors call them."""
     noun = "video" if kind is MediaKind.VIDEO else "picture"
-    data, url, path = block.get("base64"), _url(block), block.get("path")
+    data, url, path = _base64(block), _url(block), block.get("path")
     if data is None and url is not None and url.startswith("data:") and ";base64," in url[:100]:
         data = url.split(";base64,", 1)[1]
     if data is not None:
@@ -118,6 +119,8 @@ def _content(block: Block, kind: MediaKind, sources: MediaSources) -> tuple[byte
                 "folders that may be read with MediaSources(folders=...)"
             )
         return sources.folders.read(path), quoted(path)
+    if url is None and block.get("file_id") is None:
+        raise InputError(f"the block of a {noun} holds none: send the {noun}'s bytes or a handle of the store")
     if url is None or sources.downloads is None:
         address = quoted(url or str(block.get("file_id") or ""), 60)
         raise InputError(
@@ -125,6 +128,14 @@ def _content(block: Block, kind: MediaKind, sources: MediaSources) -> tuple[byte
             "downloads on with MediaSources(downloads=Downloads())"
         )
     return sources.downloads.read(url, kind), shown(url)
+
+
+def _base64(block: Block) -> Any:
+    """Return the base64 in a block: the standard's, LangChain's older `data`, or Anthropic's `source`."""
+    source = block.get("source")
+    if isinstance(source, Mapping) and source.get("type") == "base64":
+        return source.get("data")
+    return block.get("data") if block.get("source_type") == "base64" else block.get("base64")
 
 
 def _url(block: Block) -> str | None:

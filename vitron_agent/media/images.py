@@ -23,6 +23,7 @@ _WARNINGS = threading.Lock()  # Python keeps one list of warning filters for all
 _READABLE = "PNG, JPEG, WebP, BMP or GIF"
 _DAMAGED = "is damaged or cut short: save it again as PNG"
 _OURS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"GIF8")
+_PICTURE_BRANDS = (b"heic", b"heix", b"heif", b"hevc", b"mif1", b"msf1", b"avif", b"avis")  # of files like MP4
 
 # How the files begin that people most often take for pictures we can read.
 _LOOKALIKES = (
@@ -153,7 +154,10 @@ def _decode(stream: BinaryIO, name: str, formats: tuple[str, ...] = FORMATS) -> 
     except InputError:
         raise
     except UnidentifiedImageError:
-        if start.startswith(_OURS):
+        if is_video(start):
+            remedy = "give it with --video, or save one frame as a picture"
+            raise InputError(f"{name} is not a {_READABLE} picture but a video: {remedy}") from None
+        if is_picture(start):
             raise InputError(f"{name} {_DAMAGED}") from None
         raise InputError(f"{name} is not a {_READABLE} picture{_guess(start)}: convert it to PNG") from None
     except Image.DecompressionBombError:
@@ -161,6 +165,18 @@ def _decode(stream: BinaryIO, name: str, formats: tuple[str, ...] = FORMATS) -> 
         raise InputError(f"{name} is more than {limits}: make it smaller first") from None
     except Exception:  # decoders fail in many ways, and their words are not for users
         raise InputError(f"{name} {_DAMAGED}") from None
+
+
+def is_picture(start: bytes) -> bool:
+    """Whether a file that begins so (12 bytes or more) is, or pretends to be, a picture of ours; a GIF is one too."""
+    return start.startswith(_OURS) and not is_video(start)
+
+
+def is_video(start: bytes) -> bool:
+    """Whether a file that begins so (12 bytes or more) is a video and no picture."""
+    if start[4:8] == b"ftyp":
+        return start[8:12] not in _PICTURE_BRANDS
+    return start.startswith(b"\x1aE\xdf\xa3") or (start.startswith(b"RIFF") and start[8:12] == b"AVI ")
 
 
 def _header_size(start: bytes) -> tuple[int, int] | None:
@@ -177,7 +193,7 @@ def _guess(start: bytes) -> str:
     for magic, kind in _LOOKALIKES:
         if start[: len(magic)].lower() == magic.lower():
             return f" but a {kind} file"
-    return " but an HEIC, AVIF or MP4 file" if start[4:8] == b"ftyp" else ""
+    return " but an HEIC or AVIF file" if start[4:8] == b"ftyp" else ""
 
 
 def _upright(picture: Image.Image) -> Image.Image:

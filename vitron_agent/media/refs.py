@@ -50,7 +50,7 @@ def handle_digest(uri: str) -> str:
     Raises:
         StorageError: the text is not `sha256:` and 64 lower-case hex digits. Nothing else is ever made into a path.
     """
-    match = _HANDLE.fullmatch(uri)
+    match = _HANDLE.fullmatch(uri) if isinstance(uri, str) else None
     if match is None:
-        raise StorageError(f"{quoted(uri)} is not a media handle: it must be 'sha256:' and 64 hex digits")
+        raise StorageError(f"{quoted(str(uri))} is not a media handle: it must be 'sha256:' and 64 hex digits")
     return match.group(1)

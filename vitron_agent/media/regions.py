@@ -30,6 +30,7 @@ from vitron_agent.media.refs import HANDLE_PATTERN
 CLICK_RADIUS = 0.03  # of the picture's sides: about two pixels of a 64-pixel picture
 SCRIBBLE_RADIUS = 0.02  # half the thickness of the line
 MAX_POINTS = 1000
+MAX_FRAME = 1_000_000  # frame numbers stay below: nine hours at 30 frames a second
 EDGE_TOLERANCE = 1e-6  # what float arithmetic may add to the borders 0 and 1
 
 
@@ -245,8 +246,8 @@ def _problem(region: Region) -> str | None:
             return f"{value:g} is not in [0, 1]; give shares of the width and height, 0,0 is the top left corner"
     if len(points) > MAX_POINTS:
         return f"{len(points)} points are more than {MAX_POINTS}; draw it with fewer"
-    if region.frames and not 0 <= region.frames[0] <= region.frames[1]:
-        return f"frames {region.frames[0]} to {region.frames[1]} run backwards; put the first frame first"
+    if region.frames and (problem := _span_problem(*region.frames)):
+        return problem
     if (kind is RegionKind.MASK) != (region.mask is not None):
         return "a mask handle belongs to a region of kind mask, and to no other"
     if kind is RegionKind.CLICK and len(points) != 1:
@@ -257,6 +258,14 @@ def _problem(region: Region) -> str | None:
         return f"a scribble has 2 points or more, not {len(points)}; write {_WANTED[kind]}"
     if kind is RegionKind.POLYGON and (len(points) < 3 or is_flat(points)):
         return f"its {len(points)} points enclose no area; write {_WANTED[kind]}"
+    return None
+
+
+def _span_problem(first: int, last: int) -> str | None:
+    if max(first, last) >= MAX_FRAME:
+        return f"frame {quoted(str(max(first, last)), 20)} is in no video; count from 0"
+    if not 0 <= first <= last:
+        return f"frames {first} to {last} run backwards; put the first frame first"
     return None
 
 

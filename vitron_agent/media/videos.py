@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from vitron_agent.errors import InputError, quoted
-from vitron_agent.media.images import MAX_PIXELS, check_size, open_input
+from vitron_agent.media.images import MAX_PIXELS, check_size, is_picture, open_input
 
 MAX_FRAMES = 1000  # kept of a video of ours
 MAX_SAMPLED = 128  # kept of a user's video
@@ -97,7 +97,7 @@ def _stream(container: av.container.InputContainer, name: str) -> tuple[av.Video
         InputError: there is none, or it is nothing to decode.
     """
     if not container.streams.video:
-        raise InputError(f"{name} has no picture track: choose another video")
+        raise InputError(f"{name} has no picture track, or is cut short: choose another video")
     stream = container.streams.video[0]
     codec = stream.codec_context.name
     if codec not in DECODERS.split(","):
@@ -116,6 +116,10 @@ def _stream(container: av.container.InputContainer, name: str) -> tuple[av.Video
 def _decode(source: BinaryIO, name: str, most: int | None) -> tuple[Tensor, float]:
     """Read all frames, or a sample of at most `most`."""
     reel = _Reel(name, most)
+    start = source.read(16)
+    source.seek(0)
+    if not start:
+        raise InputError(f"{name} is an empty file: choose another video")
     try:
         with av.open(source, "r", options=dict(_OPTIONS)) as container:
             stream, fps = _stream(container, name)
@@ -125,13 +129,17 @@ def _decode(source: BinaryIO, name: str, most: int | None) -> tuple[Tensor, floa
     except InputError:
         raise
     except Exception:  # decoders fail in many ways, and their words are not for users
-        raise InputError(f"{name} is not a whole MP4, MOV, WebM, MKV, AVI or GIF video: save it again as MP4") from None
+        readable = "MP4, MOV, WebM, MKV, AVI or GIF video"
+        if is_picture(start) and not start.startswith(b"GIF8"):
+            remedy = "give it with --image, or save it as MP4 if it moves"
+            raise InputError(f"{name} is not a whole {readable} but a picture: {remedy}") from None
+        raise InputError(f"{name} is not a whole {readable}: save it again as MP4") from None
     frames = reel.frames()
     if not frames:
         raise InputError(f"{name} has no frames: choose another video")
     if len({frame.shape for frame in frames}) > 1:
         raise InputError(f"{name} changes its size on the way: save it again as MP4")
-    return torch.stack(frames).contiguous(), max(fps * len(frames) / reel.count, MIN_FPS)
+    return torch.stack(frames).contiguous(), max(reel.rate(fps) * len(frames) / reel.count, MIN_FPS)
 
 
 class _Reel:
@@ -140,6 +148,7 @@ class _Reel:
     def __init__(self, name: str, most: int | None) -> None:
         self.name, self.most = name, most
         self.count, self.stride = 0, 1
+        self._times: list[float] = []  # of the first and the last frame, in seconds
         self._kept: list[Tensor] = []
         self._last: Tensor | None = None  # the newest, if it is not kept
 
@@ -153,6 +162,8 @@ class _Reel:
         limit = MAX_FRAMES if self.most is None else MAX_DECODED
         if self.count == limit or (len(self._kept) + 1) * size > MAX_BYTES:
             raise InputError(f"{self.name} has more than {self.count} frames of its size: cut it shorter first")
+        if frame.time is not None:
+            self._times = [*self._times[:1], frame.time]
         upright = _upright(frame)
         self._last = None if self.count % self.stride == 0 else upright
         if self._last is None:
@@ -160,6 +171,15 @@ class _Reel:
         self.count += 1
         if self.most is not None and len(self._kept) >= 2 * self.most:
             self._kept, self.stride = self._kept[::2], self.stride * 2
+
+    def rate(self, claimed: float) -> float:
+        """Return the frames per second: as claimed, unless the frames' own times say something else by far.
+
+        Browsers write their recordings as they go, and claim a thousand.
+        """
+        span = self._times[-1] - self._times[0] if self._times else 0.0
+        measured = min(max((self.count - 1) / span, MIN_FPS), MAX_FPS) if span > 0 else claimed
+        return claimed if 0.5 <= claimed / measured <= 2 else measured
 
     def frames(self) -> list[Tensor]:
         """Return what is kept, uint8 (3, H, W) each, evenly spread from the first to the last frame."""

@@ -23,13 +23,15 @@ from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field
 
+from vitron_agent.errors import InputError, listed, quoted
 from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
 from vitron_agent.planner.engine import VitronPlanner
 from vitron_agent.planner.messages import read_turns, tool_arguments, tool_modules
-from vitron_agent.planner.reply import PlannerOutput, Settings
+from vitron_agent.planner.reply import MAX_SEED, PlannerOutput, Settings
 from vitron_agent.signals import SignalStore, arguments_digest
 
 MAX_NEW_TOKENS = 256
+_ANY_CHOICE = (None, True, False, "auto", "any", "required")  # of `tool_choice`: all tools stay
 
 
 class ChatVitron(BaseChatModel):
@@ -53,10 +55,10 @@ class ChatVitron(BaseChatModel):
     store: Any = Field(default=None, exclude=True)
     sources: MediaSources = Field(default=NO_SOURCES, exclude=True)
     model_name: str = Field(default="vitron-tiny", alias="model")
-    temperature: float | None = None
-    max_tokens: int | None = None
+    temperature: float | None = Field(default=None, ge=0)
+    max_tokens: int | None = Field(default=None, ge=1)
     stop: list[str] | None = None
-    seed: int = 0
+    seed: int = Field(default=0, ge=-MAX_SEED, le=MAX_SEED)
     use_signals: bool = True
     streaming: bool = False
     cache: bool | None = False  # a cached reply would repeat its tool call ids
@@ -117,9 +119,46 @@ class ChatVitron(BaseChatModel):
         """Frees the memory that earlier conversations take: see `VitronPlanner.forget`."""
         self._engine.forget()
 
+    def get_token_ids(self, text: str) -> list[int]:
+        """Ids of a text in the planner's own vocabulary. LangChain's default would fetch GPT-2's from the web."""
+        return self._engine.vocabulary.encode(text)
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Any = None, **kwargs: Any) -> int:
+        """How many ids the planner reads of these messages, pictures, videos and the template's own words included.
+
+        Args:
+            messages: Any part of a conversation.
+            tools: Cost nothing: which ones are bound shapes the grammar, not the prompt.
+            **kwargs: Left alone; LangChain's other models take more.
+
+        Raises:
+            InputError: A message that cannot be read.
+            DownloadError: An address that cannot be downloaded.
+            StorageError: A handle that the store does not have.
+        """
+        return len(self._engine.processor.serialise(read_turns(messages, self.store, self.sources)).ids)
+
     def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Runnable[Any, AIMessage]:
-        """Says which tools may be called; only VITRON's own modules are, by their names."""
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+        """Says which tools may be called; only VITRON's own modules are, by their names.
+
+        Args:
+            tools: Tools, functions or schemas.
+            tool_choice: A tool's name leaves only that one, "none" leaves none. Nothing makes this planner call where
+                it would rather answer: "any" is "auto".
+            **kwargs: Further options of each call.
+
+        Raises:
+            InputError: `tool_choice` names none of the tools.
+        """
+        return self.bind(tools=_chosen([convert_to_openai_tool(tool) for tool in tools], tool_choice), **kwargs)
+
+    def with_structured_output(self, schema: Any, **kwargs: Any) -> Runnable[Any, Any]:
+        """Is not there: the grammar of this planner's replies is the invocation template, no schema of the caller's.
+
+        Raises:
+            NotImplementedError: Always, as LangChain asks of models without it.
+        """
+        raise NotImplementedError("ChatVitron writes no structured output: bind the tools of vitron_tools() instead")
 
     def _generate(
         self,
@@ -145,6 +184,17 @@ class ChatVitron(BaseChatModel):
                 run_manager.on_llm_new_token(str(message.text), chunk=chunk)
             yield chunk
 
+    def _settings(self, stop: tuple[str, ...], options: dict[str, Any]) -> Settings:
+        """How to decode: options of the call, else the attributes; None counts as not given."""
+        given = {name: value for name, value in options.items() if value is not None}
+        return Settings(
+            max_new_tokens=given.get("max_tokens", self.max_tokens or MAX_NEW_TOKENS),
+            stop=stop,
+            temperature=given.get("temperature", self.temperature or 0.0),
+            seed=given.get("seed", self.seed),
+            cancelled=given.get("cancelled"),
+        )
+
     def _chunks(
         self,
         messages: list[BaseMessage],
@@ -153,10 +203,7 @@ class ChatVitron(BaseChatModel):
         options: dict[str, Any],
     ) -> Iterator[AIMessageChunk]:
         """The reply in pieces: text as it is written, then the calls, then the metadata."""
-        budget = options.get("max_tokens") or self.max_tokens or MAX_NEW_TOKENS
-        temperature = options.get("temperature", self.temperature) or 0.0
-        cancelled = options.get("cancelled")
-        settings = Settings(budget, stop, temperature, options.get("seed", self.seed), cancelled=cancelled)
+        settings = self._settings(stop, options)
         pieces = self._engine.stream(read_turns(messages, self.store, self.sources), tool_modules(tools), settings)
         while True:
             try:
@@ -186,3 +233,15 @@ class ChatVitron(BaseChatModel):
             "vitron": {"signals": signals},
         }
         yield AIMessageChunk(content="", usage_metadata=usage, response_metadata=metadata, chunk_position="last")
+
+
+def _chosen(tools: list[dict[str, Any]], choice: Any) -> list[dict[str, Any]]:
+    """The tools that a `tool_choice` in LangChain's or OpenAI's form leaves."""
+    if isinstance(choice, dict):
+        choice = choice.get("function", choice).get("name")
+    if choice in _ANY_CHOICE:
+        return tools
+    names = [tool["function"]["name"] for tool in tools]
+    if choice != "none" and choice not in names:
+        raise InputError(f"tool_choice {quoted(str(choice), 40)} is none of the tools: choose of {listed(names)}")
+    return [tool for tool in tools if tool["function"]["name"] == choice]

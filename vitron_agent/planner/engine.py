@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, LlamaTokenizer
 
-from vitron_agent.errors import Cancelled, CheckpointError
+from vitron_agent.errors import Cancelled, CheckpointError, InputError
 from vitron_agent.invocation import Module
 from vitron_agent.planner.decoding import Grammar, State
 from vitron_agent.planner.loading import REMEDY
@@ -121,9 +121,9 @@ class VitronPlanner:
             on_token: Is given the free text piece by piece.
 
         Raises:
-            InputError: The conversation is too long, or speaks of a picture that is not there.
+            InputError: The conversation is too long, speaks of a picture that is not there, or does not end with a
+                user's turn.
             Cancelled: `settings.cancelled` said so.
-            ValueError: The last turn is not the user's.
         """
         pieces = self.stream(conversation, allowed_modules, settings)
         while True:
@@ -147,7 +147,8 @@ class VitronPlanner:
         Arguments and errors are those of `reply`.
         """
         if not conversation or not isinstance(conversation[-1], UserTurn):
-            raise ValueError("the conversation must end with a user's turn or a result")
+            last = "nothing" if not conversation else "a reply"
+            raise InputError(f"the conversation must end with a user's message or a result, not with {last}: add one")
         prompt = self.processor.fit(conversation)
         counts = prompt.count(videos=False), prompt.count(videos=True)
         rules = rules_for(allowed_modules, *counts, drawn=bool(prompt.regions), max_calls=settings.max_calls)

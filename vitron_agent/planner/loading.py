@@ -15,6 +15,7 @@ from transformers import LlavaConfig, LlavaForConditionalGeneration
 
 from vitron_agent.errors import CheckpointError, listed
 
+ATTENTION = "sdpa"  # torch's own: a config.json may name code on the web instead ("owner/kernel"), and is not asked
 REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
 
 
@@ -72,6 +73,7 @@ def load_llava(folder: Path, dtype: torch.dtype = torch.float32) -> LlavaForCond
             folder,
             config=config,
             dtype=dtype,
+            attn_implementation=ATTENTION,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 
 from transformers import DynamicCache
 
+from vitron_agent.errors import InputError
 from vitron_agent.invocation import Invocation
 from vitron_agent.planner.decoding import Grammar, State
 from vitron_agent.planner.processor import Serialised
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.signals import SignalEmbeddings
+
+MAX_SEED = 2**63 - 1  # what torch takes
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,17 @@ class Settings:
     cancelled: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be done."""
-        if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {self.max_new_tokens}: give at least 1")
-        if not self.temperature >= 0:
-            raise ValueError(f"temperature is {self.temperature}: give 0 (most likely) or more")
+        """Refuses what cannot be done.
+
+        Raises:
+            InputError: A number that is none, or too small or large.
+        """
+        if not isinstance(self.max_new_tokens, int) or self.max_new_tokens < 1:
+            raise InputError(f"max_new_tokens is {self.max_new_tokens!r}: give a whole number, at least 1")
+        if not isinstance(self.temperature, (int, float)) or not self.temperature >= 0:
+            raise InputError(f"temperature is {self.temperature!r}: give 0 (most likely) or more")
+        if not isinstance(self.seed, int) or abs(self.seed) > MAX_SEED:
+            raise InputError(f"seed is {self.seed!r}: give a whole number up to {MAX_SEED}")
 
 
 DEFAULT_SETTINGS = Settings()

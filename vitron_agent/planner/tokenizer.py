@@ -13,6 +13,7 @@ from itertools import chain
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers import AddedToken, LlamaTokenizer, PreTrainedTokenizerBase
 
+from vitron_agent.errors import is_text
 from vitron_agent.invocation import Module
 
 TAGS = (
@@ -119,7 +120,7 @@ class Vocabulary:
         not. So a special token is put before it and taken off again. What was encoded lately is remembered: every turn
         of a conversation is written down again with each new one.
         """
-        return list(self._encoded(text))
+        return list(self._encoded(text if is_text(text) else _whole(text)))
 
     @cached_property
     def _encoded(self) -> Callable[[str], tuple[int, ...]]:
@@ -157,6 +158,11 @@ class Vocabulary:
             if i >= 0:
                 out.append(self.pieces[i])
         return "".join(out)
+
+
+def _whole(text: str) -> str:
+    """A text whose half characters (lone surrogates) are U+FFFD: the tokenizer takes no others."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _is_byte(name: str) -> bool:

@@ -24,6 +24,7 @@ from vitron_agent.errors import CheckpointError, listed
 from vitron_agent.signals import SignalMapper
 
 Part = TypeVar("Part")
+ATTENTION = "sdpa"  # torch's own: a config.json may name code on the web instead ("owner/kernel"), and is not asked
 
 
 def load_diffusers(kind: type[ModelMixin], folder: Path, recipe: str, dtype: torch.dtype, **more: Any) -> Any:
@@ -47,7 +48,7 @@ def load_diffusers(kind: type[ModelMixin], folder: Path, recipe: str, dtype: tor
 
 def load_transformers(kind: type[PreTrainedModel], folder: Path, recipe: str, dtype: torch.dtype) -> Any:
     """Load a transformers model; see `load_diffusers`."""
-    options = _form(folder)
+    options = {"attn_implementation": ATTENTION, **_form(folder)}
     return load_part(folder, recipe, lambda path: _whole(kind.from_pretrained(path, dtype=dtype, **options, **_HERE)))
 
 
