@@ -60,3 +60,11 @@ def test_a_gpu_computes_in_the_half_precision_it_has(
 def test_what_is_no_device_is_refused_by_name(name: str) -> None:
     with pytest.raises(InputError, match="choose cuda, cuda:1 or cpu"):
         locations.choose_device(VITRON_7B, name) if name else locations.choose_device(VITRON_7B, " ")
+
+
+def test_a_folder_of_an_unknown_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="set weights to a full path"):
+        locations.placed("vitron-7b", "~nobody-of-this-name/weights")
+    monkeypatch.setenv("VITRON_WEIGHTS", "~nobody-of-this-name/weights")
+    with pytest.raises(InputError, match="set VITRON_WEIGHTS to a full path"):
+        locations.placed("vitron-7b")

@@ -26,11 +26,15 @@ def user_folder() -> Path:
         InputError: it begins with the home folder of a user that is not known.
     """
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    chosen = os.environ.get(HOME_VARIABLE) or f"{data}/vitron-agent"
+    return _folder(os.environ.get(HOME_VARIABLE) or f"{data}/vitron-agent", HOME_VARIABLE)
+
+
+def _folder(named: str | Path, by: str) -> Path:
+    """Return a folder that may begin with a user's home."""
     try:
-        return Path(chosen).expanduser()
+        return Path(named).expanduser()
     except RuntimeError:
-        raise InputError(f"{quoted(chosen)} is no folder (no such user): set {HOME_VARIABLE} to a full path") from None
+        raise InputError(f"{quoted(str(named))} is no folder (no such user): set {by} to a full path") from None
 
 
 def placed(name: str, weights: str | Path | None = None) -> Profile:
@@ -41,15 +45,16 @@ def placed(name: str, weights: str | Path | None = None) -> Profile:
         weights: the folder; None for the packaged one, else $VITRON_WEIGHTS, else one below the user's folder.
 
     Raises:
-        InputError: unknown profile.
+        InputError: unknown profile, or the folder begins with the home of a user that is not known.
     """
     profile = find_profile(name)
     if weights is not None:
-        return replace(profile, folder=Path(weights).expanduser())
+        return replace(profile, folder=_folder(weights, "weights"))
     if profile.folder is not None:
         return profile
     chosen = os.environ.get(WEIGHTS_VARIABLE)
-    return replace(profile, folder=Path(chosen).expanduser() if chosen else user_folder() / "weights" / name)
+    own = _folder(chosen, WEIGHTS_VARIABLE) if chosen else user_folder() / "weights" / name
+    return replace(profile, folder=own)
 
 
 def loadable(name: str, weights: str | Path | None = None) -> Profile:
