@@ -35,7 +35,7 @@ def reads_handles(planner: BaseChatModel) -> bool:
     return planner._llm_type in READS_HANDLES
 
 
-def check_planner(planner: BaseChatModel) -> None:
+def check_planner(planner: object) -> None:
     """Make sure that something is a chat model that tools can be bound to.
 
     Raises:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vitron_agent.build import loadable
 from vitron_agent.errors import InputError
 from vitron_agent.evaluation import runner
 from vitron_agent.evaluation.metrics import bootstrap, mean
 from vitron_agent.evaluation.report import Row, mean_row, rate_row
 from vitron_agent.evaluation.rows import ERRORS, Outcome
 from vitron_agent.evaluation.suites import SUITES
+from vitron_agent.locations import loadable
 
 ARMS: dict[str, tuple[bool, bool]] = {"text": (False, True), "embeddings": (True, False), "hybrid": (True, True)}
 """Name of the arm -> whether specialists get embeddings, and words."""
