@@ -75,25 +75,26 @@ def _with(scene: Scene, index: int, new: Obj) -> Scene:
     return replace(scene, objects=(*scene.objects[:index], new, *scene.objects[index + 1 :]))
 
 
-def _pair(session: Session, scene: Scene) -> tuple[Reference, int, str] | None:
-    """What changes, in words, and what is marked as the example: its index and words."""
-    first, second = session.writer.rng.sample(range(len(scene.objects)), 2)
-    target, region = point_at(session, first, plain=True), drawn_around(scene.objects[second], session.writer.rng)
+def _pair(session: Session) -> tuple[Scene, Reference, Obj, str] | None:
+    """A new picture, what changes in it, in words, and what is marked as the example with its words."""
+    rng = session.writer.rng
+    scene = sample_scene(rng, rng.choice((2, 3)))
+    session.upload(scene)
+    first, second = rng.sample(range(len(scene.objects)), 2)
+    target, region = point_at(session, first, plain=True), drawn_around(scene.objects[second], rng)
     if target is None or hit(scene, region) != second:
         return None
     session.draw(region)
-    return target, second, session.writer.say("region.np", mark=mark(session.writer))
+    return scene, target, scene.objects[second], session.writer.say("region.np", mark=mark(session.writer))
 
 
 def _shade(session: Session) -> bool:
     """The shade of an object that is marked."""
-    scene = sample_scene(session.writer.rng, session.writer.rng.choice((2, 3)))
-    session.upload(scene)
-    pair = _pair(session, scene)
+    pair = _pair(session)
     if pair is None:
         return False
-    target, example, words = pair
-    old, shown = scene.objects[target.index], scene.objects[example]
+    scene, target, shown, words = pair
+    old = scene.objects[target.index]
     new = replace(old, colour=shown.colour, rgb=shown.rgb)
     command = f"replace {target.phrase} with {article(f'{new.colour} {new.shape}')}"
     call = Invocation(module=Module.C, command=command)
@@ -105,14 +106,11 @@ def _shade(session: Session) -> bool:
 
 def _size(session: Session) -> bool:
     """The size of an object that is marked; what is small becomes large, or the other way round."""
-    rng = session.writer.rng
-    scene = sample_scene(rng, rng.choice((2, 3)))
-    session.upload(scene)
-    pair = _pair(session, scene)
+    pair = _pair(session)
     if pair is None:
         return False
-    target, example, words = pair
-    old, shown = scene.objects[target.index], scene.objects[example]
+    scene, target, shown, words = pair
+    old = scene.objects[target.index]
     low, high = REACH[shown.size]
     new = replace(old, size=shown.size, r=shown.r)
     others = [obj for i, obj in enumerate(scene.objects) if i != target.index]
