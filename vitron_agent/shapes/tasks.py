@@ -11,11 +11,15 @@
   for additions),
   "track" (target: index; clip; video: its number),
   "edit_video" (operation: "replace", "background" or "both"; before, after: clips; target: index or None; video),
+  "film" (objects: `Wish`es, motions: one per object, or a single None where nothing is said of motion, background or
+  None, clip: the exact outcome),
+  "animate" (before: scene, motions: one per object of it, picture: its number, clip: the exact outcome),
   "ask" (question, answer, must: words that a right answer holds, scene; box for "where"; about a video also
   clip and video, scene being its first frame, and motion for "what goes"),
   "back" (picture: number), "chat" (topic), "refuse" (reason).
 
-This file composes; wording and truth of single requests are made in tasks_draw, _act, _many, _ask, _chat and _video.
+This file composes; wording and truth of single requests are made in tasks_draw, _act, _many, _ask, _chat, _video and
+_video_make.
 """
 
 import random
@@ -49,8 +53,19 @@ from vitron_agent.shapes.tasks_video import (
     track_video,
 )
 from vitron_agent.shapes.tasks_video_ask import VIDEO_QUESTIONS
+from vitron_agent.shapes.tasks_video_make import animate_one, chain_film, dialogue_film, film_one
 
-__all__ = ["TASKS", "TRACK_ALIKE", "VIDEO_TASKS", "Conversation", "Turn", "apply", "resolve", "sample_conversation"]
+__all__ = [
+    "FILM_TASKS",
+    "TASKS",
+    "TRACK_ALIKE",
+    "VIDEO_TASKS",
+    "Conversation",
+    "Turn",
+    "apply",
+    "resolve",
+    "sample_conversation",
+]
 
 TASKS: dict[str, float] = {
     "draw": 0.15,
@@ -68,10 +83,16 @@ TASKS: dict[str, float] = {
     "edit_video": 0.05,
     "ask_video": 0.06,
     "dialogue_video": 0.04,
+    "film": 0.05,
+    "animate": 0.05,
+    "chain_film": 0.03,
+    "dialogue_film": 0.03,
 }
 """The kinds of conversations and how often each is drawn."""
 VIDEO_TASKS = ("track", "edit_video", "ask_video", "dialogue_video")
-"""Those about videos."""
+"""Those about videos that a user gives."""
+FILM_TASKS = ("film", "animate", "chain_film", "dialogue_film")
+"""Those in which videos are made, of words or of a picture."""
 TRACK_ALIKE = "track_alike"
 """Following one of two alike objects: played where it is asked for by name, never drawn."""
 
@@ -162,4 +183,8 @@ _PLAYS: dict[str, Callable[[Session], bool]] = {
     "edit_video": lambda session: one_video(session, VIDEO_EDITS),
     "ask_video": lambda session: one_video(session, VIDEO_QUESTIONS),
     "dialogue_video": dialogue_video,
+    "film": film_one,
+    "animate": animate_one,
+    "chain_film": chain_film,
+    "dialogue_film": dialogue_film,
 }

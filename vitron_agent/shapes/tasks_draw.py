@@ -43,7 +43,7 @@ def draw(session: Session, style: Style) -> Step | None:
     )
     if boxes is None:
         return None
-    scene_words = _with_background(writer, order.words, background)
+    scene_words = with_background(writer, order.words, background)
     fresh = not session.pictures and writer.chance(0.06)
     clause = writer.say("draw.fresh", scene=scene_words) if fresh else session.worded("draw", style, scene=scene_words)
     phrases = [wish.phrase for wish in order.wishes]
@@ -88,7 +88,8 @@ def _command(order: Order, phrases: list[str], background: str) -> str:
     return f"{objects} on {article(background)} background"
 
 
-def _with_background(writer: Writer, words: str, background: str | None) -> str:
+def with_background(writer: Writer, words: str, background: str | None) -> str:
+    """Words for objects, followed (or preceded) by words for the background, where there is one."""
     if background is None:
         return words
     ground = writer.word(f"ground.{background}")

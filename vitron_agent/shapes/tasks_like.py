@@ -27,7 +27,6 @@ LIKE_TASKS = ("shade", "size", "place", "picture", "speed")
 """What is asked to be like the example: one thing each, "picture" shade, size and place of an object at once."""
 REACH: dict[Size, tuple[float, float]] = {"small": (0.09, 0.13), "large": (0.15, 0.20)}
 """Half sides of example and result: an editor paints no further than 1/32 beyond the size that the word alone means."""
-_LEAD_ANIMATE = "I will animate it."
 
 
 def sample_like(rng: random.Random, split: Split, kind: str) -> Conversation:
@@ -52,7 +51,7 @@ def _say(session: Session, clause: str, call: Invocation, outcome: Scene | Clip,
     """Plays the turn to its end: request, call, result, closing words."""
     session.user(session.writer.say("polite", do=clause))
     session.turns[-1] = replace(session.turns[-1], facts={"steps": (facts,)})
-    session.assistant(LEADS.get(call.module, _LEAD_ANIMATE), facts, call)
+    session.assistant(LEADS[call.module], facts, call)
     scenes, clips = ((outcome,), ()) if isinstance(outcome, Scene) else ((), (outcome,))
     session.turns.append(Turn("result", RESULT_PICTURE, scenes, clips=clips))
     session.assistant(f"Done: {about}.", facts)

@@ -28,8 +28,10 @@ LEADS = {
     Module.A: "I will draw it.",
     Module.B: "I will cut it out.",
     Module.C: "I will edit it.",
+    Module.D: "I will make the video.",
     Module.E: "I will track it.",
     Module.F: "I will edit the video.",
+    Module.G: "I will set it in motion.",
 }
 NEXT = "Next."
 """What the assistant says before the first call of a step, and before further ones."""
@@ -179,6 +181,18 @@ class Session:
         scene = apply(before, invocation, drawn)
         self._show(scene)
         return Action(invocation, RESULT_PICTURE, scene)
+
+    def film(self, module: Module, command: str, clip: Clip) -> Action:
+        """Makes a call that makes a video, D of words or G of the picture in hand; the video is then in hand.
+
+        Args:
+            module: D or G.
+            command: Its command.
+            clip: What a right video shows; words leave open how far things move.
+        """
+        media = self.media if module is Module.G else None
+        self.show_clip(clip)
+        return Action(Invocation(module=module, command=command, media=media), RESULT_PICTURE, None, clip)
 
     def take(self, number: int, focus: int | None = None) -> None:
         """Takes a picture in hand."""

@@ -50,7 +50,7 @@ def _specialist(parts: VideoParts, models: nn.ModuleDict) -> Specialist:
     return I2VGenAnimator(parts, models["image_encoder"], TINY)
 
 
-RECIPE = VideoRecipe(NAME, motion_command, 96, build_animation_unet, _more, _predict, _specialist, first_counts=False)
+RECIPE = VideoRecipe(NAME, motion_command, 64, build_animation_unet, _more, _predict, _specialist, first_counts=False)
 
 if __name__ == "__main__":
     train(config_from_arguments(NAME, Path("vitron_agent/weights/tiny") / NAME))

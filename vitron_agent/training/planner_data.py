@@ -32,6 +32,10 @@ SHARES = {
     "edit_video": 0.03,
     "ask_video": 0.07,
     "dialogue_video": 0.03,
+    "film": 0.05,
+    "animate": 0.05,
+    "chain_film": 0.04,
+    "dialogue_film": 0.03,
 }
 """How often each task is drawn, beside the drills."""
 DRILLS = {
@@ -48,7 +52,7 @@ DRILLS = {
 """How often each drill is drawn in the first half of a run, on the same scale."""
 LATE = 0.5
 """How much of that is left later: what was learned to be seen is then to be put into people's words."""
-LONG = ("chain", "dialogue", "dialogue_video")
+LONG = ("chain", "dialogue", "dialogue_video", "chain_film", "dialogue_film")
 EARLY = 0.5
 """Conversations of many turns are drawn this much less often in the first half of a run: they hold few new words."""
 CUT = 0.6

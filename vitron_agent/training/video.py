@@ -53,9 +53,9 @@ class VideoRecipe:
 def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
     """Train and export the UNet, the encoders, ``tokenizer`` and ``scheduler`` to ``config.out``.
 
-    Options: ``batch`` (32), ``lr`` (0.001), ``width`` of the UNet's lower level, ``shards`` (40) of 512 clips,
-    ``workers`` (2 processes that prepare batches), ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of
-    the average).
+    Options: ``batch`` (8), ``lr`` (0.001), ``width`` of the UNet's lower level, ``stills`` (0, how many of the first
+    steps see first frames alone), ``shards`` (40) of 512 clips, ``workers`` (2 processes that prepare batches),
+    ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of the average).
     """
     gligen = config.out.parent / "gligen"
     vae, tokenizer = load_autoencoder(gligen).to(config.device), build_tokenizer()
@@ -91,10 +91,11 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
 
 
 def _dataset(config: TrainingConfig, recipe: VideoRecipe, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> ClipBatches:
-    """Return the batches; shards that are not on disk yet are made now."""
-    pool, shards = clip_pool(config.run / "pool", config.seed, vae), int(config.option("shards", 40))
+    """Return the batches; shards that are not on disk yet are made now, in a folder that all video models share."""
+    pool = clip_pool(config.run.parent / "clips", config.seed, vae)
+    count, shards, stills = (int(config.option(*o)) for o in (("batch", 8), ("shards", 40), ("stills", 0)))
     pool.grow(shards)
-    return ClipBatches(pool, shards, recipe.words, tokenizer, int(config.option("batch", 32)), config.seed)
+    return ClipBatches(pool, shards, recipe.words, tokenizer, count, config.seed, stills if recipe.first_counts else 0)
 
 
 class ClipLoss:

@@ -25,9 +25,9 @@ from vitron_agent.training.loop import step_generator
 
 Words = Callable[[Clip, random.Random], str]
 Batch = dict[str, Tensor]
-"""Of B clips: "ids" (B, n) of the words; "told" (B,), 0 where they are empty; "latents" (B, c, T, h, w) and "noise" of
-that shape; "share" (B,), how far towards pure noise, in [0, 1); "weight" (B, 1, T, h, w) of the loss, mean 1; "first"
-(B, 3, S, S) uint8, the first frame."""
+"""Of B clips, or of B first frames alone (T = 1): "ids" (B, n) of the words; "told" (B,), 0 where they are empty;
+"latents" (B, c, T, h, w) and "noise" of that shape; "share" (B,), how far towards pure noise, in [0, 1); "weight"
+(B, 1, T, h, w) of the loss, mean 1; "first" (B, 3, S, S) uint8, the first frame."""
 NO_WORDS = 0.1  # share of clips whose words are dropped: what guidance compares with
 _AT_ONCE = 32  # clips that are drawn and encoded together
 _FOREVER = 10**9
@@ -52,27 +52,39 @@ class ClipBatches(Dataset[Batch]):
     """Batch number `step` for every step."""
 
     def __init__(
-        self, pool: ShardedPool[Clip], shards: int, words: Words, tokenizer: CLIPTokenizer, count: int, seed: int
+        self,
+        pool: ShardedPool[Clip],
+        shards: int,
+        words: Words,
+        tokenizer: CLIPTokenizer,
+        count: int,
+        seed: int,
+        stills: int = 0,
     ) -> None:
-        """Draw batches of `count` from the first `shards` shards of a pool, described by `words`."""
+        """Draw batches of `count` from the first `shards` shards of a pool, described by `words`.
+
+        The first `stills` batches hold first frames alone, as many frames as a batch of clips does: what is where in
+        which colour is learned from eight times as many scenes before anything moves.
+        """
         self.pool, self.shards, self.words, self.tokenizer = pool, shards, words, tokenizer
-        self.count, self.seed = count, seed
+        self.count, self.seed, self.stills = count, seed, stills
 
     def __getitem__(self, step: int) -> Batch:
         """Return the batch of one step."""
         rng, generator = scene_generator("video", self.seed, step), step_generator(self.seed, step)
-        clips, tensors = self.pool.draw(rng, self.count, self.shards)
+        count, kept = (self.count * FRAMES, 1) if step < self.stills else (self.count, FRAMES)
+        clips, tensors = self.pool.draw(rng, count, self.shards)
         words = ["" if rng.random() < NO_WORDS else self.words(clip, rng) for clip in clips]
         length = self.tokenizer.model_max_length
         ids = self.tokenizer(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
-        latents = tensors["latents"].transpose(1, 2).contiguous()
+        latents = tensors["latents"][:, :kept].transpose(1, 2).contiguous()
         return {
             "ids": ids.input_ids,
             "told": torch.tensor([float(bool(text)) for text in words]),
             "latents": latents,
             "noise": torch.randn(latents.shape, generator=generator),
-            "share": torch.rand(self.count, generator=generator),
-            "weight": clip_weight(clips, latents.shape[-1]),
+            "share": torch.rand(count, generator=generator),
+            "weight": clip_weight(clips, latents.shape[-1])[:, :, :kept],
             "first": tensors["first"],
         }
 

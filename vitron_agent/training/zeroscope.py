@@ -34,7 +34,7 @@ def _specialist(parts: VideoParts, models: nn.ModuleDict) -> Specialist:
     return ZeroscopeGenerator(parts, TINY)
 
 
-RECIPE = VideoRecipe(NAME, clip_caption, 104, build_text_to_video_unet, dict, _predict, _specialist, first_counts=True)
+RECIPE = VideoRecipe(NAME, clip_caption, 80, build_text_to_video_unet, dict, _predict, _specialist, first_counts=True)
 
 if __name__ == "__main__":
     train(config_from_arguments(NAME, Path("vitron_agent/weights/tiny") / NAME))
