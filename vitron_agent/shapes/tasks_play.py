@@ -207,6 +207,18 @@ def _go_back(session: Session) -> bool:
     return True
 
 
+def edit_then_ask(session: Session) -> bool:
+    """Two or three turns: one or two changes, then a question about what the picture shows now."""
+    session.upload(a_scene(session))
+    changes = session.writer.rng.choices((1, 2), (0.7, 0.3))[0]
+    for makers in (*[EDITS] * changes, QUESTIONS):
+        step = some(session, makers, "full")
+        if step is None:
+            return False
+        session.play(step.clause, [step], is_question(step))
+    return True
+
+
 _DIALOGUE: tuple[tuple[Maker, float], ...] = (
     *((maker, 0.5 * weight) for maker, weight in EDITS),
     (segment, 0.16),

@@ -13,6 +13,7 @@ from vitron_agent.invocation import render_invocation
 from vitron_agent.planner.processor import AssistantTurn, DrawnRegion, Processor, Serialised, Turn, UserTurn
 from vitron_agent.planner.tokenizer import TAGS, train_tokenizer
 from vitron_agent.shapes import tasks
+from vitron_agent.shapes.tasks_like import LIKE_TASKS, sample_like
 from vitron_agent.training import planner_drills, planner_facts
 from vitron_agent.training.planner_batch import SIDE, Batch, collate
 
@@ -28,6 +29,8 @@ SHARES = {
     "refuse": 0.09,
     "chain": 0.16,
     "dialogue": 0.08,
+    "edit_then_ask": 0.05,
+    "like": 0.02,
     "track": 0.03,
     "edit_video": 0.03,
     "ask_video": 0.07,
@@ -52,7 +55,7 @@ DRILLS = {
 """How often each drill is drawn in the first half of a run, on the same scale."""
 LATE = 0.5
 """How much of that is left later: what was learned to be seen is then to be put into people's words."""
-LONG = ("chain", "dialogue", "dialogue_video", "chain_film", "dialogue_film")
+LONG = ("chain", "dialogue", "edit_then_ask", "dialogue_video", "chain_film", "dialogue_film")
 EARLY = 0.5
 """Conversations of many turns are drawn this much less often in the first half of a run: they hold few new words."""
 CUT = 0.6
@@ -85,6 +88,7 @@ def shares(early: bool) -> dict[str, float]:
 
 
 _MAKERS: dict[str, Callable[[random.Random], list[Turn]]] = {
+    "like": lambda rng: turns_of(sample_like(rng, "train", rng.choice(LIKE_TASKS))),
     "several": lambda rng: turns_of(planner_drills.several(rng)),
     "quick": lambda rng: turns_of(planner_drills.quick(rng)),
     "inventory": planner_drills.inventory,
@@ -95,7 +99,7 @@ _MAKERS: dict[str, Callable[[random.Random], list[Turn]]] = {
     "clip_facts": planner_facts.clip_facts,
     "motions": planner_drills.motions,
 }
-"""Who makes each drill."""
+"""Who makes what is no task: the drills, and requests on which words lose."""
 
 
 class Batches:
