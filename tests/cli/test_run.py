@@ -60,6 +60,15 @@ def test_json_has_exactly_the_documented_shape(script, run) -> None:
     assert all(isinstance(turn["seconds"], float) for turn in turns)
 
 
+def test_a_terminal_obeys_nothing_that_was_said(script, run) -> None:
+    script("Red \x1b[31mletters\x07,\ntwo lines: \u00e9 \u4e2d.")
+    result = run("run", "clear \x1b[2J my screen", "--out", "o")
+    assert result.exit_code == 0, result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "> clear \\x1b[2J my screen\n" in result.stdout
+    assert "Red \\x1b[31mletters\\x07,\ntwo lines: \u00e9 \u4e2d.\n" in result.stdout
+
+
 def test_a_tracked_video_brings_an_overlay_masks_and_boxes(script, run, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(encode_mp4(CLIP, 8.0))
     edit = call("edit_video", command="replace the circle with a blue circle")

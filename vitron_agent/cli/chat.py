@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vitron_agent.cli.inputs import check_inputs, check_thread, check_writable
-from vitron_agent.cli.plain import Meter, one_line, plainly, quiet_libraries, say
+from vitron_agent.cli.plain import Meter, answer, one_line, plainly, quiet_libraries, say
 from vitron_agent.cli.run import Memory, Out, Profile, Seed, Signals, Thread, Weights
 from vitron_agent.errors import CheckpointError, InputError, StorageError, VitronError, quoted
 from vitron_agent.profiles import DEFAULT_PROFILE
@@ -116,7 +116,7 @@ def _turn(session: "Session", line: str, draft: _Draft, out: Path) -> None:
     def write(text: str) -> None:
         meter.clear()
         spoken.append(text)
-        typer.echo(text, nl=False)
+        answer(text, end="")
 
     names = [str(path) for path in (*draft.images, draft.video) if path is not None]
     turn = session.turn(
@@ -125,8 +125,8 @@ def _turn(session: "Session", line: str, draft: _Draft, out: Path) -> None:
     meter.clear()
     record: dict[str, Any] = Writer(session, out).turn(turn)
     if not spoken:
-        typer.echo(record["text"], nl=False)
+        answer(record["text"], end="")
     typer.echo()
     for call in record["calls"]:
         result = call["output"]["path"] if call["output"] else f"not done: {call['error']}"
-        typer.echo(f"  [{call['name']}: {result}]")
+        answer(f"  [{call['name']}: {result}]")

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -14,6 +15,7 @@ from vitron_agent.errors import Cancelled, VitronError, quoted
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 BAD_INPUT = 2
 INTERRUPTED = 130  # as shells say it: 128 and the signal's number
 TERMINATED = 143
@@ -22,6 +24,11 @@ TERMINATED = 143
 def say(text: str = "") -> None:
     """Write a line for the user's eyes, not for pipes: to stderr."""
     typer.echo(text, err=True)
+
+
+def answer(text: str, end: str = "\n") -> None:
+    """Write words of a user, a planner or a tool to stdout; control characters are shown, a terminal obeys none."""
+    typer.echo(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text) + end, nl=False)
 
 
 def one_line(text: str) -> str:

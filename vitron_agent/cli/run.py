@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from vitron_agent.cli.inputs import check_inputs, check_thread, check_writable
-from vitron_agent.cli.plain import Meter, plainly, quiet_libraries, say
+from vitron_agent.cli.plain import Meter, answer, plainly, quiet_libraries, say
 from vitron_agent.profiles import DEFAULT_PROFILE
 
 Out = Annotated[Path, typer.Option(help="Folder for the results.")]
@@ -99,8 +99,8 @@ def _converse(session: Any, inputs: Any, names: list[str], out: Path, video_suff
 
 def show(record: dict[str, Any]) -> None:
     """Print one turn for people."""
-    typer.echo(f"> {record['request']}")
+    answer(f"> {record['request']}")
     for call in record["calls"]:
         result = call["output"]["path"] if call["output"] else f"not done: {call['error']}"
-        typer.echo(f"  {call['name']}: {call['command']} -> {result}")
-    typer.echo(f"{record['text']}\n")
+        answer(f"  {call['name']}: {call['command']} -> {result}")
+    answer(f"{record['text']}\n")
