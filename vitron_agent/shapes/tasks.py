@@ -54,7 +54,7 @@ from vitron_agent.shapes.tasks_video import (
     track_video,
 )
 from vitron_agent.shapes.tasks_video_ask import VIDEO_QUESTIONS
-from vitron_agent.shapes.tasks_video_make import animate_one, chain_film, dialogue_film, film_one
+from vitron_agent.shapes.tasks_video_make import FILM_REFUSALS, animate_one, chain_film, dialogue_film, film_one
 
 __all__ = [
     "FILM_TASKS",
@@ -162,7 +162,7 @@ def _chat(session: Session) -> bool:
 
 
 def _refuse(session: Session) -> bool:
-    refusals = (*REFUSALS, *VIDEO_REFUSALS)
+    refusals = (*REFUSALS, *VIDEO_REFUSALS, *FILM_REFUSALS)
     play = session.writer.rng.choices([p for p, _ in refusals], [w for _, w in refusals])[0]
     play(session)
     return True

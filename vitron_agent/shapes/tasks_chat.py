@@ -53,6 +53,7 @@ def any_slots(session: Session) -> dict[str, str]:
 
 _STRANGE = {
     "noun.draw": ("noun.draw", False, 0.26),
+    "noun.film": ("noun.draw", False, 0.08),
     "noun.find": ("noun.find", True, 0.14),
     "noun.add": ("noun.draw", True, 0.1),
     "strange.colour": ("strange.colour", False, 0.1),

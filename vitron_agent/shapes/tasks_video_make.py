@@ -16,13 +16,14 @@ from vitron_agent.shapes.clip import DIRECTIONS, Clip, Motion, is_sound, sample_
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.scene import BACKGROUNDS, Obj, clashes, sample_shade
 from vitron_agent.shapes.tasks_act import Maker
+from vitron_agent.shapes.tasks_chat import refusal, reply
 from vitron_agent.shapes.tasks_draw import draw, with_background
 from vitron_agent.shapes.tasks_many import EDITS
 from vitron_agent.shapes.tasks_play import a_scene, is_question, joined, some
 from vitron_agent.shapes.tasks_session import Facts, Session, Step, Style
 from vitron_agent.shapes.tasks_video import VIDEO_EDITS, track
 from vitron_agent.shapes.tasks_video_ask import DOES, STILL, VIDEO_QUESTIONS
-from vitron_agent.shapes.tasks_words import DEFAULT_COLOUR, Reference, Wish, new_object, point_at
+from vitron_agent.shapes.tasks_words import DEFAULT_COLOUR, Reference, Wish, new_object, point_at, point_at_nothing
 
 Form = Literal["clause", "noun", "let"]
 """What a family's words are followed by: a clause, a noun with its motion, or a bare infinitive."""
@@ -164,6 +165,30 @@ def _some_motions(session: Session, moving: Sequence[int]) -> Motions | None:
     return None
 
 
+def refuse_to_animate(session: Session) -> None:
+    """Plays a request to set something in motion that is not in the picture, or where there is none."""
+    writer, rng = session.writer, session.writer.rng
+    form: Form = rng.choice(("clause", "noun", "let"))
+    name = rng.choice(tuple(DIRECTIONS))
+    there = writer.chance(0.6)
+    ghost = session if there else Session(writer)
+    ghost.upload(a_scene(ghost))
+    if there:
+        words, phrase = point_at_nothing(session)
+    else:
+        found = None
+        while found is None:
+            found = point_at(ghost, rng.randrange(len(ghost.scene.objects)))
+        words, phrase = found.words, found.phrase
+    text = ghost.worded(f"animate.{form}", "full", scene=f"{words} {writer.word(f'{_VERBS[form][0]}.{name}')}")
+    if there:
+        session.say(text, f"The {phrase} is not in the picture.", refusal("missing object"))
+    else:
+        session.say(text, reply(session, "no_picture"), refusal("no picture"))
+
+
+FILM_REFUSALS = ((refuse_to_animate, 0.1),)
+"""Requests to animate that cannot be met; their weight goes with those of `tasks_chat.REFUSALS`."""
 _AFTER: tuple[tuple[Maker, float], ...] = (
     (track, 0.4),
     *((maker, 0.35 * weight) for maker, weight in VIDEO_EDITS),
