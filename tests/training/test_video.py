@@ -157,6 +157,37 @@ def test_batches_are_a_function_of_seed_and_step_also_from_workers(tmp_path: Pat
     assert torch.equal(again.shards[0].tensors["latents"], pool.shards[0].tensors["latents"])
 
 
+def test_first_frames_come_before_clips_and_as_many_of_them_as_a_batch_has_frames(
+    tmp_path: Path, tokenizer: Any
+) -> None:
+    config = _config(tmp_path, zeroscope)
+    pool = clip_pool(config.run, 0, video_parts.load_autoencoder(tmp_path / "gligen"))
+    dataset = ClipBatches(pool, 1, clip_caption, tokenizer, 2, 0, stills=3)
+    still, moving = dataset[2], dataset[3]
+    assert still["latents"].shape == still["noise"].shape == (2 * FRAMES, LATENT_CHANNELS, 1, 16, 16)
+    assert moving["latents"].shape == (2, LATENT_CHANNELS, FRAMES, 16, 16)
+    assert len(still["ids"]) == len(still["share"]) == len(still["weight"]) == 2 * FRAMES
+    first = pool.shards[0].tensors["latents"][:, 0].float()
+    assert all(any(torch.equal(entry[:, 0], known) for known in first) for entry in still["latents"])
+
+
+def test_where_the_first_frame_is_given_none_is_learned_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = []
+    monkeypatch.setattr(ClipLoss, "__call__", _counting(frames))
+    for recipe in (zeroscope, i2vgen_xl):
+        recipe.train(_config(tmp_path, recipe, steps=2, export_minutes=9.0, options=OPTIONS | {"stills": "1"}))
+    assert frames == [1, FRAMES, FRAMES, FRAMES]
+
+
+def _counting(frames: list[int]) -> Any:
+    def loss_of(self: ClipLoss, batch: Any) -> torch.Tensor:
+        frames.append(batch["latents"].shape[2])
+        weight: torch.Tensor = self.models["unet"].conv_in.weight
+        return weight.square().mean()
+
+    return loss_of
+
+
 def test_latents_and_first_frames_are_those_of_the_clips(tmp_path: Path) -> None:
     config = _config(tmp_path, zeroscope)
     vae = video_parts.load_autoencoder(tmp_path / "gligen")

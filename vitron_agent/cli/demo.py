@@ -24,6 +24,8 @@ CONVERSATIONS: dict[str, tuple[str, ...]] = {
     ),
     "three steps at once": ("Draw a green star on a sand background, then make it purple and then cut it out.",),
     "a video": ("Track the red circle.", "Which way does it move?", "Now make it yellow."),
+    "a video from words": ("Make a video of a green square moving to the left on a sand background.",),
+    "a picture in motion": ("Draw a purple star on a pink background, let it move up and then track it.",),
 }
 SHEET = "contact-sheet.png"
 

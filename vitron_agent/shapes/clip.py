@@ -86,7 +86,11 @@ def is_sound(clip: Clip) -> bool:
 
 def sample_motion(rng: random.Random) -> Motion:
     """Draws a motion of any kind."""
-    name = rng.choice(MOTIONS)
+    return sample_amount(rng, rng.choice(MOTIONS))
+
+
+def sample_amount(rng: random.Random, name: str) -> Motion:
+    """Draws how far or by how much, for a motion by its name."""
     return Motion(name, rng.uniform(*(DISTANCE if name in DIRECTIONS else FACTOR)))
 
 

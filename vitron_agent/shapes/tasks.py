@@ -11,15 +11,15 @@
   for additions),
   "track" (target: index; clip; video: its number),
   "edit_video" (operation: "replace", "background" or "both"; before, after: clips; target: index or None; video),
-  "film" (objects: `Wish`es, motions: one per object, or a single None where nothing is said of motion, background or
-  None, clip: the exact outcome),
-  "animate" (before: scene, motions: one per object of it, picture: its number, clip: the exact outcome),
+  "film" (objects: `Wish`es, said: what each does, of `MOTIONS` or "still", None where nothing is said of it;
+  background or None; clip: the exact outcome),
+  "animate" (before: scene, picture: its number, motions: one per object of it, clip: the exact outcome),
   "ask" (question, answer, must: words that a right answer holds, scene; box for "where"; about a video also
   clip and video, scene being its first frame, and motion for "what goes"),
   "back" (picture: number), "chat" (topic), "refuse" (reason).
 
 This file composes; wording and truth of single requests are made in tasks_draw, _act, _many, _ask, _chat, _video and
-_video_make.
+_video_make, tasks_film plays them.
 """
 
 import random
@@ -31,6 +31,7 @@ from vitron_agent.shapes.tasks_act import add_region, recolour, remove, replace_
 from vitron_agent.shapes.tasks_ask import region_what
 from vitron_agent.shapes.tasks_chat import REFUSALS, chat
 from vitron_agent.shapes.tasks_compare import QUESTIONS
+from vitron_agent.shapes.tasks_film import FILM_REFUSALS, animate_one, chain_film, dialogue_film, film_one
 from vitron_agent.shapes.tasks_many import EDITS
 from vitron_agent.shapes.tasks_play import (
     a_scene,
@@ -54,7 +55,6 @@ from vitron_agent.shapes.tasks_video import (
     track_video,
 )
 from vitron_agent.shapes.tasks_video_ask import VIDEO_QUESTIONS
-from vitron_agent.shapes.tasks_video_make import FILM_REFUSALS, animate_one, chain_film, dialogue_film, film_one
 
 __all__ = [
     "FILM_TASKS",

@@ -39,7 +39,7 @@ def draw(session: Session, style: Style) -> Step | None:
     maker = rng.choices(_MAKERS, _WEIGHTS)[0]
     order = maker(writer, background or "gray")
     boxes = layout(
-        tuple(_size(wish) for wish in order.wishes), tuple(wish.place for wish in order.wishes), order.relations
+        tuple(size_of(wish) for wish in order.wishes), tuple(wish.place for wish in order.wishes), order.relations
     )
     if boxes is None:
         return None
@@ -49,7 +49,7 @@ def draw(session: Session, style: Style) -> Step | None:
     phrases = [wish.phrase for wish in order.wishes]
     entries = tuple(GroundedPhrase(phrase=p, box=box) for p, box in zip(phrases, boxes, strict=True))
     facts = {"kind": "draw", "objects": order.wishes, "relations": order.relations, "background": background}
-    action = session.call(Module.A, _command(order, phrases, background or "gray"), layout=entries)
+    action = session.call(Module.A, command_for(order, background or "gray"), layout=entries)
     session.focus = 0 if len(entries) == 1 else None
     return Step(clause, (action,), "Here is your picture.", {**facts, "scene": action.scene})
 
@@ -60,20 +60,21 @@ def _anything(session: Session) -> Step:
     wish, background = Wish("star"), "navy"
     facts = {"kind": "draw", "objects": (wish,), "relations": (), "background": None}
     entry = GroundedPhrase(phrase=wish.phrase, box=(0.32, 0.32, 0.68, 0.68))
-    action = session.call(Module.A, _command(Order((wish,), (), ""), [wish.phrase], background), layout=(entry,))
+    action = session.call(Module.A, command_for(Order((wish,), (), ""), background), layout=(entry,))
     session.focus = 0
     return Step(clause, (action,), "Here is your picture.", {**facts, "scene": action.scene})
 
 
-def _size(wish: Wish) -> Size | None:
+def size_of(wish: Wish) -> Size | None:
+    """The size that was said, as a layout takes it."""
     return "small" if wish.size == "small" else "large" if wish.size == "large" else None
 
 
-def _command(order: Order, phrases: list[str], background: str) -> str:
+def command_for(order: Order, background: str) -> str:
     """The canonical caption: objects with wished places and relations, then the background."""
     parts = [
-        f"{article(phrase)} {PLACE_WORDS[wish.place][0]}" if wish.place else article(phrase)
-        for phrase, wish in zip(phrases, order.wishes, strict=True)
+        f"{article(wish.phrase)} {PLACE_WORDS[wish.place][0]}" if wish.place else article(wish.phrase)
+        for wish in order.wishes
     ]
     joined = {first: (word, second) for first, word, second in order.relations}
     text, i = [], 0

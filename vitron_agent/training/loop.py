@@ -21,6 +21,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vitron_agent.training.peers import Peers
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -150,14 +152,21 @@ class Run:
         parts: Mapping[str, float] | None = None,
         clip: float = 1.0,
         factor: float | None = None,
+        peers: Peers | None = None,
     ) -> None:
-        """Back-propagate ``loss``, take one optimiser step, update the averages, count ``samples``."""
+        """Back-propagate ``loss``, take one optimiser step, update the averages, count ``samples``.
+
+        With ``peers`` each of the run's processes brings a loss of its own, and all take the same step.
+        """
         factor = warm_cosine(self.fraction) if factor is None else factor
         for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
             group["lr"] = base * factor
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_([p for g in self.optimiser.param_groups for p in g["params"]], clip)
+        parameters = [p for g in self.optimiser.param_groups for p in g["params"]]
+        if peers is not None:
+            peers.average(parameters)
+        nn.utils.clip_grad_norm_(parameters, clip)
         self.optimiser.step()
         for ema in self.emas.values():
             ema.update()

@@ -19,7 +19,8 @@ from transformers import CLIPTokenizer
 from vitron_agent.specialists.base import Specialist
 from vitron_agent.specialists.video_diffusion import VideoParts
 from vitron_agent.training.gligen_parts import autocast, build_optimiser, build_schedule, export_part
-from vitron_agent.training.loop import Ema, Run, TrainingConfig, replace_folder_files
+from vitron_agent.training.loop import Ema, Run, TrainingConfig, replace_folder_files, warm_cosine
+from vitron_agent.training.peers import Peers
 from vitron_agent.training.video_data import Batch, ClipBatches, Words, batches, clip_pool
 from vitron_agent.training.video_judge import judge_clips
 from vitron_agent.training.video_parts import build_text_encoder, build_tokenizer, load_autoencoder, parameters, started
@@ -55,9 +56,10 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
 
     Options: ``batch`` (8), ``lr`` (0.001), ``width`` of the UNet's lower level, ``stills`` (0, how many of the first
     steps see first frames alone), ``shards`` (40) of 512 clips, ``workers`` (2 processes that prepare batches),
-    ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of the average).
+    ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of the average). Several processes train together
+    where a launcher's variables say so (see peers.py); each takes batches of its own.
     """
-    gligen = config.out.parent / "gligen"
+    gligen, peers = config.out.parent / "gligen", Peers()
     vae, tokenizer = load_autoencoder(gligen).to(config.device), build_tokenizer()
     dataset = _dataset(config, recipe, vae, tokenizer)  # before the run's clock starts
     torch.manual_seed(config.seed)
@@ -71,12 +73,16 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
     run = Run(config, {"models": models}, optimiser, {"models": ema})
     run.write(f"{recipe.name}: {parameters(unet) / 1e6:.2f} M parameters; {note}")
     loss_of = ClipLoss(recipe, models, config.device)
-    for batch in batches(dataset, run.step, int(config.option("workers", 2)), config.device):
-        if run.done:
+    first, workers = run.step * peers.count + peers.rank, int(config.option("workers", 2))
+    for batch in batches(dataset, first, workers, config.device, peers.count):
+        fraction = peers.agree(run.fraction, config.device)
+        if fraction >= 1:
             break
         with autocast(config.device):
             loss = loss_of(batch)
-        run.advance(loss, dataset.count)
+        run.advance(loss, dataset.count * peers.count, factor=warm_cosine(fraction), peers=peers)
+        if peers.rank:
+            continue
         run.log(50)
         if run.due() or run.done:
             run.save()

@@ -95,13 +95,16 @@ def clip_weight(clips: Sequence[Clip], size: int) -> Tensor:
     return object_weight(frames, size).view(len(clips), FRAMES, 1, size, size).transpose(1, 2)
 
 
-def batches(dataset: ClipBatches, start: int, workers: int, device: str) -> Iterator[Batch]:
-    """Yield the batches from step `start` on, on a device, prepared ahead by worker processes (0: in this one)."""
+def batches(dataset: ClipBatches, start: int, workers: int, device: str, stride: int = 1) -> Iterator[Batch]:
+    """Yield every `stride`-th batch from number `start` on, on a device.
+
+    They are prepared ahead by `workers` processes (0: in this one).
+    """
     pinned = device.startswith("cuda")
     loader: DataLoader[Batch] = DataLoader(
         dataset,
         batch_size=None,
-        sampler=range(start, _FOREVER),
+        sampler=range(start, _FOREVER, stride),
         num_workers=workers,
         pin_memory=pinned,
         multiprocessing_context="fork" if workers else None,  # the shards are shared with the workers, not copied
