@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from vitron_agent.evaluation.areas import mask_of
 from vitron_agent.evaluation.cases import Case
-from vitron_agent.evaluation.judge import GOOD_FIRST_PSNR, GOOD_IOU, GOOD_PSNR, StepVerdict, Verdict
+from vitron_agent.evaluation.judge import GOOD_IOU, GOOD_PSNR, StepVerdict, Verdict
 from vitron_agent.evaluation.plans import PlanVerdict
 from vitron_agent.evaluation.report import Row, iou_row, mean_row, rate_row
 from vitron_agent.evaluation.sheets import Sample
 
 GOOD_FILM_PSNR = 28.0
 """What the untouched part of an edited video should reach, dB: it went through the codec twice."""
+GOOD_FIRST_PSNR = 28.0
+"""What the first frame of a video should reach against the picture it was made of, dB: it went through the codec."""
 MOTION_QUESTIONS = (
     "count moves",
     "describe video",

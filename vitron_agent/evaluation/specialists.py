@@ -12,9 +12,10 @@ import torch
 
 from vitron_agent.evaluation.areas import box_mask
 from vitron_agent.evaluation.drive import picture_of
-from vitron_agent.evaluation.judge import GOOD_FIRST_PSNR, GOOD_PSNR
+from vitron_agent.evaluation.judge import GOOD_PSNR
 from vitron_agent.evaluation.metrics import overlap
 from vitron_agent.evaluation.report import Row, iou_row, mean_row, rate_row
+from vitron_agent.evaluation.rows import GOOD_FIRST_PSNR
 from vitron_agent.evaluation.sheets import Sample, over, shown
 from vitron_agent.evaluation.trials import Load, Trial, run_request
 from vitron_agent.evaluation.trials_video import TRACKING, animating, filming, following
