@@ -114,7 +114,10 @@ class Filmmaker:
             scene, names = Scene(str(ground), objects), tuple(part.motion or "still" for part in said)
         else:
             scene = read_scene(request.image).scene
-            names = motions_in(scene, request.command)
+            try:
+                names = motions_in(scene, request.command)
+            except ValueError as error:  # as read, a thing may no longer be "left of" another
+                raise NothingFoundError(str(error)) from None
         video = frames_of(Clip(scene, tuple(map(self._motion, names))))
         if request.image is not None:
             video[0] = request.image

@@ -48,14 +48,14 @@ def filming(load: Load, index: int, seed: int) -> list[Trial]:
     clip = sample_clip(rng)
     words = clip_caption(clip, rng)
     result, seconds = run_request(load("zeroscope"), SpecialistRequest(words, seed=index))
-    true = frames_of(clip)
+    true = moments(frames_of(clip))
     video = result.video if result is not None else None
     if video is None or not is_clip(video):
-        video = torch.zeros_like(true)
+        checks = {"background": False, "objects": False, "motion": False}
+        return [Trial("caption", checks, None, None, seconds, Sample(words, true, False))]
     check = check_clip(video, clip)
     checks = {"background": check.background_ok, "objects": check.objects_ok, "motion": check.motions_ok}
-    sample = Sample(words, (*moments(true), *moments(video)), check.all_ok)
-    return [Trial("caption", checks, None, None, seconds, sample)]
+    return [Trial("caption", checks, None, None, seconds, Sample(words, (*true, *moments(video)), check.all_ok))]
 
 
 def animating(load: Load, index: int, seed: int) -> list[Trial]:
@@ -65,8 +65,8 @@ def animating(load: Load, index: int, seed: int) -> list[Trial]:
     words, picture = motion_command(clip, rng), frames_of(clip)[0]
     result, seconds = run_request(load("i2vgen_xl"), SpecialistRequest(words, image=picture, seed=index))
     video = result.video if result is not None else None
-    checks = {"motion": False, "objects kept": False}
     if video is None or not is_clip(video):
+        checks = {"motion": False, "objects kept": False}
         return [Trial("command", checks, None, None, seconds, Sample(words, (shown(picture),), False))]
     check = check_of_picture(video, picture, clip.scene, tuple(map(motion_name, clip.motions)))
     checks = {"motion": check.motions_ok, "objects kept": check.objects_ok}
