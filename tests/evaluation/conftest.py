@@ -20,6 +20,7 @@ from vitron_agent.graphs.agent import Agent
 from vitron_agent.invocation import Invocation, Module, parse_edit
 from vitron_agent.media import Box, MediaKind, MediaStore
 from vitron_agent.shapes.check import read_scene
+from vitron_agent.shapes.clip import Clip, frames_of
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Scene
 from vitron_agent.shapes.tasks import Conversation
@@ -87,6 +88,22 @@ class IdealSpecialist:
         )
 
 
+class IdealFilmmaker:
+    """Maker of videos that plays the clips of a conversation in order; of a picture, that is their first frame."""
+
+    name = "ideal filmmaker"
+    revision = "0"
+
+    def __init__(self, clips: tuple[Clip, ...]) -> None:
+        self.clips = iter(clips)
+
+    def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
+        video = frames_of(next(self.clips))
+        if request.image is not None:
+            video[0] = request.image
+        return SpecialistResult(MediaKind.VIDEO, video=video)
+
+
 def edited_film(request: SpecialistRequest) -> SpecialistResult:
     """Carries the keyframe's look over to all frames: the object's colour and shape, or the background."""
     assert request.video is not None
@@ -128,6 +145,13 @@ def arguments(invocation: Invocation) -> dict[str, Any]:
     return found
 
 
+def made_clips(conversation: Conversation) -> tuple[Clip, ...]:
+    """The videos that a conversation makes of words or of pictures, in order."""
+    pairs = zip(conversation.turns, conversation.turns[1:], strict=False)
+    made = [after for turn, after in pairs if turn.invocation and turn.invocation.module in (Module.D, Module.G)]
+    return tuple(clip for turn in made for clip in turn.clips)
+
+
 def script(conversation: Conversation) -> list[Any]:
     """The replies of a planner that says and calls exactly what the conversation's truth does."""
     replies: list[Any] = []
@@ -145,21 +169,25 @@ def store(tmp_path: Path) -> MediaStore:
 
 
 @pytest.fixture
-def scripted_agent(store: MediaStore) -> Callable[[list[Any]], Agent]:
-    """Makes the real graph over the real tools and ideal specialists, with a planner that plays back replies."""
+def scripted_agent(store: MediaStore) -> Callable[..., Agent]:
+    """Makes the real graph over the real tools and ideal specialists, with a planner that plays back replies.
 
-    def make(replies: list[Any]) -> Agent:
-        ideal = IdealSpecialist()
-        residents = Residents({name: lambda: ideal for name in ("gligen", "gligen_inpaint", "seem", "stable_video")})
+    The clips that are handed in as well are those that will be made, in order.
+    """
+
+    def make(replies: list[Any], clips: tuple[Clip, ...] = ()) -> Agent:
+        ideal, filmmaker = IdealSpecialist(), IdealFilmmaker(clips)
+        makers: dict[str, Any] = dict.fromkeys(("gligen", "gligen_inpaint", "seem", "stable_video"), lambda: ideal)
+        residents = Residents({**makers, **dict.fromkeys(("zeroscope", "i2vgen_xl"), lambda: filmmaker)})
         return make_agent(ScriptedPlanner(replies=replies), make_tools(Toolbox(store, residents)), store)
 
     return make
 
 
 @pytest.fixture
-def ideal_agent(scripted_agent: Callable[[list[Any]], Agent]) -> Callable[[Conversation], Agent]:
+def ideal_agent(scripted_agent: Callable[..., Agent]) -> Callable[[Conversation], Agent]:
     """Makes an agent that does one conversation exactly right."""
-    return lambda conversation: scripted_agent(script(conversation))
+    return lambda conversation: scripted_agent(script(conversation), made_clips(conversation))
 
 
 @pytest.fixture

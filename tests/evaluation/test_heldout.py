@@ -30,6 +30,47 @@ def test_an_edit_of_a_video_is_what_its_call_makes_of_the_clip() -> None:
         assert before.motions == after.motions
 
 
+def test_a_video_of_words_asks_for_what_was_said() -> None:
+    cases = heldout_cases("film", 60, 0) + heldout_cases("film", 1, 0, lambda case: case.kind == "any motion")
+    assert {case.kind for case in cases} >= {"left", "grow", "several motions"}
+    for case in cases:
+        (turn,) = case.turns
+        ((step,),) = turn.ways
+        assert (step.letter, turn.clips) == ("D", ())
+        assert step.film is not None
+        assert step.film.wanted is not None
+        assert step.film.call is None
+        assert (step.film.motions is None) is (case.kind == "any motion")
+        if step.film.motions is not None:
+            assert len(step.film.motions) == len(step.film.wanted.objects)
+            assert (case.kind in step.film.motions) is (case.kind != "several motions")
+    wanted = [step.film.wanted for case in cases for step in case.turns[0].ways[0] if step.film and step.film.wanted]
+    assert {each.background is None for each in wanted} == {True, False}
+    assert {obj.colour is None for each in wanted for obj in each.objects} == {True, False}
+
+
+def test_a_picture_to_be_set_in_motion_says_what_moves() -> None:
+    cases = heldout_cases("animate", 40, 0) + heldout_cases(
+        "animate", 1, 0, lambda case: case.kind == "several motions"
+    )
+    assert {case.kind for case in cases} >= {"left", "grow"}
+    for case in cases:
+        (turn,) = case.turns
+        ((step,),) = turn.ways
+        assert step.letter == "G"
+        assert step.film is not None
+        motions = [name for name in step.film.of(turn.scenes[-1]) if name != "still"]
+        assert motions == [case.kind] if case.kind != "several motions" else len(motions) > 1
+
+
+def test_chains_and_dialogues_make_videos_on_the_way() -> None:
+    for task in ("chain_film", "dialogue_film"):
+        for case in heldout_cases(task, 12, 0):
+            steps = [step for turn in case.turns for step in turn.ways[0]]
+            assert any(step.film is not None for step in steps)
+            assert all((step.film is not None) is (step.letter in "DG") for step in steps)
+
+
 def test_alike_objects_are_told_apart_by_the_region_alone() -> None:
     for case in heldout_cases(TRACK_ALIKE, 10, 0):
         (turn,) = case.turns
@@ -52,4 +93,4 @@ def test_refusals_about_videos_ask_for_their_own_words() -> None:
 
 def test_the_mixture_holds_pictures_and_videos() -> None:
     letters = {way[0].letter for case in heldout_cases(None, 150, 0) for way in case.turns[0].ways if way}
-    assert letters == {"A", "B", "C", "E", "F"}
+    assert letters == {"A", "B", "C", "D", "E", "F", "G"}

@@ -26,7 +26,9 @@ def test_the_ideal_agent_is_right(task: str, ideal_agent: Callable[[Conversation
         assert (plan.well_formed, plan.module, plan.command is not False) == (True, True, True), (case, record)
 
 
-@pytest.mark.parametrize("task", ["draw", "segment", "edit", "ask", "chain", "track", "edit_video", "ask_video"])
+@pytest.mark.parametrize(
+    "task", ["draw", "segment", "edit", "ask", "chain", "track", "edit_video", "ask_video", "film", "animate"]
+)
 def test_an_agent_that_answers_another_request_is_wrong(
     task: str, ideal_agent: Callable[[Conversation], Agent], store: MediaStore
 ) -> None:

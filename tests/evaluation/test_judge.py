@@ -6,7 +6,7 @@ from tests.evaluation.clips import CLIP
 from tests.evaluation.clips import GREEN as GREEN_CLIP
 from vitron_agent.evaluation.answers import Answer
 from vitron_agent.evaluation.areas import mask_of
-from vitron_agent.evaluation.cases import Case, Change, ClipChange, Step, Target, Turn, scene_object
+from vitron_agent.evaluation.cases import Case, Change, ClipChange, MadeFilm, Step, Target, Turn, scene_object
 from vitron_agent.evaluation.drive import CallRecord, CaseRecord, TurnRecord, picture_of
 from vitron_agent.evaluation.judge import judge
 from vitron_agent.invocation import Invocation, Module
@@ -162,3 +162,68 @@ def test_a_track_through_an_edited_video_follows_what_was_really_made() -> None:
     assert judge(case, _of_clip(_painted(GREEN_CLIP), track)).right
     steps = judge(case, _of_clip(_painted(CLIP), track)).turns[0].steps
     assert [step.right for step in steps] == [False, False]  # nothing is green in the video that was made
+
+
+WORDS = Step(
+    "D", film=MadeFilm(Wanted((WantedObject("circle", "red"), WantedObject("star")), "gray"), ("right", "still"))
+)
+MOVE = Invocation(module=Module.G, command="the red circle moves right")
+SET_IN_MOTION = Step("G", film=MadeFilm(call=MOVE))
+
+
+def _filmed(letter: str, clip: Clip, source: str | None = None) -> CallRecord:
+    return CallRecord(letter, {}, True, "", source=source, handle="film", video=frames_of(clip))
+
+
+def _of_picture(*calls: CallRecord) -> CaseRecord:
+    return CaseRecord((TurnRecord("Done.", "Done.", calls, 0.1, (picture_of(CLIP.scene),), ("p",)),))
+
+
+def _moving(*steps: Step) -> Case:
+    return Case("move", "kind", (Turn("do it", (CLIP.scene,), ways=(steps,)),))
+
+
+def test_a_video_of_words_is_judged_by_its_frames() -> None:
+    case = Case("film", "kind", (Turn("do it", ways=((WORDS,),)),))
+
+    def right(call: CallRecord) -> bool:
+        return judge(case, CaseRecord((TurnRecord("Done.", "Done.", (call,), 0.1),))).right
+
+    made = _filmed("D", CLIP)
+    assert right(made)
+    assert not right(_filmed("D", GREEN_CLIP))
+    assert not right(_filmed("D", Clip(CLIP.scene, CLIP.motions[::-1])))
+    assert not right(_filmed("G", CLIP))
+    assert not right(replace(made, video=None))
+    assert not right(replace(made, video=frames_of(CLIP)[:5]))
+
+
+def test_a_video_of_a_picture_is_judged_by_that_picture() -> None:
+    verdict = judge(_moving(SET_IN_MOTION), _of_picture(_filmed("G", CLIP, "p")))
+    assert verdict.right
+    made = verdict.turns[0].steps[0].made
+    assert made is not None
+    assert made.first_psnr == 99.0
+    shifted = Clip(Scene("gray", (replace(CLIP.scene.objects[0], x=0.31), CLIP.scene.objects[1])), CLIP.motions)
+    for wrong in (_filmed("G", GREEN_CLIP, "p"), _filmed("G", CLIP, "other"), _filmed("G", shifted, "p")):
+        assert not judge(_moving(SET_IN_MOTION), _of_picture(wrong)).right
+    step = judge(_moving(SET_IN_MOTION), _of_picture(_filmed("G", shifted, "p"))).turns[0].steps[0]
+    assert step.made is not None
+    assert step.made.shown  # but it does not begin with the picture
+    absent = Step("G", film=MadeFilm(call=Invocation(module=Module.G, command="the cross moves right")))
+    assert not judge(_moving(absent), _of_picture(_filmed("G", CLIP, "p"))).right
+
+
+def test_a_chain_goes_on_from_the_video_that_was_made() -> None:
+    follow = Step("E", target=FOLLOW)
+    paint = Step("F", clip_change=PAINT)
+    masks = render_clip(CLIP).masks[:, 0]
+    track = CallRecord("E", {}, True, "", source="film", masks=masks)
+    edit = CallRecord("F", {}, True, "", source="film", handle="painted", video=frames_of(GREEN_CLIP))
+    for made, step in ((_filmed("D", CLIP), WORDS), (_filmed("G", CLIP, "p"), SET_IN_MOTION)):
+        case = _moving(step, follow, paint, follow)
+        again = replace(track, source="painted")
+        assert judge(case, _of_picture(made, track, edit, again)).right
+        still = replace(made, video=frames_of(Clip(CLIP.scene, (None, None))))
+        steps = judge(case, _of_picture(still, track, edit, again)).turns[0].steps
+        assert [s.right for s in steps][:2] == [False, False]  # the masks move, the circle does not

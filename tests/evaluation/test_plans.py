@@ -1,6 +1,6 @@
 import pytest
 
-from vitron_agent.evaluation.cases import Case, Change, ClipChange, Step, Target, Turn, scene_object
+from vitron_agent.evaluation.cases import Case, Change, ClipChange, MadeFilm, Step, Target, Turn, scene_object
 from vitron_agent.evaluation.drive import CallRecord, CaseRecord, TurnRecord
 from vitron_agent.evaluation.plans import PlanVerdict, judge_plan
 from vitron_agent.invocation import Invocation, Module
@@ -22,14 +22,22 @@ PAINT = Step(
         )
     ),
 )
+FILM = Step(
+    "D",
+    film=MadeFilm(Wanted((WantedObject("star", "blue", "small"), WantedObject("circle")), "sky"), ("left", "still")),
+)
+ANY = Step("D", film=MadeFilm(Wanted((WantedObject("star"),))))
+MOVE = Step("G", film=MadeFilm(call=Invocation(module=Module.G, command="the star moves left")))
+FIRST = Step("G", film=MadeFilm(call=Invocation(module=Module.G, command="the star moves left", media=1)))
 LAYOUT = [{"phrase": "blue star", "box": [0.1, 0.3, 0.4, 0.6]}]
 SAND = {"background": "change the background to sand"}
+GOES = "a small blue star moves left"
 SKY = "a blue star on a sky background"
 
 
 def _judge(step: Step | None, call: tuple[str, dict[str, object]] | None) -> PlanVerdict:
     ways = ((step,),) if step else ((),)
-    scenes = () if step in (DRAW, TRACK, PAINT) else (SCENE,)
+    scenes = () if step in (DRAW, TRACK, PAINT, FILM, ANY) else (SCENE,)
     clips = (OTHER_CLIP, CLIP) if step in (TRACK, PAINT) else ()
     calls = (CallRecord(call[0], call[1], False, ""),) if call else ()
     record = CaseRecord((TurnRecord("text", "text", calls, 0.1),))
@@ -71,6 +79,35 @@ def _judge(step: Step | None, call: tuple[str, dict[str, object]] | None) -> Pla
         (PAINT, ("F", {"command": "remove the star", **SAND}), PlanVerdict(True, True, False)),
         (PAINT, ("F", {"command": "x", "region": [2, 0, 1, 1]}), PlanVerdict(False, True, False)),
         (PAINT, ("E", {"command": "the star"}), PlanVerdict(True, False, False)),
+        (
+            FILM,
+            ("D", {"command": f"{GOES} and a red circle stands still on a sky background"}),
+            PlanVerdict(True, True, True),
+        ),
+        (
+            FILM,
+            ("D", {"command": f"a red circle stays still, {GOES} on a sky background"}),
+            PlanVerdict(True, True, True),
+        ),
+        (
+            FILM,
+            ("D", {"command": f"{GOES} and a red circle grows on a sky background"}),
+            PlanVerdict(True, True, False),
+        ),
+        (FILM, ("D", {"command": f"{GOES} and a red circle stands still"}), PlanVerdict(True, True, False)),
+        (FILM, ("D", {"command": f"{GOES} on a sky background"}), PlanVerdict(True, True, False)),
+        (FILM, ("D", {"command": "a cat moves left on a sky background"}), PlanVerdict(True, True, False)),
+        (FILM, ("A", {"command": SKY, "layout": LAYOUT}), PlanVerdict(True, False, False)),
+        (ANY, ("D", {"command": "a red star grows on a navy background"}), PlanVerdict(True, True, True)),
+        (ANY, ("D", {"command": "a red cross grows"}), PlanVerdict(True, True, False)),
+        (MOVE, ("G", {"command": "the blue star moves left"}), PlanVerdict(True, True, True)),
+        (MOVE, ("G", {"command": "make the rightmost object slide to the left"}), PlanVerdict(True, True, True)),
+        (MOVE, ("G", {"command": "the star moves right"}), PlanVerdict(True, True, False)),
+        (MOVE, ("G", {"command": "the star moves left and the circle grows"}), PlanVerdict(True, True, False)),
+        (MOVE, ("G", {"command": "the object moves left"}), PlanVerdict(True, True, False)),
+        (MOVE, ("G", {"command": "the star moves left", "picture": 2}), PlanVerdict(True, True, False)),
+        (FIRST, ("G", {"command": "the star moves left", "picture": 1}), PlanVerdict(True, True, True)),
+        (FIRST, ("G", {"command": "the star moves left"}), PlanVerdict(True, True, False)),
         (None, None, PlanVerdict(True, True, None)),
         (None, ("B", {"command": "the star"}), PlanVerdict(True, False, None)),
     ],

@@ -41,6 +41,15 @@ def _report() -> Report:
     return Report("tiny", 3, {"on": (on, same), "off": (off,)}, 1.234, ({"case": "edit-1"},))
 
 
+def test_what_was_left_out_is_said_below_the_table_and_in_the_data() -> None:
+    out = io.StringIO()
+    report = replace(_report(), left_out=("films-alone is left out: no weights",))
+    report.print(Console(file=out, width=150))
+    assert "films-alone is left out: no weights" in out.getvalue().splitlines()[-1]
+    assert report.to_json()["left_out"] == ["films-alone is left out: no weights"]
+    assert _report().to_json()["left_out"] == []
+
+
 def test_the_table_shows_both_settings_side_by_side() -> None:
     out = io.StringIO()
     _report().print(Console(file=out, width=150))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from vitron_agent.evaluation import evaluate, runner, suite_names
 from vitron_agent.evaluation.suites import SUITES
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.media import MediaStore
+from vitron_agent.profiles import Part, find_profile
 from vitron_agent.specialists.base import Specialist
 from vitron_agent.testing import call
 
@@ -92,6 +94,18 @@ def test_specialists_alone_need_no_planner(monkeypatch: pytest.MonkeyPatch, idea
     assert (row.value, row.n) == (1.0, 3)
 
 
+def test_trials_without_weights_are_left_out_with_a_line(
+    monkeypatch: pytest.MonkeyPatch, ideal_specialist: Specialist
+) -> None:
+    tiny = find_profile("tiny")
+    extra = Part("zeroscope", "makes videos", ("zeroscope/nowhere.safetensors",), "us", 1, "Apache-2.0")
+    monkeypatch.setattr(runner, "loadable", lambda name: replace(tiny, extras=(extra,)))
+    monkeypatch.setattr(runner, "_specialist", lambda profile, name: ideal_specialist)
+    report = evaluate("tiny", ["gligen-alone", "zeroscope-alone"], 1, workers=0)
+    assert {row.suite for row in report.rows["on"]} == {"gligen-alone"}
+    assert report.left_out == ("zeroscope-alone is left out: the profile has no weights of zeroscope",)
+
+
 def test_wrong_names_and_limits_are_refused() -> None:
     with pytest.raises(InputError, match="'juggling' is unknown: choose from invocation"):
         evaluate("tiny", ["juggling"])
@@ -143,6 +157,7 @@ def test_the_mean_alone_is_asked_of_a_planner_without_frames(
 
 
 def test_videos_take_fewer_cases_by_themselves() -> None:
-    assert len(runner.jobs_of("tiny", "video-questions", True, 0, None)) == 150
+    for name in ("video-questions", "video-generation", "animation", "video-chains"):
+        assert len(runner.jobs_of("tiny", name, True, 0, None)) == 150
     assert len(runner.jobs_of("tiny", "video-questions", True, 0, 3)) == 3
     assert len(runner.jobs_of("tiny", "questions", True, 0, None)) == 200

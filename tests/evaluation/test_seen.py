@@ -35,3 +35,24 @@ def test_pictures_and_videos_are_numbered_apart_and_read_by_what_they_are() -> N
     seen.take(CallRecord("E", {}, True, "", source="w"))
     assert (seen.pictures.number(None), seen.videos.number(None)) == ("p", "w")
     assert [obj.colour for obj in seen.videos.shows("w").scene.objects] == ["green", "blue"]
+
+
+def test_a_made_video_is_read_from_its_frames_or_from_its_picture_on() -> None:
+    seen = Seen()
+    seen.receive(Turn("look", (CLIP.scene,)), TurnRecord("", "", (), 0.1, (picture_of(CLIP.scene),), ("p",)))
+    seen.take(CallRecord("D", {}, True, "", handle="d", video=frames_of(GREEN)))
+    seen.take(CallRecord("G", {}, True, "", source="p", handle="g", video=frames_of(CLIP)))
+    assert [obj.colour for obj in seen.videos.shows("d").scene.objects] == ["green", "blue"]
+    assert seen.videos.shows("g").scene == CLIP.scene  # the picture's truth
+    for handle in ("d", "g"):
+        moved, still = seen.videos.shows(handle).motions
+        assert moved is not None
+        assert (moved.name, still) == ("right", None)
+        assert abs(moved.amount - 0.3) < 0.03
+    assert seen.videos.number(None) == "g"
+
+
+def test_a_video_that_cannot_be_read_shows_nothing() -> None:
+    seen = Seen()
+    seen.take(CallRecord("D", {}, True, "", handle="wide", video=frames_of(CLIP)[..., :32, :]))
+    assert seen.videos.shows("wide").scene.objects == ()

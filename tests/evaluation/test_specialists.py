@@ -8,8 +8,16 @@ import torch
 from vitron_agent.build import build_specialist
 from vitron_agent.errors import NothingFoundError
 from vitron_agent.evaluation.report import Row
-from vitron_agent.evaluation.specialists import TRACKING, TRIALS, Trial, rows
+from vitron_agent.evaluation.specialists import NEEDS, TRIALS, rows
+from vitron_agent.evaluation.trials import Trial
+from vitron_agent.evaluation.trials_video import TRACKING
 from vitron_agent.media import MediaKind
+from vitron_agent.profiles import find_profile
+from vitron_agent.shapes.check import read_scene
+from vitron_agent.shapes.clip import Clip, Motion, frames_of
+from vitron_agent.shapes.clip_words import motions_in, read_film
+from vitron_agent.shapes.scene import Scene
+from vitron_agent.shapes.tasks_refer import object_in
 from vitron_agent.specialists.base import (
     Progress,
     Specialist,
@@ -85,3 +93,70 @@ def test_the_trained_tracker_is_judged_by_kind() -> None:
 def test_a_tracker_that_finds_nothing_is_wrong() -> None:
     found = _values("tracking-alone", Idle(), 2)
     assert [found[f"J&F, {kind}"].value for kind in TRACKING] == [0, 0, 0]
+
+
+class Filmmaker:
+    """Makes clips that do exactly what their command says, or stand still."""
+
+    name = "filmmaker"
+    revision = "0"
+
+    def __init__(self, still: bool = False) -> None:
+        self.still = still
+
+    def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
+        if request.image is None:
+            said, ground = read_film(request.command)
+            places = ((0.25, 0.25), (0.75, 0.5), (0.25, 0.75))
+            boxes = [(x - 0.12, y - 0.12, x + 0.12, y + 0.12) for x, y in places]
+            pairs = zip(said, boxes, strict=False)
+            objects = tuple(object_in(box, f"{part.words.colour} {part.words.shape}") for part, box in pairs)
+            scene, names = Scene(str(ground), objects), tuple(part.motion or "still" for part in said)
+        else:
+            scene = read_scene(request.image).scene
+            try:
+                names = motions_in(scene, request.command)
+            except ValueError as error:  # as read, a thing may no longer be "left of" another
+                raise NothingFoundError(str(error)) from None
+        video = frames_of(Clip(scene, tuple(map(self._motion, names))))
+        if request.image is not None:
+            video[0] = request.image
+        return SpecialistResult(MediaKind.VIDEO, video=video)
+
+    def _motion(self, name: str) -> Motion | None:
+        return None if self.still or name == "still" else Motion(name, 1.6 if name in ("grow", "shrink") else 0.22)
+
+
+def test_an_ideal_filmmaker_is_right() -> None:
+    found = _values("zeroscope-alone", Filmmaker(), 8)
+    assert [found[name].n for name in ("background", "objects", "motion")] == [8] * 3
+    assert found["background"].value == 1
+    assert found["objects"].value >= 0.75  # what it lets move may meet
+    assert found["motion"].value >= 0.5
+
+
+def test_an_ideal_animator_is_right_and_begins_with_the_picture() -> None:
+    found = _values("i2vgen-alone", Filmmaker(), 8)
+    assert [found[name].n for name in ("motion", "objects kept")] == [8] * 2
+    assert found["motion"].value >= 0.75
+    assert found["objects kept"].value >= 0.75
+    assert (found["PSNR of the first frame"].value, found["PSNR of the first frame"].target) == (99.0, 28.0)
+
+
+def test_clips_in_which_nothing_moves_are_wrong_about_motion_alone() -> None:
+    for suite, kept in (("zeroscope-alone", "objects"), ("i2vgen-alone", "objects kept")):
+        found = _values(suite, Filmmaker(still=True), 4)
+        assert (found["motion"].value, found[kept].value) == (0, 1)
+
+
+def test_a_maker_of_videos_that_makes_none_is_wrong_in_all() -> None:
+    for suite in NEEDS:
+        found = _values(suite, Idle(), 2)
+        assert [row.value for name, row in found.items() if name != "seconds"] == [0] * (
+            3 if suite == "zeroscope-alone" else 2
+        )
+
+
+def test_what_trials_need_is_an_extra_of_the_profile() -> None:
+    assert set(NEEDS) < set(TRIALS)
+    assert set(NEEDS.values()) == {part.name for part in find_profile("tiny").extras}

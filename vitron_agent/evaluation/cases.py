@@ -11,6 +11,7 @@ from vitron_agent.invocation import Invocation
 from vitron_agent.media import Region
 from vitron_agent.shapes.check import Wanted, WantedObject, matches
 from vitron_agent.shapes.clip import Clip, Motion
+from vitron_agent.shapes.clip_words import motions_in
 from vitron_agent.shapes.scene import COLOURS, Obj, Scene
 from vitron_agent.shapes.tasks_refer import apply, hit, is_background, resolve
 from vitron_agent.shapes.tasks_results import apply_clip
@@ -159,6 +160,30 @@ class ClipChange:
 
 
 @dataclass(frozen=True)
+class MadeFilm:
+    """What a video must show that is made of words, or of a picture.
+
+    Attributes:
+        wanted: Of words: the objects and the background in its first frame, None for what was left open.
+        motions: What each of them does, of `MOTIONS` or "still"; None where anything will do.
+        call: Of a picture: a right call of module G; then nothing else is set. Its number is the picture to begin with.
+    """
+
+    wanted: Wanted | None = None
+    motions: tuple[str, ...] | None = None
+    call: Invocation | None = None
+
+    def of(self, scene: Scene) -> tuple[str, ...]:
+        """What each object of the picture must do, of `MOTIONS` or "still".
+
+        Raises:
+            ValueError: The picture does not hold an object that shall move, or more than one such.
+        """
+        assert self.call is not None
+        return motions_in(scene, self.call.command)
+
+
+@dataclass(frozen=True)
 class Like:
     """What a result must be exactly like; its words say less (see shapes.tasks_like).
 
@@ -199,6 +224,7 @@ class Step:
         target: What its mask must cover; for module E, in every frame.
         clip_change: What it must change in the video it starts from.
         like: What its result must be exactly like.
+        film: What the video that it makes must show.
     """
 
     letter: str
@@ -207,6 +233,7 @@ class Step:
     target: Target | None = None
     clip_change: ClipChange | None = None
     like: Like | None = None
+    film: MadeFilm | None = None
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def check_film(before: torch.Tensor, after: torch.Tensor, source: Clip, wanted: 
         source: What `before` shows.
         wanted: What `after` must show.
     """
-    if before.shape != after.shape:
+    if before.shape != after.shape or len(after) != len(wanted.scenes):
         return FilmCheck(False, False, None)
     film = read_film(after)
     right = [_is_right(frame, scene) for frame, scene in zip(film, wanted.scenes, strict=True)]

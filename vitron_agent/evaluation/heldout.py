@@ -8,11 +8,12 @@ import random
 from collections.abc import Callable
 
 from vitron_agent.evaluation.answers import Answer, words_of
-from vitron_agent.evaluation.cases import Case, Change, ClipChange, Step, Target, Turn
+from vitron_agent.evaluation.cases import Case, Change, ClipChange, MadeFilm, Step, Target, Turn
 from vitron_agent.invocation import Invocation, Module, parse_edit
 from vitron_agent.media import Region
 from vitron_agent.shapes.check import Wanted, WantedObject
-from vitron_agent.shapes.clip import Clip
+from vitron_agent.shapes.clip import Clip, Motion
+from vitron_agent.shapes.clip_captions import motion_name
 from vitron_agent.shapes.language import REGION_MARK
 from vitron_agent.shapes.scene import Scene
 from vitron_agent.shapes.tasks import Conversation, sample_conversation
@@ -82,6 +83,10 @@ def _step(call: Invocation, facts: dict[str, object], drawn: Region | None) -> S
         return Step(call.module.letter, target=Target(call=call, drawn=drawn))
     if call.module is Module.F:
         return Step("F", clip_change=ClipChange(call, drawn))
+    if call.module is Module.D:
+        return Step("D", film=_film(facts))
+    if call.module is Module.G:
+        return Step("G", film=MadeFilm(call=call))
     where, before = facts.get("where"), facts.get("before")
     if isinstance(where, tuple) and isinstance(before, Scene):
         where = where[0], before.objects[where[1]]
@@ -89,14 +94,21 @@ def _step(call: Invocation, facts: dict[str, object], drawn: Region | None) -> S
 
 
 def _wanted(facts: dict[str, object]) -> Wanted:
-    """What a request for a picture asks for: wishes, relations, and the background if it was named."""
-    wishes, relations = facts["objects"], facts["relations"]
+    """What a request for a picture or a new video asks for: wishes, relations, and the background if it was named."""
+    wishes, relations = facts["objects"], facts.get("relations", ())
     assert isinstance(wishes, tuple)
     assert isinstance(relations, tuple)
     objects = tuple(WantedObject(wish.shape, wish.colour, wish.size, wish.place) for wish in wishes)
     background = facts["background"]
     assert background is None or isinstance(background, str)
     return Wanted(objects, background, relations)
+
+
+def _film(facts: dict[str, object]) -> MadeFilm:
+    """What a request for a video asks for; a single None as motions: nothing was said of motion."""
+    motions = facts["motions"]
+    assert isinstance(motions, tuple)
+    return MadeFilm(_wanted(facts), None if motions == (None,) else tuple(map(motion_name, motions)))
 
 
 def _answer(user: Said, replies: list[Said]) -> Answer | None:
@@ -125,6 +137,8 @@ def _kind(task: str, user: Said, replies: list[Said]) -> str:
         return edit_kind(facts, calls)
     if facts.get("kind") == "edit_video":
         return clip_edit_kind(facts)
+    if facts.get("kind") in ("film", "animate"):
+        return film_kind(facts["motions"])
     if facts.get("kind") == "track":
         return "by region" if calls and calls[0].uses_drawn_region else "by words"
     return "chat" if facts.get("kind") == "chat" else task
@@ -158,6 +172,12 @@ def clip_edit_kind(facts: dict[str, object]) -> str:
     assert isinstance(after, Clip)
     assert isinstance(target, int)
     return _replaced(before.scene, after.scene, target)
+
+
+def film_kind(motions: tuple[Motion | None, ...]) -> str:
+    """Names a request for a video by what moves in it: one motion, "several motions", or "any motion"."""
+    names = [motion.name for motion in motions if motion is not None]
+    return names[0] if len(names) == 1 else "several motions" if names else "any motion"
 
 
 def _replaced(before: Scene, after: Scene, target: int) -> str:

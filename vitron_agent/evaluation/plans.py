@@ -5,12 +5,15 @@ was wanted. So a wrong command is told apart from a specialist that fails.
 """
 
 from dataclasses import dataclass
+from itertools import permutations
 
 from vitron_agent.errors import VitronError
-from vitron_agent.evaluation.cases import Case, Like, Step, Target, Turn
+from vitron_agent.evaluation.cases import Case, Like, MadeFilm, Step, Target, Turn
 from vitron_agent.evaluation.drive import CaseRecord, invocation_of
 from vitron_agent.invocation import Invocation, Module
-from vitron_agent.shapes.check import Wanted, same_objects
+from vitron_agent.shapes.check import Wanted, WantedObject, same_objects
+from vitron_agent.shapes.clip_words import Said, motions_in, read_film
+from vitron_agent.shapes.scene import Scene
 from vitron_agent.shapes.tasks_refer import apply
 from vitron_agent.shapes.tasks_results import apply_clip
 
@@ -61,6 +64,8 @@ def means(step: Step, call: Invocation, turn: Turn) -> bool:
     try:
         if step.like is not None:
             return _means_like(step.like, call, turn)
+        if step.film is not None:
+            return _means_film(step.film, call, scene)
         if call.module in (Module.E, Module.F):
             return _means_in_clip(step, call, turn)
         if step.target is not None:
@@ -86,6 +91,35 @@ def _means_like(like: Like, call: Invocation, turn: Turn) -> bool:
         return like.motion.name in call.command.split()
     wanted = Wanted.of(apply(turn.scenes[-1], right, turn.region), sizes="size" in like.measures)
     return same_objects(apply(turn.scenes[-1], call, turn.region), wanted).all_ok
+
+
+def _means_film(film: MadeFilm, call: Invocation, scene: Scene | None) -> bool:
+    """The same for a call that makes a video."""
+    if film.call is not None:
+        assert scene is not None
+        return film.call.media == call.media and motions_in(scene, call.command) == film.of(scene)
+    assert film.wanted is not None
+    said, ground = read_film(call.command)
+    wanted, motions = film.wanted, film.motions or (None,) * len(film.wanted.objects)
+    asked = list(zip(wanted.objects, motions, strict=True))
+    return (
+        len(said) == len(asked)
+        and wanted.background in (None, ground)
+        and any(all(map(_says, order, asked)) for order in permutations(said))
+    )
+
+
+def _says(said: Said, asked: tuple[WantedObject, str | None]) -> bool:
+    """Whether a command says of an object all that was asked of it."""
+    (wanted, motion), words = asked, said.words
+    pairs = (
+        (wanted.shape, words.shape),
+        (wanted.colour, words.colour),
+        (wanted.size, words.size),
+        (wanted.place, said.place),
+        (motion, said.motion),
+    )
+    return all(want in (None, is_said) for want, is_said in pairs)
 
 
 def _means_in_clip(step: Step, call: Invocation, turn: Turn) -> bool:

@@ -92,6 +92,7 @@ class Report:
         rows: Per setting of the signals; a suite that signals cannot change has rows under "on" only.
         seconds: Wall clock of the whole evaluation.
         failures: Per case that was not right: what was asked, what came.
+        left_out: One line for each suite that could not be run, which says why.
     """
 
     profile: str
@@ -99,6 +100,7 @@ class Report:
     rows: dict[str, tuple[Row, ...]]
     seconds: float
     failures: tuple[dict[str, Any], ...] = field(default=())
+    left_out: tuple[str, ...] = ()
 
     def row(self, suite: str, name: str, signals: Signals = "on") -> Row | None:
         """One row by its names."""
@@ -114,12 +116,14 @@ class Report:
             "seconds": round(self.seconds, 1),
             "rows": rows,
             "failures": list(self.failures),
+            "left_out": list(self.left_out),
         }
 
     def table(self) -> Table:
-        """Both settings side by side, with n, interval and target."""
+        """Both settings side by side, with n, interval and target; below, what was left out."""
         shown = list(self.rows)
-        table = Table(title=f"vitron-agent evaluation: profile {self.profile}, seed {self.seed}")
+        title = f"vitron-agent evaluation: profile {self.profile}, seed {self.seed}"
+        table = Table(title=title, caption="\n".join(self.left_out) or None)
         for column in ("suite", "measure", "n"):
             table.add_column(column, justify="right" if column == "n" else "left", no_wrap=True)
         for setting in shown:

@@ -15,6 +15,8 @@ from vitron_agent.evaluation.sheets import Sample
 
 GOOD_FILM_PSNR = 28.0
 """What the untouched part of an edited video should reach, dB: it went through the codec twice."""
+GOOD_FIRST_PSNR = 28.0
+"""What the first frame of a video should reach against the picture it was made of, dB: it went through the codec."""
 MOTION_QUESTIONS = (
     "count moves",
     "describe video",
@@ -185,6 +187,37 @@ def film_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
         *_by_kind(suite, outcomes, lambda outcome: outcome.verdict.right),
         mean_row(suite, "PSNR untouched, where done", [p for p in clean if p is not None], "dB", GOOD_FILM_PSNR),
         rate_row(suite, "motion kept, where a video came", [f.motion_kept for _, f in films if f is not None], 0.90),
+        mean_row(suite, "seconds a turn", [o.seconds[0] for o in outcomes if o.seconds], "s"),
+    ]
+
+
+def made_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
+    """What is right in videos made of words; a video that was not made is wrong in all."""
+    made = [outcome.first.made for outcome in outcomes]
+    named = [bool(m and m.objects_ok and m.background_ok) for m in made]
+    return [
+        rate_row(suite, "object and background right", named, 0.85),
+        rate_row(suite, "motion right", [bool(m and m.motions_ok) for m in made], 0.85),
+        *_everything(suite, outcomes),
+    ]
+
+
+def animation_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
+    """What is right in videos made of a picture; one that was not made is wrong in all but the mean of PSNR."""
+    made = [outcome.first.made for outcome in outcomes]
+    first = [m.first_psnr for m in made if m is not None and m.first_psnr is not None]
+    return [
+        mean_row(suite, "PSNR of the first frame, where a video came", first, "dB", GOOD_FIRST_PSNR),
+        rate_row(suite, "motion right", [bool(m and m.motions_ok) for m in made], 0.85),
+        rate_row(suite, "object kept", [bool(m and m.objects_ok) for m in made], 0.90),
+        *_everything(suite, outcomes),
+    ]
+
+
+def _everything(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
+    return [
+        rate_row(suite, "everything", [outcome.verdict.right for outcome in outcomes]),
+        *_by_kind(suite, outcomes, lambda outcome: outcome.verdict.right),
         mean_row(suite, "seconds a turn", [o.seconds[0] for o in outcomes if o.seconds], "s"),
     ]
 

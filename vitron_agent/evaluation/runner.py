@@ -33,11 +33,13 @@ from vitron_agent.evaluation.rows import Outcome
 from vitron_agent.evaluation.samples import account_of, sample_of
 from vitron_agent.evaluation.sheets import Sample, save_sheet
 from vitron_agent.evaluation.suites import DEFAULT_COUNT, SUITES
+from vitron_agent.evaluation.trials import Trial
 from vitron_agent.evaluation.wordless import Wordless
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.locations import loadable
 from vitron_agent.media import MediaStore
 from vitron_agent.planner.chat import ChatVitron
+from vitron_agent.profiles import Profile
 from vitron_agent.specialists.base import Specialist
 
 SignalChoice = Literal["on", "off", "both"]
@@ -140,7 +142,7 @@ def _specialist(profile: str, name: str) -> Specialist:
     return build_specialist(name, profile)
 
 
-def work(job: Job) -> Outcome | list[specialists.Trial]:
+def work(job: Job) -> Outcome | list[Trial]:
     """Does one job, in whatever process this is."""
     if job.case is None:
         return specialists.TRIALS[job.suite](lambda name: _specialist(job.profile, name), job.index, job.seed)
@@ -164,7 +166,7 @@ def evaluate(
     workers: int | None = None,
     progress: Progress = ignore_progress,
 ) -> Report:
-    """Evaluates a profile.
+    """Evaluates a profile. Trials of an extra whose weights are missing are left out, and the report says so.
 
     Args:
         profile: Its name.
@@ -186,7 +188,7 @@ def evaluate(
             raise InputError(f"suite {name[:60]!r} is unknown: choose from {', '.join(suite_names())}")
     if limit is not None and limit < 1:
         raise InputError(f"limit {limit} is too low: evaluate at least 1 case per suite")
-    loadable(profile)
+    chosen, left_out = _with_weights(loadable(profile), chosen)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
@@ -206,8 +208,20 @@ def evaluate(
                 failures += [{"suite": name, "signals": setting, **entry} for entry in missed]
                 if out is not None:
                     save_sheet(samples, out / f"{name}-signals-{setting}.png")
-                    _save(Report(profile, seed, _frozen(rows), time.perf_counter() - start, tuple(failures)), out)
-    return Report(profile, seed, _frozen(rows), time.perf_counter() - start, tuple(failures))
+                    _save(Report(profile, seed, _frozen(rows), _since(start), tuple(failures), left_out), out)
+    return Report(profile, seed, _frozen(rows), _since(start), tuple(failures), left_out)
+
+
+def _since(start: float) -> float:
+    return time.perf_counter() - start
+
+
+def _with_weights(profile: Profile, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The suites that can be run, and a line for each that cannot: trials of an extra whose weights are not there."""
+    absent = {part.name for part in profile.extras if profile.missing(part)}
+    lacking = [name for name in names if specialists.NEEDS.get(name) in absent]
+    lines = [f"{name} is left out: the profile has no weights of {specialists.NEEDS[name]}" for name in lacking]
+    return tuple(name for name in names if name not in lacking), tuple(lines)
 
 
 @contextmanager

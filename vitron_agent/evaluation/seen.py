@@ -12,6 +12,7 @@ import torch
 from vitron_agent.evaluation.cases import Turn
 from vitron_agent.evaluation.drive import CallRecord, TurnRecord
 from vitron_agent.evaluation.films import read_film, shown_clip
+from vitron_agent.evaluation.made import is_clip, read_clip
 from vitron_agent.shapes.check import read_scene
 from vitron_agent.shapes.clip import Clip
 from vitron_agent.shapes.scene import Scene
@@ -34,6 +35,10 @@ class Album(Generic[Content]):
         self._pixels[handle] = pixels
         self._looks.setdefault(handle, look)
         self._order.append(handle)
+
+    def __contains__(self, handle: str) -> bool:
+        """Whether it holds one."""
+        return handle in self._looks
 
     def shows(self, handle: str) -> Content:
         """What one shows."""
@@ -77,11 +82,17 @@ class Seen:
             return
         if call.image is not None:
             self.pictures.add(call.handle, call.image, partial(_read_picture, call.image))
-        elif call.video is not None and call.source is not None:
+        elif call.video is not None:
             self.videos.add(call.handle, call.video, partial(self._read_video, call.video, call.source))
 
-    def _read_video(self, video: torch.Tensor, source: str) -> Clip:
-        return shown_clip(read_film(video), self.videos.shows(source))
+    def _read_video(self, video: torch.Tensor, source: str | None) -> Clip:
+        """What a video shows that was made of another, of a picture, or (of no source) of words."""
+        if not is_clip(video):
+            return Clip(Scene("gray", ()), ())
+        film = read_film(video)
+        if source is not None and source in self.videos:
+            return shown_clip(film, self.videos.shows(source))
+        return read_clip(film, self.pictures.shows(source) if source is not None and source in self.pictures else None)
 
 
 def _itself(content: Content) -> Content:

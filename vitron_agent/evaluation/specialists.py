@@ -1,26 +1,27 @@
 """The specialists alone, given true words, layouts, regions and masks: so that a failure of the whole can be located.
 
-No planner is involved: what is asked for is right by construction, and no signals come along.
+No planner is involved: what is asked for is right by construction, and no signals come along. Trials on pictures stand
+here, those on clips in trials_video.py.
 """
 
 import random
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
-from vitron_agent.errors import VitronError
 from vitron_agent.evaluation.areas import box_mask
 from vitron_agent.evaluation.drive import picture_of
 from vitron_agent.evaluation.judge import GOOD_PSNR
-from vitron_agent.evaluation.metrics import j_and_f, overlap
+from vitron_agent.evaluation.metrics import overlap
 from vitron_agent.evaluation.report import Row, iou_row, mean_row, rate_row
+from vitron_agent.evaluation.rows import GOOD_FIRST_PSNR
 from vitron_agent.evaluation.sheets import Sample, over, shown
+from vitron_agent.evaluation.trials import Load, Trial, run_request
+from vitron_agent.evaluation.trials_video import TRACKING, animating, filming, following
 from vitron_agent.invocation import GroundedPhrase
 from vitron_agent.shapes.captions import article, background_reference, caption, referring
 from vitron_agent.shapes.check import Wanted, check_edit, check_generation
-from vitron_agent.shapes.clip import frames_of, render_clip, sample_clip
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import (
     BACKGROUNDS,
@@ -34,46 +35,10 @@ from vitron_agent.shapes.scene import (
     sample_scene,
 )
 from vitron_agent.shapes.tasks_words import drawn_around
-from vitron_agent.specialists.base import Specialist, SpecialistRequest, SpecialistResult
+from vitron_agent.specialists.base import Specialist, SpecialistRequest
 from vitron_agent.tools import edit_plan
 
-Load = Callable[[str], Specialist]
-TRACKING = {"text": 0.85, "region": 0.85, "region, two alike": 0.75}
-"""Kinds of tracking trials and the J&F that is to be reached."""
 EDITS = ("recolour", "reshape", "remove", "add", "background")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One run of a specialist.
-
-    Attributes:
-        kind: What was asked, such as "text" or "recolour".
-        checks: What was right, by name.
-        overlap: Intersection and union with the true mask, in pixels.
-        tracked: J&F of a tracked clip.
-        psnr_outside: dB outside the true region.
-        seconds: What it took.
-        sample: For the sheet.
-    """
-
-    kind: str
-    checks: dict[str, bool]
-    overlap: tuple[int, int] | None
-    psnr_outside: float | None
-    seconds: float
-    sample: Sample
-    tracked: float | None = None
-
-
-def _run(specialist: Specialist, request: SpecialistRequest) -> tuple[SpecialistResult | None, float]:
-    """Runs a request; what the specialist refuses comes back as None."""
-    start = time.perf_counter()
-    try:
-        result: SpecialistResult | None = specialist.run(request)
-    except VitronError:
-        result = None
-    return result, time.perf_counter() - start
 
 
 def drawing(load: Load, index: int, seed: int) -> list[Trial]:
@@ -82,7 +47,7 @@ def drawing(load: Load, index: int, seed: int) -> list[Trial]:
     scene = sample_scene(rng)
     words = caption(scene, rng)
     layout = tuple(GroundedPhrase(phrase=f"{o.colour} {o.shape}", box=o.box) for o in scene.objects)
-    result, seconds = _run(load("gligen"), SpecialistRequest(words, layout=layout, seed=index))
+    result, seconds = run_request(load("gligen"), SpecialistRequest(words, layout=layout, seed=index))
     empty = torch.zeros(3, 64, 64, dtype=torch.uint8)
     image = result.image if result is not None and result.image is not None else empty
     check = check_generation(image, scene)
@@ -118,7 +83,7 @@ def finding(load: Load, index: int, seed: int) -> list[Trial]:
 
 def _found(seem: Specialist, kind: str, title: str, request: SpecialistRequest, truth: torch.Tensor) -> Trial:
     assert request.image is not None
-    result, seconds = _run(seem, request)
+    result, seconds = run_request(seem, request)
     mask = result.mask if result is not None and result.mask is not None else torch.zeros_like(truth)
     both, union = overlap(mask, truth)
     pictures = (request.image, over(request.image, truth), over(request.image, mask))
@@ -155,34 +120,12 @@ def editing(load: Load, index: int, seed: int) -> list[Trial]:
         plan, command = edit_plan.replacement(target, new), f"replace the {name} with {article(new)}"
         after = replace(scene, objects=(*rest, fresh))
     request = SpecialistRequest(command, image=before, layout=plan.layout, mask=plan.mask, seed=index)
-    result, seconds = _run(load("gligen_inpaint"), request)
+    result, seconds = run_request(load("gligen_inpaint"), request)
     image = result.image if result is not None and result.image is not None else before
     check = check_edit(before, image, Wanted.of(after, sizes=False), region | plan.mask)
     sample = Sample(command, (shown(before), shown(image)), check.done)
     outside = None if check.psnr_outside is None else min(check.psnr_outside, 99.0)
     return [Trial(kind, {"done": check.done}, None, outside, seconds, sample)]
-
-
-def following(load: Load, index: int, seed: int) -> list[Trial]:
-    """One object of a held-out clip by words and by a drawn region, and one of two alike objects by a region."""
-    rng = random.Random(f"following {seed} {index}")
-    trials = []
-    for kind in ("text", "region", "region, two alike"):
-        clip = sample_clip(rng, alike=kind.endswith("alike"))
-        video, masks = frames_of(clip), render_clip(clip).masks
-        chosen = rng.randrange(2 if kind.endswith("alike") else len(clip.scene.objects))
-        words = referring(clip.scene, chosen, rng) if kind == "text" else "the object"
-        request = SpecialistRequest(words, video=video)
-        if kind != "text":
-            region = drawn_around(clip.scene.objects[chosen], rng)
-            request = replace(request, command="", region=region, mask=region.to_mask(64, 64))
-        result, seconds = _run(load("seem"), request)
-        truth = masks[:, chosen]
-        found = result.masks if result is not None and result.masks is not None else torch.zeros_like(truth)
-        score = j_and_f(found, truth)
-        shown_frames = tuple(shown(over(video[i], found[i])) for i in (0, 2, 4, 7))
-        trials.append(Trial(kind, {}, None, None, seconds, Sample(words, shown_frames, score > 0.75), score))
-    return trials
 
 
 def _visible(scene: Scene, background: str) -> bool:
@@ -226,6 +169,9 @@ def rows(suite: str, trials: list[Trial]) -> list[Row]:
     outside = [t.psnr_outside for t in trials if t.psnr_outside is not None]
     if outside:
         found.append(mean_row(suite, "PSNR outside the region", outside, "dB", GOOD_PSNR))
+    first = [t.first_psnr for t in trials if t.first_psnr is not None]
+    if first:
+        found.append(mean_row(suite, "PSNR of the first frame", first, "dB", GOOD_FIRST_PSNR))
     found.append(mean_row(suite, "seconds", [t.seconds for t in trials], "s"))
     return found
 
@@ -235,4 +181,8 @@ TRIALS: dict[str, Callable[[Load, int, int], list[Trial]]] = {
     "seem-alone": finding,
     "inpainting-alone": editing,
     "tracking-alone": following,
+    "zeroscope-alone": filming,
+    "i2vgen-alone": animating,
 }
+NEEDS: dict[str, str] = {"zeroscope-alone": "zeroscope", "i2vgen-alone": "i2vgen_xl"}
+"""The extra of a profile without which trials cannot run."""

@@ -13,12 +13,14 @@ from vitron_agent.evaluation.likeness import like_cases
 from vitron_agent.evaluation.rows import (
     Rows,
     all_right,
+    animation_rows,
     edit_rows,
     film_question_rows,
     film_rows,
     generation_rows,
     invocation_rows,
     like_rows,
+    made_rows,
     segmentation_rows,
     tracking_rows,
 )
@@ -166,6 +168,21 @@ SUITES: dict[str, Suite] = {
         _video_refusals,
         all_right("rightly no call, and said so", 0.98),
         uses_signals=False,
+        count=VIDEO_COUNT,
+    ),
+    "video-generation": Suite(
+        "videos from words", lambda n, seed: heldout_cases("film", n, seed), made_rows, count=VIDEO_COUNT
+    ),
+    "animation": Suite(
+        "videos that begin with a picture",
+        lambda n, seed: heldout_cases("animate", n, seed),
+        animation_rows,
+        count=VIDEO_COUNT,
+    ),
+    "video-chains": Suite(
+        "two to four steps in one request, one of which makes a video",
+        lambda n, seed: heldout_cases("chain_film", n, seed),
+        all_right("all steps right", None, kinds=False),
         count=VIDEO_COUNT,
     ),
     "words-lose": Suite(

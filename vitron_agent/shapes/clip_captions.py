@@ -44,12 +44,25 @@ _CHANGES: dict[str, tuple[Forms, ...]] = {
 
 def motion_forms(motion: Motion | None, rng: random.Random) -> Forms:
     """Return what an object does in three forms, such as "moves left", "moving left", "move left"."""
-    name = motion.name if motion else STILL
+    name = motion_name(motion)
     if name not in _TO:
         return rng.choice(_CHANGES[name])
     verb, where = rng.choice(_GOES if rng.random() < 0.8 else _DRIFTS), rng.choice(_TO[name])
     finite, participle, infinitive = (f"{form} {where}" for form in verb)
     return finite, participle, infinitive
+
+
+def motion_name(motion: Motion | None) -> str:
+    """Return the name of what an object does: one of `MOTIONS`, or `STILL`."""
+    return motion.name if motion else STILL
+
+
+def forms_of(name: str) -> tuple[Forms, ...]:
+    """Return all that can be said of a motion, one of `MOTIONS`, or of `STILL`."""
+    if name not in _TO:
+        return _CHANGES[name]
+    verbs = dict.fromkeys((*_GOES, *_DRIFTS))
+    return tuple((f"{a} {to}", f"{b} {to}", f"{c} {to}") for a, b, c in verbs for to in _TO[name])
 
 
 def clip_caption(clip: Clip, rng: random.Random) -> str:

@@ -1,0 +1,171 @@
+"""Calls that make videos say what their facts hold and what the new videos show; numbers and wordings are right."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+
+from vitron_agent.invocation import Invocation, Module, parse_reply, render_invocation
+from vitron_agent.shapes.clip import MOTIONS, Clip, is_sound
+from vitron_agent.shapes.clip_captions import motion_name
+from vitron_agent.shapes.clip_words import motions_in, read_film
+from vitron_agent.shapes.language import Split, heldout_ids
+from vitron_agent.shapes.scene import Scene, clashes
+from vitron_agent.shapes.tasks import FILM_TASKS, Conversation, Turn, apply, sample_conversation
+from vitron_agent.shapes.tasks_results import apply_clip, mask_result, track_result
+from vitron_agent.shapes.tasks_words import DEFAULT_COLOUR
+
+FEW = 80
+
+
+@cache
+def films(task: str, split: Split = "train") -> tuple[Conversation, ...]:
+    """Conversations of one task, the same ones every time."""
+    return tuple(sample_conversation(random.Random(f"made {task} {split} {i}"), split, task) for i in range(FEW))
+
+
+def talks() -> list[Conversation]:
+    """Conversations of all four tasks on both sides of the split."""
+    return [talk for task in FILM_TASKS for split in ("train", "heldout") for talk in films(task, split)]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A call with what there was before it and the turn of its result."""
+
+    call: Invocation
+    facts: dict[str, object]
+    pictures: tuple[Scene, ...]
+    videos: tuple[Clip, ...]
+    result: Turn
+
+
+def calls(conversation: Conversation) -> Iterator[Made]:
+    """Every call of a conversation."""
+    pictures: tuple[Scene, ...] = ()
+    videos: tuple[Clip, ...] = ()
+    for turn, following in zip(conversation.turns, (*conversation.turns[1:], conversation.turns[-1]), strict=True):
+        if turn.invocation is not None:
+            yield Made(turn.invocation, turn.facts, pictures, videos, following)
+        pictures, videos = pictures + turn.scenes, videos + turn.clips
+
+
+def every(module: Module) -> list[Made]:
+    """All calls of a module."""
+    found = [made for talk in talks() for made in calls(talk) if made.call.module is module]
+    assert len(found) > FEW  # or nothing would be tested
+    return found
+
+
+@pytest.mark.parametrize("task", FILM_TASKS)
+def test_every_call_is_read_back(task: str) -> None:
+    for talk in films(task):
+        for turn in talk.turns:
+            if turn.invocation is not None:
+                reply = parse_reply(f"{turn.text} {render_invocation(turn.invocation)}")
+                assert (reply.problems, reply.repairs) == ((), ())
+                assert (reply.text, reply.invocations) == (turn.text, (turn.invocation,))
+
+
+def test_a_video_of_words_is_what_was_wished_and_its_command_says_so() -> None:
+    for made in every(Module.D):
+        wishes, motions, ground = made.facts["objects"], made.facts["motions"], made.facts["background"]
+        (clip,) = made.result.clips
+        assert (made.facts["kind"], made.facts["clip"]) == ("film", clip)
+        assert made.call.media is None
+        assert clip.scene.background == (ground or "gray")
+        assert motions in (clip.motions, (None,))
+        said, on = read_film(made.call.command)
+        assert on == clip.scene.background
+        parts = zip(wishes, said, clip.scene.objects, clip.motions, strict=True)  # type: ignore[call-overload]
+        for wish, part, obj, motion in parts:
+            assert (part.words.shape, part.words.colour) == (obj.shape, obj.colour)
+            assert (obj.shape, obj.colour) == (wish.shape, wish.colour or DEFAULT_COLOUR[wish.shape])
+            assert (part.words.size, part.place) == (wish.size, wish.place)
+            assert wish.size in (None, obj.size)
+            assert wish.place in (None, obj.place)
+            assert part.motion == motion_name(motion)
+
+
+def test_a_video_of_words_can_be_seen_and_moves() -> None:
+    for made in every(Module.D):
+        (clip,) = made.result.clips
+        assert is_sound(clip)
+        assert any(clip.motions)
+        assert not any(clashes(obj.colour, clip.scene.background) for obj in clip.scene.objects)
+
+
+def test_where_nothing_is_said_of_motion_one_object_moves_to_the_right() -> None:
+    unsaid = [made for made in every(Module.D) if made.facts["motions"] == (None,)]
+    assert unsaid
+    for made in unsaid:
+        (clip,) = made.result.clips
+        assert [motion_name(motion) for motion in clip.motions] == ["right"]
+
+
+def test_a_picture_that_is_set_in_motion_is_the_first_frame_and_the_command_names_what_moves() -> None:
+    moving = Counter[int]()
+    for made in every(Module.G):
+        (clip,) = made.result.clips
+        number = made.call.media or len(made.pictures)
+        before = made.pictures[number - 1]
+        assert (made.facts["kind"], made.facts["picture"], made.facts["before"]) == ("animate", number, before)
+        assert (clip.scene, clip.motions) == (before, made.facts["motions"])
+        assert is_sound(clip)
+        assert motions_in(before, made.call.command) == tuple(map(motion_name, clip.motions))
+        moving[sum(motion is not None for motion in clip.motions)] += 1
+    assert set(moving) == {1, 2}
+
+
+def test_the_number_of_a_picture_is_given_only_where_it_is_not_the_latest() -> None:
+    for made in every(Module.G):
+        assert made.call.media is None or 1 <= made.call.media < len(made.pictures)
+
+
+def test_all_other_calls_do_what_their_results_show() -> None:
+    seen = Counter[str]()
+    for talk in talks():
+        for made in calls(talk):
+            call, result = made.call, made.result
+            seen[call.module.letter] += 1
+            if call.module in (Module.A, Module.C):
+                before = made.pictures[(call.media or len(made.pictures)) - 1] if made.pictures else None
+                assert result.scenes == (apply(None if call.module is Module.A else before, call),)
+            elif call.module is Module.B:
+                number = call.media or len(made.pictures)
+                assert result.text == mask_result(made.pictures[number - 1], call.command, number, None)
+            elif call.module is Module.E:
+                number = call.media or len(made.videos)
+                assert result.text == track_result(made.videos[number - 1], call.command, number, None)
+            elif call.module is Module.F:
+                assert result.clips == (apply_clip(made.videos[(call.media or len(made.videos)) - 1], call),)
+    assert set(seen) >= set("ACDEFG")
+
+
+@pytest.mark.parametrize(("task", "counts"), [("film", {1}), ("animate", {1}), ("chain_film", {2, 3, 4})])
+def test_a_task_asks_for_so_much_in_one_turn(task: str, counts: set[int]) -> None:
+    users = [[turn for turn in talk.turns if turn.role == "user"] for talk in films(task)]
+    assert {len(turns) for turns in users} == {1}
+    assert {len(turns[0].facts["steps"]) for turns in users} == counts
+
+
+def test_a_dialogue_goes_on_after_its_video() -> None:
+    counts = Counter(sum(turn.role == "user" for turn in talk.turns) for talk in films("dialogue_film"))
+    assert set(counts) >= {1, 2, 3, 4}
+    for talk in films("dialogue_film"):
+        assert {made.call.module for made in calls(talk)} & {Module.D, Module.G}
+
+
+def test_every_motion_is_asked_for() -> None:
+    for module in (Module.D, Module.G):
+        names = {motion_name(motion) for made in every(module) for motion in made.result.clips[0].motions}
+        assert names == {*MOTIONS, "still"}
+
+
+@pytest.mark.parametrize("task", FILM_TASKS)
+def test_training_never_uses_a_held_out_wording(task: str) -> None:
+    assert heldout_ids().isdisjoint(name for talk in films(task) for name in talk.template_ids)
+    assert all(not heldout_ids().isdisjoint(talk.template_ids) for talk in films(task, "heldout"))
