@@ -35,9 +35,11 @@ def test_a_video_of_words_asks_for_what_was_said() -> None:
     assert {case.kind for case in cases} >= {"left", "grow", "several motions"}
     for case in cases:
         (turn,) = case.turns
-        ((step,),) = turn.ways
-        assert (step.letter, turn.clips) == ("D", ())
+        (drawn, step), (at_once,) = turn.ways
+        assert (drawn.letter, step.letter, at_once.letter, turn.clips) == ("A", "G", "D", ())
         assert step.film is not None
+        assert step.film == at_once.film
+        assert drawn.show == step.film.wanted
         assert step.film.wanted is not None
         assert step.film.call is None
         assert (step.film.motions is None) is (case.kind == "any motion")
@@ -68,7 +70,10 @@ def test_chains_and_dialogues_make_videos_on_the_way() -> None:
         for case in heldout_cases(task, 12, 0):
             steps = [step for turn in case.turns for step in turn.ways[0]]
             assert any(step.film is not None for step in steps)
-            assert all((step.film is not None) is (step.letter in "DG") for step in steps)
+            assert all((step.film is not None) is (step.letter == "G") for step in steps)
+            for turn in case.turns:
+                made = sum(step.film is not None and step.film.call is None for step in turn.ways[0])
+                assert [len(way) for way in turn.ways[1:]] == [len(turn.ways[0]) - made] * bool(made)
 
 
 def test_alike_objects_are_told_apart_by_the_region_alone() -> None:

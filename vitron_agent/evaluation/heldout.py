@@ -12,8 +12,8 @@ from vitron_agent.evaluation.cases import Case, Change, ClipChange, MadeFilm, St
 from vitron_agent.invocation import Invocation, Module, parse_edit
 from vitron_agent.media import Region
 from vitron_agent.shapes.check import Wanted, WantedObject
-from vitron_agent.shapes.clip import Clip, Motion
-from vitron_agent.shapes.clip_captions import motion_name
+from vitron_agent.shapes.clip import Clip
+from vitron_agent.shapes.clip_captions import STILL, motion_name
 from vitron_agent.shapes.language import REGION_MARK
 from vitron_agent.shapes.scene import Scene
 from vitron_agent.shapes.tasks import Conversation, sample_conversation
@@ -64,7 +64,7 @@ def case_of(conversation: Conversation, name: str, seed: int = 0) -> Case:
         steps = tuple(_step(turn.invocation, turn.facts, drawn) for turn in replies if turn.invocation is not None)
         region = user.regions[-1] if user.regions else None
         answer = _answer(user, replies)
-        turns.append(Turn(as_typed(user.text), user.scenes, region, (steps,), answer, clips=user.clips))
+        turns.append(Turn(as_typed(user.text), user.scenes, region, _in_one(steps), answer, clips=user.clips))
         if first == 0:
             kind = _kind(conversation.task, user, replies)
     return Case(name, kind, tuple(turns), seed, max(1, len(said[starts[0]].facts["steps"])))
@@ -83,10 +83,8 @@ def _step(call: Invocation, facts: dict[str, object], drawn: Region | None) -> S
         return Step(call.module.letter, target=Target(call=call, drawn=drawn))
     if call.module is Module.F:
         return Step("F", clip_change=ClipChange(call, drawn))
-    if call.module is Module.D:
-        return Step("D", film=_film(facts))
     if call.module is Module.G:
-        return Step("G", film=MadeFilm(call=call))
+        return Step("G", film=_film(facts) if facts["kind"] == "film" else MadeFilm(call=call))
     where, before = facts.get("where"), facts.get("before")
     if isinstance(where, tuple) and isinstance(before, Scene):
         where = where[0], before.objects[where[1]]
@@ -105,10 +103,20 @@ def _wanted(facts: dict[str, object]) -> Wanted:
 
 
 def _film(facts: dict[str, object]) -> MadeFilm:
-    """What a request for a video asks for; a single None as motions: nothing was said of motion."""
-    motions = facts["motions"]
-    assert isinstance(motions, tuple)
-    return MadeFilm(_wanted(facts), None if motions == (None,) else tuple(map(motion_name, motions)))
+    """What a request for a video asks for; where nothing was said of motion, any will do."""
+    said = facts["said"]
+    assert isinstance(said, tuple)
+    return MadeFilm(_wanted(facts), None if None in said else said)
+
+
+def _in_one(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], ...]:
+    """The right sequences of calls: as they are, and with each video of words made by one call of module D."""
+    short = list(steps)
+    for index in reversed(range(1, len(steps))):
+        film = steps[index].film
+        if film is not None and film.call is None:
+            short[index - 1 : index + 1] = [Step("D", film=film)]
+    return (steps,) if len(short) == len(steps) else (steps, tuple(short))
 
 
 def _answer(user: Said, replies: list[Said]) -> Answer | None:
@@ -137,8 +145,10 @@ def _kind(task: str, user: Said, replies: list[Said]) -> str:
         return edit_kind(facts, calls)
     if facts.get("kind") == "edit_video":
         return clip_edit_kind(facts)
-    if facts.get("kind") in ("film", "animate"):
-        return film_kind(facts["motions"])
+    if facts.get("kind") == "film":
+        return film_kind(facts["said"])
+    if facts.get("kind") == "animate":
+        return film_kind(tuple(map(motion_name, facts["motions"])))
     if facts.get("kind") == "track":
         return "by region" if calls and calls[0].uses_drawn_region else "by words"
     return "chat" if facts.get("kind") == "chat" else task
@@ -174,10 +184,10 @@ def clip_edit_kind(facts: dict[str, object]) -> str:
     return _replaced(before.scene, after.scene, target)
 
 
-def film_kind(motions: tuple[Motion | None, ...]) -> str:
+def film_kind(said: tuple[str | None, ...]) -> str:
     """Names a request for a video by what moves in it: one motion, "several motions", or "any motion"."""
-    names = [motion.name for motion in motions if motion is not None]
-    return names[0] if len(names) == 1 else "several motions" if names else "any motion"
+    names = [name for name in said if name not in (None, STILL)]
+    return str(names[0]) if len(names) == 1 else "several motions" if names else "any motion"
 
 
 def _replaced(before: Scene, after: Scene, target: int) -> str:

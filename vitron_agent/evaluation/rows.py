@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vitron_agent.evaluation.areas import mask_of
 from vitron_agent.evaluation.cases import Case
 from vitron_agent.evaluation.judge import GOOD_IOU, GOOD_PSNR, StepVerdict, Verdict
+from vitron_agent.evaluation.made import MadeCheck
 from vitron_agent.evaluation.plans import PlanVerdict
 from vitron_agent.evaluation.report import Row, iou_row, mean_row, rate_row
 from vitron_agent.evaluation.sheets import Sample
@@ -63,6 +64,12 @@ class Outcome:
         """The first step of the first turn; wrong if there was none."""
         turns = self.verdict.turns
         return turns[0].steps[0] if turns and turns[0].steps else StepVerdict(False)
+
+    @property
+    def made(self) -> MadeCheck | None:
+        """What is right in the video that the first turn made; None where it made none."""
+        steps = self.verdict.turns[0].steps if self.verdict.turns else ()
+        return next((step.made for step in steps if step.made is not None), None)
 
 
 Rows = Callable[[str, Sequence[Outcome]], list[Row]]
@@ -193,7 +200,7 @@ def film_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
 
 def made_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
     """What is right in videos made of words; a video that was not made is wrong in all."""
-    made = [outcome.first.made for outcome in outcomes]
+    made = [outcome.made for outcome in outcomes]
     named = [bool(m and m.objects_ok and m.background_ok) for m in made]
     return [
         rate_row(suite, "object and background right", named, 0.85),
@@ -204,7 +211,7 @@ def made_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
 
 def animation_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
     """What is right in videos made of a picture; one that was not made is wrong in all but the mean of PSNR."""
-    made = [outcome.first.made for outcome in outcomes]
+    made = [outcome.made for outcome in outcomes]
     first = [m.first_psnr for m in made if m is not None and m.first_psnr is not None]
     return [
         mean_row(suite, "PSNR of the first frame, where a video came", first, "dB", GOOD_FIRST_PSNR),

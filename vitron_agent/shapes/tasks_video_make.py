@@ -26,6 +26,8 @@ from vitron_agent.shapes.tasks_words import Reference, Wish, a_wish, new_object,
 Form = Literal["clause", "noun", "let"]
 """What a family's words are followed by: a clause, a noun with its motion, or a bare infinitive."""
 VERBS: dict[Form, tuple[str, ...]] = {"clause": ("moves",), "noun": ("moving", "moving", "that"), "let": ("go",)}
+_ASKED = (1, 1, 1, 1, 1, 0.4)
+"""How often each of `MOTIONS` is drawn: what shrinks fits everywhere, the others often do not and are drawn again."""
 Motions = tuple[Motion | None, ...]
 Said = tuple[str | None, ...]
 """What was said of each object: one of `MOTIONS`, `STILL`, or nothing."""
@@ -137,10 +139,11 @@ def animate(session: Session, style: Style) -> Step | None:
     if session.playing or not scene.objects:
         return None
     rng = writer.rng
-    moving = _pointed(session, 2 if len(scene.objects) > 1 and writer.chance(0.25) else 1)
+    moving = _pointed(session, 2 if len(scene.objects) > 1 and writer.chance(0.4) else 1)
     if moving is None:
         return None
-    moves = tuple(rng.choice(MOTIONS) if i in [m.index for m in moving] else None for i in range(len(scene.objects)))
+    drawn = {reference.index: rng.choices(MOTIONS, _ASKED)[0] for reference in moving}
+    moves = tuple(drawn.get(index) for index in range(len(scene.objects)))
     motions = _amounts(rng, scene, moves)
     if motions is None:
         return None
