@@ -11,6 +11,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file
 
+from vitron_agent.errors import CheckpointError
 from vitron_agent.media import MediaKind
 from vitron_agent.shapes.clip import FRAMES, frames_of, sample_clip
 from vitron_agent.shapes.clip_captions import clip_caption, motion_command
@@ -177,6 +178,27 @@ def test_where_the_first_frame_is_given_none_is_learned_alone(tmp_path: Path, mo
     for recipe in (zeroscope, i2vgen_xl):
         recipe.train(_config(tmp_path, recipe, steps=2, export_minutes=9.0, options=OPTIONS | {"stills": "1"}))
     assert frames == [1, FRAMES, FRAMES, FRAMES]
+
+
+def test_a_warm_run_goes_on_from_what_was_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = i2vgen_xl
+    recipe.train(_config(tmp_path, recipe, steps=1))
+    exported = load_file(tmp_path / recipe.RECIPE.name / "unet" / "diffusion_pytorch_model.safetensors")
+    seen = []
+
+    def loss_of(self: ClipLoss, batch: Any) -> torch.Tensor:
+        seen.append({key: value.detach().clone() for key, value in self.models["unet"].state_dict().items()})
+        raise Stopped
+
+    monkeypatch.setattr(ClipLoss, "__call__", loss_of)
+    with pytest.raises(Stopped):
+        recipe.train(
+            replace(_config(tmp_path, recipe, options=OPTIONS | {"warm": "1"}), run=tmp_path / "run" / "again")
+        )
+    assert all(torch.equal(seen[0][key], value.float()) for key, value in exported.items())
+    other = _config(tmp_path, recipe, options=OPTIONS | {"warm": "1", "width": "64"})
+    with pytest.raises(CheckpointError, match="without `--set warm=1`"):
+        recipe.train(replace(other, run=tmp_path / "run" / "wide"))
 
 
 def _counting(frames: list[int]) -> Any:

@@ -13,10 +13,13 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
+from vitron_agent.errors import CheckpointError
 from vitron_agent.specialists.base import Specialist
+from vitron_agent.specialists.checkpoints import load_tokenizer
 from vitron_agent.specialists.video_diffusion import VideoParts
 from vitron_agent.training.gligen_parts import autocast, build_optimiser, build_schedule, export_part
 from vitron_agent.training.loop import Ema, Run, TrainingConfig, replace_folder_files, warm_cosine
@@ -56,18 +59,21 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
 
     Options: ``batch`` (8), ``lr`` (0.001), ``width`` of the UNet's lower level, ``stills`` (0, how many of the first
     steps see first frames alone), ``shards`` (40) of 512 clips, ``workers`` (2 processes that prepare batches),
-    ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of the average). Several processes train together
+    ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of the average), ``warm`` (1 starts from the weights
+    in the export folder). Several processes train together
     where a launcher's variables say so (see peers.py); each takes batches of its own.
     """
     gligen, peers = config.out.parent / "gligen", Peers()
-    vae, tokenizer = load_autoencoder(gligen).to(config.device), build_tokenizer()
+    warm = bool(config.option("warm", 0))
+    vae = load_autoencoder(gligen).to(config.device)
+    tokenizer = load_tokenizer(config.out / "tokenizer", recipe.name) if warm else build_tokenizer()
     dataset = _dataset(config, recipe, vae, tokenizer)  # before the run's clock starts
     torch.manual_seed(config.seed)
     unet, encoder = recipe.build_unet(int(config.option("width", recipe.width))), build_text_encoder(tokenizer)
-    note = started(unet, encoder, tokenizer, gligen)
-    more = recipe.build_more()
-    encoders = nn.ModuleDict({"text_encoder": encoder, **more})
-    models = nn.ModuleDict({"unet": unet, **encoders}).to(config.device).eval()  # no dropout: clips never run out
+    encoders = nn.ModuleDict({"text_encoder": encoder, **recipe.build_more()})
+    models = nn.ModuleDict({"unet": unet, **encoders})
+    note = _exported(models, config.out) if warm else started(unet, encoder, tokenizer, gligen)
+    models = models.to(config.device).eval()  # no dropout: clips never run out
     ema = Ema(models, config.option("decay", 0.999))
     optimiser = build_optimiser(unet, encoders, config.option("lr", 1e-3))
     run = Run(config, {"models": models}, optimiser, {"models": ema})
@@ -94,6 +100,21 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
                 sheet = config.run / f"{run.step}.png"
                 run.write(judge_clips(recipe.specialist(parts, models), recipe.words, sheet, count))
             ema.swap()
+
+
+def _exported(models: nn.ModuleDict, folder: Path) -> str:
+    """Load what an earlier run exported, and return a line about it.
+
+    Raises:
+        CheckpointError: a part is missing, or of another shape.
+    """
+    for name, model in models.items():
+        try:
+            (file,) = (folder / name).glob("*.safetensors")
+            model.load_state_dict({key: value.float() for key, value in load_file(file).items()})
+        except (ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{folder / name} holds no such model: train without `--set warm=1`") from error
+    return f"all weights start from {folder}"
 
 
 def _dataset(config: TrainingConfig, recipe: VideoRecipe, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> ClipBatches:
