@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from vitron_agent.evaluation.answers import Answer
-from vitron_agent.evaluation.cases import Case, Change, Step, Target, Turn, scene_object
+from vitron_agent.evaluation.cases import Case, Change, MadeFilm, Step, Target, Turn, scene_object
 from vitron_agent.media import Region
 from vitron_agent.shapes.check import Wanted, WantedObject
 from vitron_agent.shapes.scene import Scene
@@ -53,7 +53,10 @@ def _turn(turn: dict[str, Any], kind: str) -> Turn:
 
 
 def _way(letters: str, turn: dict[str, Any]) -> tuple[Step, ...]:
-    """Conditions go to the last call that can meet them: a mask to the last B, a picture to the last A or C."""
+    """Conditions go to the last call that can meet them: a mask to the last B, a picture to the last A or C.
+
+    A video is asked of the very last call.
+    """
     steps = [Step(letter) for letter in letters]
     if "mask" in turn:
         mask = turn["mask"]
@@ -64,6 +67,9 @@ def _way(letters: str, turn: dict[str, Any]) -> tuple[Step, ...]:
     if "show" in turn:
         last = max(letters.rfind("A"), letters.rfind("C"))
         steps[last] = Step(letters[last], show=_wanted(turn["show"]))
+    if "film" in turn:
+        film = turn["film"]
+        steps[-1] = Step(letters[-1], film=MadeFilm(_wanted(film), tuple(film["motions"])))
     return tuple(steps)
 
 
