@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from rich.console import Console
@@ -9,21 +10,26 @@ from rich.table import Table
 
 from vitron_agent.evaluation.metrics import median
 
-Measure = Callable[[str, float, Callable[[int], object]], float]
 MEASURED: list[tuple[str, float, float, list[float]]] = []
 ROUNDS = 11
 
 
+class Measure(Protocol):
+    """Runs something several times after a warm-up, keeps its seconds, and returns their median."""
+
+    def __call__(self, name: str, budget: float, work: Callable[[int], object], rounds: int = ROUNDS) -> float: ...
+
+
 @pytest.fixture
 def measure() -> Measure:
-    """Runs something `ROUNDS` times after a warm-up and keeps its seconds; returns the median."""
+    """What the table's rows come from: see `Measure`."""
 
-    def run(name: str, budget: float, work: Callable[[int], object]) -> float:
+    def run(name: str, budget: float, work: Callable[[int], object], rounds: int = ROUNDS) -> float:
         import time
 
         work(0)
         seconds = []
-        for index in range(1, ROUNDS + 1):
+        for index in range(1, rounds + 1):
             start = time.perf_counter()
             work(index)
             seconds.append(time.perf_counter() - start)
@@ -35,12 +41,13 @@ def measure() -> Measure:
 
 def table() -> Table:
     """What was measured: median, extremes, budget and their ratio."""
-    found = Table(title=f"medians of {ROUNDS} runs, seconds")
-    for column in ("what", "median", "least", "most", "budget", "median / budget"):
+    found = Table(title="medians, seconds")
+    for column in ("what", "runs", "median", "least", "most", "budget", "median / budget"):
         found.add_column(column, justify="left" if column == "what" else "right")
     for name, budget, middle, seconds in MEASURED:
         share = f"[{'green' if middle <= budget else 'red'}]{middle / budget:.2f}[/]"
-        found.add_row(name, f"{middle:.3f}", f"{min(seconds):.3f}", f"{max(seconds):.3f}", f"{budget:g}", share)
+        figures = (f"{figure:.3f}" for figure in (middle, min(seconds), max(seconds)))
+        found.add_row(name, str(len(seconds)), *figures, f"{budget:g}", share)
     return found
 
 
