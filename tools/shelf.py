@@ -4,6 +4,8 @@ From there one is back in the time of a copy; one that is not there is read from
 and counts what they take; it does not know who is at work, or why one had to leave.
 """
 
+import torch
+
 from vitron_agent.specialists.base import Movable, Specialist
 from vitron_agent.tools.memory import is_lack_of_memory
 
@@ -21,7 +23,7 @@ class Shelf:
             total: MiB that those who wait may take together.
         """
         self.device = device
-        self._total = 0.0 if device == HOST else total
+        self.total = 0.0 if torch.device(device).type == HOST else total
         self._waiting: dict[str, tuple[Movable, float]] = {}  # the one that came longest ago first
 
     @property
@@ -43,10 +45,10 @@ class Shelf:
             size: MiB of its weights.
             wanted: Who is about to be taken, and therefore stays.
         """
-        if size + self._size(wanted) > self._total or not isinstance(specialist, Movable):
+        if size + self._size(wanted) > self.total or not isinstance(specialist, Movable):
             return
         others = iter([other for other in self._waiting if other != wanted])
-        while self.taken + size > self._total:
+        while self.taken + size > self.total:
             del self._waiting[next(others)]
         try:
             specialist.move_to(HOST)

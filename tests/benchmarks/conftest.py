@@ -1,4 +1,4 @@
-"""Collects what the benchmarks measure and prints it as one table at the end: `make bench`."""
+"""Collects what the benchmarks measure and prints it as tables at the end: `make bench`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +11,7 @@ from rich.table import Table
 from vitron_agent.evaluation.metrics import median
 
 MEASURED: list[tuple[str, float, float, list[float]]] = []
+RATIOS: list[tuple[str, str, float, float]] = []
 ROUNDS = 11
 
 
@@ -39,6 +40,23 @@ def measure() -> Measure:
     return run
 
 
+class Compare(Protocol):
+    """Keeps one figure of two ways of doing a thing, ours and another, and returns how many times more the other is."""
+
+    def __call__(self, name: str, unit: str, ours: float, other: float) -> float: ...
+
+
+@pytest.fixture
+def compare() -> Compare:
+    """What the second table's rows come from: see `Compare`."""
+
+    def run(name: str, unit: str, ours: float, other: float) -> float:
+        RATIOS.append((name, unit, ours, other))
+        return other / ours
+
+    return run
+
+
 def table() -> Table:
     """What was measured: median, extremes, budget and their ratio."""
     found = Table(title="medians, seconds")
@@ -51,9 +69,20 @@ def table() -> Table:
     return found
 
 
+def ratios() -> Table:
+    """What was compared within one run, so that the machine's speed is in both figures."""
+    found = Table(title="ratios within one run")
+    for column in ("what", "unit", "ours", "the other", "the other / ours"):
+        found.add_column(column, justify="left" if column in ("what", "unit") else "right")
+    for name, unit, ours, other in RATIOS:
+        found.add_row(name, unit, f"{ours:,.3f}", f"{other:,.3f}", f"{other / ours:.2f}")
+    return found
+
+
 def pytest_terminal_summary() -> None:
-    if MEASURED:
-        Console(width=110).print(table())
+    for rows, made in ((MEASURED, table), (RATIOS, ratios)):
+        if rows:
+            Console(width=110).print(made())
 
 
 @pytest.fixture(scope="session")

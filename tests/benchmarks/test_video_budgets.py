@@ -44,6 +44,7 @@ def test_tracking(measure: Any) -> None:
     assert measure("track through 8 frames", TRACKING, track) <= TRACKING
 
 
+@pytest.mark.timeout(900)  # four fits
 def test_video_edit(measure: Any) -> None:
     editor = build_specialist("stable_video", PROFILE)
 

@@ -49,7 +49,7 @@ def test_the_one_that_is_wanted_stays_and_nobody_leaves_in_vain_for_one_that_doe
     assert shelf.names == ("a", "c")
 
 
-@pytest.mark.parametrize("shelf", [Shelf("cpu", 10), Shelf("cuda", 3), Shelf()])
+@pytest.mark.parametrize("shelf", [Shelf("cpu", 10), Shelf("cpu:0", 10), Shelf("cuda", 3), Shelf()])
 def test_from_a_cpu_or_without_room_nobody_is_moved(shelf: Shelf) -> None:
     specialist = Moving()
     shelf.put("gligen", specialist, 4, wanted="seem")
