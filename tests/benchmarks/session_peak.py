@@ -52,7 +52,7 @@ def tiny(memory: str | None) -> list[str]:
         state: dict[str, Any] = {"messages": []}
         for words in SAID:
             turn = user_turn(words, videos=video if words is SAID[-1] else ())
-            state = agent.invoke({**state, "messages": [*state["messages"], turn]}, {"configurable": {"seed": 1}})
+            state = agent.invoke({"messages": [*state["messages"], turn]}, {"configurable": {"seed": 1}})
         called = [call["name"] for message in state["messages"] for call in getattr(message, "tool_calls", ())]
         return [*called, *(entry["uri"] for entry in state["media"])]
 
@@ -62,11 +62,12 @@ class Large(EchoSpecialist):
 
     def __init__(self) -> None:
         super().__init__()
-        self.network = torch.nn.Linear(1024, 256 * LARGE, bias=False)
+        self.network = torch.nn.Linear(1, 1, bias=False)
+        self.network.weight = torch.nn.Parameter(torch.ones(LARGE * MIB // 4))
 
     def run(self, request: SpecialistRequest, *more: Any) -> SpecialistResult:
         """Draw, and read every weight."""
-        assert self.network.weight.isfinite().all()
+        assert self.network.weight.max() == 1
         return super().run(request, *more)
 
 

@@ -71,7 +71,7 @@ def test_what_comes_back_from_the_shelf_reads_no_file_and_finds_the_same(
 
     monkeypatch.setattr(SeemTracker, "move_to", accelerated)
     builders = {"seem": lambda: build.build_specialist("seem", weights=tmp_path), "gligen": EchoSpecialist}
-    residents = Residents(builders, Budget(20.0, weights={"seem": 12.0, "gligen": 12.0}), Shelf("cuda", 20.0))
+    residents = Residents(builders, Budget(14.0, weights={"seem": 12.0, "gligen": 12.0}), Shelf("cuda", 20.0))
     request = SpecialistRequest("everything", image=paint("a picture"))
     first = residents.run("seem", request).mask
     shutil.rmtree(tmp_path / "seem")
