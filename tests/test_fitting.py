@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from vitron_agent import build
+from vitron_agent import build, fitting
 from vitron_agent.errors import InputError, MemoryExhausted
 from vitron_agent.fitting import budget_for
 from vitron_agent.graphs import user_turn
@@ -101,3 +101,23 @@ def test_the_tiny_profile_needs_no_more_than_it_says() -> None:
         said = budget.weights[name]
         budget.found(name, build.build_specialist(name))
         assert budget.weights[name] == pytest.approx(said, rel=0.4)
+
+
+def test_waiting_specialists_get_what_is_free_less_a_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(fitting, "CONTAINER", tmp_path)
+    assert fitting.free_memory() == 0  # on a system that does not say
+    (tmp_path / "meminfo").write_text("MemTotal:  99 kB\nMemAvailable:   10485760 kB\n")
+    assert fitting.free_memory() == 10 * 1024
+    assert fitting.shelf_for(GPU, None).total == 10 * 1024 - fitting.RESERVE
+    (tmp_path / "memory.current").write_text(f"{2 * 2**30}\n")
+    for limit, free in (("max", 10), (str(8 * 2**30), 6), (str(2**30), 0)):
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        assert fitting.free_memory() == free * 1024
+
+
+def test_waiting_specialists_get_what_is_said_and_on_a_cpu_nothing() -> None:
+    assert fitting.shelf_for(GPU, "64GiB").total == 64 * 1024
+    assert fitting.shelf_for(CPU, "64GiB").total == 0
+    with pytest.raises(InputError, match="'64' is no amount"):
+        fitting.shelf_for(GPU, "64")

@@ -1,8 +1,9 @@
 """Specialists stay loaded: built once, on first use, and run one call at a time.
 
 Where a budget is given, those used longest ago leave before another is loaded, and work that does not fit beside other
-work waits for it. Where one runs out of memory all the same, the others that are not at work leave it; each is built
-again when it is next asked for. This file knows builders, not models: which specialist is made from what stands in
+work waits for it. Where one runs out of memory all the same, the others that are not at work leave it. Who has left an
+accelerator waits on the shelf (`shelf.py`), as far as that has room, and comes back from there; else it is built again
+when it is next asked for. This file knows builders, not models: which specialist is made from what stands in
 `vitron_agent/registry.py`.
 """
 
@@ -15,6 +16,7 @@ from vitron_agent.errors import MemoryExhausted
 from vitron_agent.specialists.base import Progress, Specialist, SpecialistRequest, SpecialistResult, ignore_progress
 from vitron_agent.tools.budget import Budget
 from vitron_agent.tools.memory import Attempt, attempts, give_back
+from vitron_agent.tools.shelf import Shelf
 from vitron_agent.tools.stopping import Check, held, never_stop
 
 POLL = 0.05  # seconds between two looks at whether a call that waits for room shall stop
@@ -23,15 +25,22 @@ POLL = 0.05  # seconds between two looks at whether a call that waits for room s
 class Residents:
     """Specialists by name, each with its own lock, so that no two calls load or run it at once."""
 
-    def __init__(self, builders: Mapping[str, Callable[[], Specialist]], budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        builders: Mapping[str, Callable[[], Specialist]],
+        budget: Budget | None = None,
+        shelf: Shelf | None = None,
+    ) -> None:
         """Keep the builders; nothing is built yet.
 
         Args:
             builders: Name -> what builds the specialist.
             budget: What they may take together; None for all the memory there is.
+            shelf: Where those wait that had to leave; None for nowhere.
         """
         self._builders = dict(builders)
         self._budget = budget or Budget()
+        self._shelf = shelf or Shelf()
         self._locks = {name: threading.Lock() for name in builders}
         self._room = threading.Condition()  # guards what follows
         self._loaded: dict[str, Specialist] = {}  # the one used longest ago first
@@ -45,9 +54,15 @@ class Residents:
 
     @property
     def loaded(self) -> tuple[str, ...]:
-        """The names of those that are in memory, the one used longest ago first."""
+        """The names of those that are in memory and ready to work, the one used longest ago first."""
         with self._room:
             return tuple(self._loaded)
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The names of those that wait on the shelf, the one that came longest ago first."""
+        with self._room:
+            return self._shelf.names
 
     def revision(self, name: str, check: Check = never_stop) -> str:
         """Return which weights a specialist has, loading it if it never was. Raises as `run` does."""
@@ -84,11 +99,14 @@ class Residents:
         return result
 
     def _load(self, name: str) -> Specialist:
-        """Return a specialist that is at work, built if it is not there."""
+        """Return a specialist that is at work; if it is not there it is moved back, or built."""
         with self._room:
             if name in self._loaded:
                 return self._loaded[name]
-        built = self._builders[name]()
+            waiting = self._shelf.take(name)
+        if waiting is not None:
+            waiting.move_to(self._shelf.device)  # one that fails half-way is let go, and built the next time
+        built = self._builders[name]() if waiting is None else waiting
         with self._room:
             self._loaded[name], self._revisions[name] = built, built.revision
             self._budget.found(name, built)
@@ -122,7 +140,7 @@ class Residents:
             other = next(leaving, None)
             if other is None:
                 break
-            del self._loaded[other]
+            self._leave(other, name)
             gone = True
         if gone:
             give_back()
@@ -132,7 +150,11 @@ class Residents:
         return attempts(name, partial(self._unload_others, name))
 
     def _unload_others(self, name: str) -> None:
-        """Let go of every specialist that is not at work."""
+        """Let every specialist leave that is not at work."""
         with self._room:
             for other in [other for other in self._loaded if other != name and other not in self._working]:
-                del self._loaded[other]
+                self._leave(other, name)
+
+    def _leave(self, name: str, wanted: str) -> None:
+        """Let one leave the device for another; to the shelf, if that has room."""
+        self._shelf.put(name, self._loaded.pop(name), self._budget.weights.get(name, 0.0), wanted)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitron_agent.errors import InputError
-from vitron_agent.fitting import budget_for
+from vitron_agent.fitting import budget_for, shelf_for
 from vitron_agent.locations import choose_device, loadable, placed, require, user_folder
 from vitron_agent.profiles import DEFAULT_PROFILE
 from vitron_agent.registry import PLANNERS, SPECIALISTS, WEIGHTLESS
@@ -98,6 +98,7 @@ def vitron_tools(
     weights: str | Path | None = None,
     device: str | None = None,
     memory: str | None = None,
+    host_memory: str | None = None,
     with_planner: bool = False,
 ) -> "list[StructuredTool]":
     """Make the tools of a profile; its specialists are loaded at their first call.
@@ -114,6 +115,8 @@ def vitron_tools(
         device: as in `build_planner`.
         memory: what they may take together, such as "24GB", and by default all of a GPU's, on a CPU no limit: those
             used longest ago leave before another is loaded. What cannot fit is said before it is loaded.
+        host_memory: of the machine's memory, in which those wait that had to leave a GPU, and come back without the
+            disk; by default what is free, less 4 GiB. Nobody waits where specialists compute on the CPU.
         with_planner: whether the profile's planner is loaded there too: its share is then kept free.
 
     Raises:
@@ -138,7 +141,8 @@ def vitron_tools(
     where: dict[str, Any] = {"weights": weights, "device": on.name}
     ours = {name: partial(build_specialist, name, profile, **where) for name in known if name not in absent}
     budget = budget_for(found, on, memory, with_planner=with_planner)
-    return make_tools(Toolbox(store or default_store(), Residents({**ours, **own}, budget), use_signals))
+    residents = Residents({**ours, **own}, budget, shelf_for(on, host_memory))
+    return make_tools(Toolbox(store or default_store(), residents, use_signals))
 
 
 def build_agent(
@@ -154,6 +158,7 @@ def build_agent(
     weights: str | Path | None = None,
     device: str | None = None,
     memory: str | None = None,
+    host_memory: str | None = None,
 ) -> "Agent":
     """Build the agent: planner, tools and the graph around them.
 
@@ -175,6 +180,7 @@ def build_agent(
         weights: the folder that holds the profile's parts: see `build_planner`.
         device: where planner and specialists compute: see `build_planner`.
         memory: what planner and specialists may take together, such as "24GB": see `vitron_tools`.
+        host_memory: where specialists wait that had to leave a GPU: see `vitron_tools`.
 
     Returns:
         The compiled graph. `agent.invoke({"messages": [user_turn("draw a red circle")]})` runs one turn.
@@ -190,9 +196,8 @@ def build_agent(
 
     store = store or default_store()
     where: dict[str, Any] = {"weights": weights, "device": device}
-    tools = vitron_tools(
-        profile, store, use_signals, specialists=specialists, memory=memory, with_planner=planner is None, **where
-    )
+    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, "with_planner": planner is None}
+    tools = vitron_tools(profile, store, use_signals, specialists=specialists, **limits, **where)
     chosen = planner or build_planner(profile, store, use_signals, **where)
     return make_agent(chosen, tools, store, checkpointer, approve=approve, sources=sources or NO_SOURCES)
 
@@ -210,6 +215,7 @@ def create_vitron_agent(
     weights: str | Path | None = None,
     device: str | None = None,
     memory: str | None = None,
+    host_memory: str | None = None,
 ) -> "Agent":
     """Build the agent as LangChain's `create_agent` with our planner, tools and middleware, and with more middleware.
 
@@ -228,6 +234,7 @@ def create_vitron_agent(
         weights: as in `build_agent`.
         device: as in `build_agent`.
         memory: as in `build_agent`.
+        host_memory: as in `build_agent`.
 
     Raises:
         InputError: as in `build_agent`.
@@ -239,7 +246,8 @@ def create_vitron_agent(
 
     store = store or default_store()
     where: dict[str, Any] = {"weights": weights, "device": device}
-    tools = vitron_tools(profile, store, use_signals, memory=memory, with_planner=planner is None, **where)
+    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, "with_planner": planner is None}
+    tools = vitron_tools(profile, store, use_signals, **limits, **where)
     chosen = planner or build_planner(profile, store, use_signals, **where)
     return make_langchain_agent(
         chosen, tools, store, checkpointer, approve=approve, middleware=middleware, sources=sources or NO_SOURCES

@@ -1,10 +1,12 @@
-"""From an amount of memory and a profile to a budget for its specialists; says what will not fit before it is loaded.
+"""From amounts of memory and a profile to a budget for its specialists; says what will not fit before it is loaded.
 
 Profiles count weights in half precision; here they are counted as the device holds them.
 """
 
 import logging
 import math
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitron_agent.errors import MemoryExhausted
@@ -14,8 +16,13 @@ from vitron_agent.profiles import DEFAULT_PROFILE, Profile
 
 if TYPE_CHECKING:
     from vitron_agent.tools.budget import Budget
+    from vitron_agent.tools.shelf import Shelf
 
 DRIVER = 512.0  # MiB of a GPU that its driver and libraries keep for themselves
+RESERVE = 4096.0  # MiB of the machine's free memory that waiting specialists leave to others
+
+MEMINFO = Path("/proc/meminfo")
+CONTAINER = Path("/sys/fs/cgroup")  # control groups, version 2
 
 _log = logging.getLogger(__name__)
 
@@ -65,3 +72,33 @@ def _all_of(device: Device) -> float:
     if torch.device(device.name).type != "cuda":
         return math.inf
     return torch.cuda.get_device_properties(device.name).total_memory / MIB - DRIVER
+
+
+def shelf_for(device: Device, host_memory: str | None) -> "Shelf":
+    """Make the shelf on which specialists wait that had to leave an accelerator.
+
+    Args:
+        device: where they compute.
+        host_memory: of the machine's memory, an amount such as "64GB"; None for what is free now, less a reserve.
+
+    Raises:
+        InputError: `host_memory` is no amount.
+    """
+    from vitron_agent.tools.shelf import Shelf
+
+    total = parse_memory(host_memory) if host_memory is not None else max(free_memory() - RESERVE, 0.0)
+    return Shelf(device.name, total)
+
+
+def free_memory() -> float:
+    """Return the MiB that this machine, or the container that we run in, has free; 0 where neither is known."""
+    try:
+        known = re.search(r"^MemAvailable:\s+(\d+) kB$", MEMINFO.read_text(), re.MULTILINE)
+    except OSError:
+        return 0.0
+    free = int(known[1]) * 1024 / MIB if known else 0.0
+    try:
+        limit, taken = ((CONTAINER / f"memory.{name}").read_text().strip() for name in ("max", "current"))
+    except OSError:
+        return free
+    return free if limit == "max" else min(free, max(int(limit) - int(taken), 0) / MIB)

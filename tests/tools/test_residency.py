@@ -1,5 +1,6 @@
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +11,7 @@ from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.testing import EchoSpecialist
 from vitron_agent.tools.budget import Budget
 from vitron_agent.tools.residency import Residents
+from vitron_agent.tools.shelf import Shelf
 
 
 def test_a_specialist_is_built_at_its_first_run_and_once() -> None:
@@ -142,17 +144,38 @@ class Weighing(EchoSpecialist):
         self.network = torch.nn.Linear(1024, 1024, bias=False)
 
 
-def budgeted(total: float, work: float = 0.0) -> tuple[Residents, list[str]]:
+class Moving(Weighing):
+    """Notes every move, and computes nowhere but on the accelerator."""
+
+    def __init__(self, moves: list[str], lacking: int = 0) -> None:
+        super().__init__()
+        self.moves, self.lacking, self.at = moves, lacking, "cuda"
+
+    def move_to(self, device: str) -> None:
+        if device == "cuda" and self.lacking:
+            self.lacking -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        self.moves.append(device)
+        self.at = device
+
+    def run(self, request, progress=lambda step, total: None):
+        assert self.at == "cuda"
+        return super().run(request)
+
+
+def budgeted(
+    total: float, work: float = 0.0, make: Callable[[], EchoSpecialist] = Weighing, shelf: Shelf | None = None
+) -> tuple[Residents, list[str]]:
     """Three specialists of 4 MiB each under a budget, and a list of what was built."""
     built: list[str] = []
     names = ("gligen", "seem", "zeroscope")
 
-    def build(name: str) -> Weighing:
+    def build(name: str) -> EchoSpecialist:
         built.append(name)
-        return Weighing()
+        return make()
 
     budget = Budget(total, 0.0, dict.fromkeys(names, 4.0), dict.fromkeys(names, work))
-    return Residents({name: (lambda name=name: build(name)) for name in names}, budget), built
+    return Residents({name: (lambda name=name: build(name)) for name in names}, budget, shelf), built
 
 
 def test_the_one_used_longest_ago_leaves_for_another() -> None:
@@ -161,6 +184,54 @@ def test_the_one_used_longest_ago_leaves_for_another() -> None:
         residents.run(name, SpecialistRequest("x"))
     assert built == ["gligen", "seem", "zeroscope", "seem"]
     assert residents.loaded == ("gligen", "seem")
+
+
+def test_who_left_an_accelerator_waits_beside_it_and_comes_back_without_being_built_again() -> None:
+    moves: list[str] = []
+    residents, built = budgeted(4, make=lambda: Moving(moves), shelf=Shelf("cuda", 12))
+    for name in ("gligen", "seem", "zeroscope", "gligen"):
+        residents.run(name, SpecialistRequest("x"))
+    assert built == ["gligen", "seem", "zeroscope"]
+    assert moves == ["cpu", "cpu", "cpu", "cuda"]  # the third leaves before the first comes back
+    assert (residents.loaded, residents.waiting) == (("gligen",), ("seem", "zeroscope"))
+
+
+def test_whom_the_shelf_has_no_room_for_is_built_again() -> None:
+    residents, built = budgeted(4, make=lambda: Moving([]), shelf=Shelf("cuda", 4))
+    for name in ("gligen", "seem", "zeroscope", "seem", "gligen"):
+        residents.run(name, SpecialistRequest("x"))
+    assert built == ["gligen", "seem", "zeroscope", "gligen"]
+
+
+def test_the_one_that_is_wanted_is_not_turned_out_by_the_one_that_leaves_for_it() -> None:
+    residents, built = budgeted(4, make=lambda: Moving([]), shelf=Shelf("cuda", 8))
+    for name in ("gligen", "seem", "zeroscope", "gligen"):
+        residents.run(name, SpecialistRequest("x"))
+    assert built == ["gligen", "seem", "zeroscope"]
+    assert residents.waiting == ("zeroscope",)
+
+
+def test_one_that_lacks_memory_on_its_way_back_is_built_instead() -> None:
+    residents, built = budgeted(4, make=lambda: Moving([], lacking=1), shelf=Shelf("cuda", 8))
+    for name in ("gligen", "seem", "gligen"):
+        assert residents.run(name, SpecialistRequest("x")).image is not None
+    assert built == ["gligen", "seem", "gligen"]
+
+
+def test_who_leaves_because_another_ran_out_of_memory_waits_too() -> None:
+    Full.loaded.clear()
+    moves: list[str] = []
+
+    class Neighbouring(Moving):
+        def move_to(self, device: str) -> None:
+            super().move_to(device)
+            Full.loaded.clear()
+
+    residents = Residents({"gligen": Full, "seem": lambda: Neighbouring(moves)}, shelf=Shelf("cuda", 8))
+    residents.run("seem", SpecialistRequest("x"))
+    Full.loaded.add("seem")
+    residents.run("gligen", SpecialistRequest("x"))
+    assert (residents.waiting, moves) == (("seem",), ["cpu"])
 
 
 def test_room_is_made_for_work_too() -> None:

@@ -5,7 +5,7 @@ This file does not know planners, conversations, files or stores: a request hold
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -110,5 +110,21 @@ class Specialist(Protocol):
             NothingFoundError: nothing in the picture matches the command.
             MissingInputError: the request lacks a picture or region that this command needs.
             Cancelled: `progress` asked to stop.
+        """
+        ...
+
+
+@runtime_checkable
+class Movable(Specialist, Protocol):
+    """A specialist whose weights may wait in another memory than the one it computes in.
+
+    One that is not movable is built anew after it had to leave.
+    """
+
+    def move_to(self, device: str) -> None:
+        """Move all that is kept between requests; no request runs meanwhile. `revision` and results stay as they were.
+
+        Args:
+            device: as torch calls it, such as "cpu" or "cuda:0".
         """
         ...

@@ -109,6 +109,13 @@ def settled(models: Iterable[nn.Module | None], device: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def move(models: Iterable[nn.Module | None], device: str) -> None:
+    """Put models, in place, on another device."""
+    for model in models:
+        if model is not None:
+            model.to(device)
+
+
 def remedy(recipe: str) -> str:
     """Return what to do about missing or broken weights."""
     return f"install the package again, fetch published weights again, or train it with `vitron-agent train {recipe}`"

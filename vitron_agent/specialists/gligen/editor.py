@@ -70,6 +70,10 @@ class GligenEditor:
         """Which weights."""
         return self.parts.revision
 
+    def move_to(self, device: str) -> None:
+        """Move all weights: see `Movable`."""
+        self.parts.move_to(device)
+
     @torch.no_grad()
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
         """Edit one picture.

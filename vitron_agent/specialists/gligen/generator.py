@@ -74,6 +74,10 @@ class GligenGenerator:
         """Which weights."""
         return self.parts.revision
 
+    def move_to(self, device: str) -> None:
+        """Move all weights: see `Movable`."""
+        self.parts.move_to(device)
+
     @torch.no_grad()
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
         """Draw one picture, uint8 (3, S, S).

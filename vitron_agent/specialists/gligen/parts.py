@@ -20,6 +20,7 @@ from vitron_agent.specialists.checkpoints import (
     load_part,
     load_tokenizer,
     load_transformers,
+    move,
     remedy,
     settled,
 )
@@ -27,7 +28,7 @@ from vitron_agent.specialists.checkpoints import (
 
 @dataclass(frozen=True, eq=False)
 class GligenParts:
-    """The loaded models; read-only from here on, so that requests can share them.
+    """The loaded models; read-only from here on (but for `move_to`), so that requests can share them.
 
     Attributes:
         tokenizer: CLIP's.
@@ -51,6 +52,10 @@ class GligenParts:
     def picture_size(self) -> int:
         """Side of the pictures the UNet was trained on, in pixels."""
         return int(self.unet.config.sample_size) * 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def move_to(self, device: str) -> None:
+        """Move the models; no request runs meanwhile."""
+        move((self.vae, self.unet, self.text_encoder, self.mapper), device)
 
 
 def load_parts(

@@ -13,7 +13,7 @@ from vitron_agent.errors import CheckpointError, MissingInputError
 from vitron_agent.media import MediaKind
 from vitron_agent.signals import SignalMapper
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
-from vitron_agent.specialists.checkpoints import load_transformers, remedy, settled
+from vitron_agent.specialists.checkpoints import load_transformers, move, remedy, settled
 from vitron_agent.specialists.i2vgen_xl.picture import fitted, guide_latents, picture_embedding, picture_latents
 from vitron_agent.specialists.i2vgen_xl.unet import AnimationUNet
 from vitron_agent.specialists.video_diffusion import VideoDefaults, VideoParts
@@ -92,6 +92,11 @@ class I2VGenAnimator:
     def revision(self) -> str:
         """Which weights."""
         return self.parts.revision
+
+    def move_to(self, device: str) -> None:
+        """Move all weights: see `Movable`."""
+        self.parts.move_to(device)
+        move((self.image_encoder,), device)
 
     @torch.no_grad()
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:

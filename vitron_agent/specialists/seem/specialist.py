@@ -19,6 +19,7 @@ from vitron_agent.errors import MissingInputError, NothingFoundError
 from vitron_agent.media import Box, MediaKind, Region
 from vitron_agent.signals import SignalMapper
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
+from vitron_agent.specialists.checkpoints import move
 from vitron_agent.specialists.seem.decoder import Features
 from vitron_agent.specialists.seem.inference import panoptic, resize_masks, touched
 from vitron_agent.specialists.seem.loading import load_model, load_tokenizer
@@ -85,6 +86,11 @@ class SeemSegmenter:
         """
         model, revision = load_model(Path(folder), device, dtype)
         return cls(model, load_tokenizer(Path(folder), model.config), revision, mapper)
+
+    def move_to(self, device: str) -> None:
+        """Move all weights, and what was made of them: see `Movable`."""
+        move((self.model, self.mapper), device)
+        self._classes = None if self._classes is None else self._classes.to(device)
 
     @torch.inference_mode()
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:

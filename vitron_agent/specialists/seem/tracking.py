@@ -81,6 +81,10 @@ class SeemTracker:
         """Which weights; without memory results are others."""
         return self.segmenter.revision if self.memory else f"{self.segmenter.revision}-without-memory"
 
+    def move_to(self, device: str) -> None:
+        """Move all weights: see `Movable`."""
+        self.segmenter.move_to(device)
+
     @torch.inference_mode()
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
         """Segment `request.image` (see `SeemSegmenter.run`), or track one object through `request.video`.

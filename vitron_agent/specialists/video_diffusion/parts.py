@@ -21,6 +21,7 @@ from vitron_agent.specialists.checkpoints import (
     load_part,
     load_tokenizer,
     load_transformers,
+    move,
     remedy,
     settled,
 )
@@ -54,7 +55,7 @@ class VideoDefaults:
 
 @dataclass(frozen=True, eq=False)
 class VideoParts:
-    """The loaded models; read-only from here on, so that requests can share them.
+    """The loaded models; read-only from here on (but for `move_to`), so that requests can share them.
 
     Attributes:
         tokenizer: CLIP's.
@@ -83,6 +84,10 @@ class VideoParts:
         """Return the shape (1, c, T, h, w) of a clip's latents."""
         channels = int(self.unet.config.out_channels)
         return 1, channels, defaults.frames, defaults.height // self.factor, defaults.width // self.factor
+
+    def move_to(self, device: str) -> None:
+        """Move the models; no request runs meanwhile."""
+        move((self.vae, self.unet, self.text_encoder, self.mapper), device)
 
 
 def home(folder: Path, name: str) -> Path:

@@ -64,6 +64,10 @@ class ZeroscopeGenerator:
         """Which weights."""
         return self.parts.revision
 
+    def move_to(self, device: str) -> None:
+        """Move all weights: see `Movable`."""
+        self.parts.move_to(device)
+
     @torch.no_grad()
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
         """Make one clip, uint8 (T, 3, H, W).
