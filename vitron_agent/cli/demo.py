@@ -1,4 +1,4 @@
-"""`vitron-agent demo`: three short conversations, their pictures and videos, and a contact sheet that shows it all."""
+"""`vitron-agent demo`: five short conversations, their pictures and videos, and a contact sheet that shows it all."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,7 +49,7 @@ def demo(
     seed: Seed = 0,
     signals: Signals = True,
 ) -> None:
-    """Draw, edit, segment and ask in four turns; three steps from one request; track, ask and edit in a video."""
+    """Draw, edit, segment and ask in four turns; three steps from one request; track, ask and edit in a video; make two."""
     quiet_libraries()
     from vitron_agent.cli.outputs import Writer
     from vitron_agent.cli.session import open_session
