@@ -185,7 +185,7 @@ TINY = Profile(
             "sets pictures in motion",
             (*_text_to_pixels("i2vgen_xl"), *_below("i2vgen_xl/image_encoder", *_MODEL)),
             _OURS,
-            13,
+            8,
             "Apache-2.0",
         ),
     ),
