@@ -49,7 +49,7 @@ def demo(
     seed: Seed = 0,
     signals: Signals = True,
 ) -> None:
-    """Draw, edit, segment, ask in four turns; three steps from one request; track, ask and edit in a video; make two."""
+    """Draw, edit, segment, ask in four turns; three steps from one request; track, ask, edit in a video; make two."""
     quiet_libraries()
     from vitron_agent.cli.outputs import Writer
     from vitron_agent.cli.session import open_session
