@@ -39,7 +39,7 @@ def _predict(models: nn.ModuleDict, batch: Batch, noisy: Tensor, times: Tensor, 
         noisy,
         times,
         fps=torch.full((len(latents),), TINY.fps, device=latents.device),
-        image_latents=guide_latents(latents[:, :, 0], latents.shape[2], TINY.repeats_picture),
+        image_latents=guide_latents(latents[:, :, 0], latents.shape[2]),
         image_embeddings=embeddings,
         encoder_hidden_states=text,
     ).sample

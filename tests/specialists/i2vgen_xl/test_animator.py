@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -153,28 +152,6 @@ def test_pictures_are_scaled_to_cover_and_cut_in_the_middle() -> None:
 def test_the_guide_holds_the_picture_and_then_the_time() -> None:
     guide = guide_latents(torch.full((1, 4, 2, 2), 7.0), 5)
     assert guide[0, 0, :, 0, 0].tolist() == [7.0, 0.25, 0.5, 0.75, 1.0]
-    repeated = guide_latents(torch.full((1, 4, 2, 2), 7.0), 5, repeated=True)
-    assert repeated[0, 0, :, 0, 0].tolist() == [7.0, 7.25, 7.5, 7.75, 8.0]
-
-
-def test_the_published_model_sees_the_picture_beside_the_first_frame_alone(animator: I2VGenAnimator) -> None:
-    assert not PUBLISHED.repeats_picture
-    assert TINY.repeats_picture
-    seen = []
-
-    def record(module: Any, args: Any, kwargs: Any) -> None:
-        seen.append(kwargs["image_latents"])
-
-    hook = animator.parts.unet.register_forward_pre_hook(record, with_kwargs=True)
-    for repeats in (False, True):
-        defaults = replace(animator.defaults, repeats_picture=repeats)
-        I2VGenAnimator(animator.parts, animator.image_encoder, defaults).run(
-            SpecialistRequest("it grows", image=_picture(32, 48), steps=1)
-        )
-    hook.remove()
-    alone, beside = seen[0], seen[-1]
-    assert torch.equal(alone[:, :, 0], beside[:, :, 0])
-    assert torch.allclose(beside[:, :, 1] - alone[:, :, 1], alone[:, :, 0], atol=1e-5)
 
 
 def test_an_embedding_is_of_the_middle_square(animator: I2VGenAnimator) -> None:

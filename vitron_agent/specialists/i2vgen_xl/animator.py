@@ -34,7 +34,7 @@ PUBLISHED = VideoDefaults(
     skipped_layers=1,
 )
 """As VITRON's release and the model's own example call I2VGen-XL."""
-TINY = VideoDefaults(frames=8, height=64, width=64, steps=8, guidance=1.0, repeats_picture=True)
+TINY = VideoDefaults(frames=8, height=64, width=64, steps=8, guidance=1.0)
 
 
 class I2VGenAnimator:
@@ -152,7 +152,7 @@ class I2VGenAnimator:
         encoder, tokenizer, skipped = parts.text_encoder, parts.tokenizer, defaults.skipped_layers
         text = with_signals(encode_text(encoder, tokenizer, request.command, skipped), parts.mapper, request.signals)
         embedding = picture_embedding(self.image_encoder, picture)
-        guide = guide_latents(first, defaults.frames, defaults.repeats_picture)
+        guide = guide_latents(first, defaults.frames)
         if guided:
             text = torch.cat([encode_text(encoder, tokenizer, defaults.negative, skipped), text])
             embedding = torch.cat([torch.zeros_like(embedding), embedding])

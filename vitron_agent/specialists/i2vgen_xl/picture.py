@@ -33,17 +33,13 @@ def picture_latents(vae: AutoencoderKL, picture: Tensor) -> Tensor:
     return latents
 
 
-def guide_latents(first: Tensor, frames: int, repeated: bool = False) -> Tensor:
+def guide_latents(first: Tensor, frames: int) -> Tensor:
     """Return what the UNet sees beside the noise, (B, c, frames, h, w), for latents (B, c, h, w) of the first frame.
 
-    Every later frame holds its place in time instead, up to 1 in the last. `repeated` adds that to the first frame's
-    latents: what stands still can then be copied, and what moves be found where it was, without a look across time.
-    The published model was trained without.
+    Every later frame holds its place in time instead, up to 1 in the last.
     """
     places = torch.arange(frames, device=first.device, dtype=first.dtype) / max(frames - 1, 1)
     guide = places.view(1, 1, -1, 1, 1).expand(*first.shape[:2], -1, *first.shape[2:]).clone()
-    if repeated:
-        return guide + first[:, :, None]
     guide[:, :, 0] = first
     return guide
 

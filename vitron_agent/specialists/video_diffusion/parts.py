@@ -41,7 +41,6 @@ class VideoDefaults:
         negative: what guidance leads away from.
         fps: frames per second that the clip is made for, where the model is told.
         skipped_layers: of the text encoder, counted from its end.
-        repeats_picture: whether a UNet that goes on from a picture sees it beside every frame, not the first alone.
     """
 
     frames: int
@@ -52,7 +51,6 @@ class VideoDefaults:
     negative: str = ""
     fps: int = 8
     skipped_layers: int = 0
-    repeats_picture: bool = False
 
 
 @dataclass(frozen=True, eq=False)
