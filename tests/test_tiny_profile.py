@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from vitron_agent.build import build_agent
 from vitron_agent.cli import app
+from vitron_agent.evaluation.metrics import psnr
 from vitron_agent.graphs import user_turn
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.media import MediaStore, Region, encode_png
@@ -139,3 +140,21 @@ def test_the_command_line_does_the_same(tmp_path: Path) -> None:
     call = json.loads(done.stdout)["turns"][0]["calls"][0]
     assert (call["module"], call["inputs"]) == ("B", [str(tmp_path / "two.png")])
     assert Path(call["output"]["mask_path"]).is_file()
+
+
+def test_a_picture_is_set_in_motion(store: MediaStore) -> None:
+    layout = [{"phrase": "large red circle", "box": [0.08, 0.33, 0.42, 0.67]}]
+    replies = [
+        [call("generate_image", command="a large red circle on the left on a gray background", layout=layout)],
+        [call("animate_image", command="the red circle moves right")],
+        "Done.",
+    ]
+    scripted = build_agent("tiny", InMemorySaver(), store=store, planner=ScriptedPlanner(replies=replies))
+    picture, video = results(Talk(scripted, "motion").say("do it"))
+    frames, _ = store.get_video(video["uri"])
+    assert video["inputs"] == [picture["uri"]]
+    assert frames.shape == (8, 3, 64, 64)
+    assert psnr(frames[0], store.get_image(picture["uri"])) > 28
+    first, last = (read_scene(frames[index]).scene.objects for index in (0, -1))
+    assert {obj.colour for obj in last} == {"red"}
+    assert max(obj.x for obj in last) > first[0].x + 0.1

@@ -1,6 +1,7 @@
 """Sixteen conversations at once in one process come out as each does alone."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -69,6 +70,16 @@ def stands(agent: Agent, number: int) -> tuple[Any, Any]:
     return told(values["messages"]), values["media"]
 
 
+def drawn(agent: Agent, number: int, store: MediaStore) -> tuple[str, list[Tensor]]:
+    """The same with the pictures that were made, int32 (3, H, W) each, apart from what was said of them."""
+    messages, media = stands(agent, number)
+    uris = [made["uri"] for *_, made in messages if made.get("kind") == "image"]
+    text = json.dumps((messages, media), default=str)
+    for index, uri in enumerate(uris):
+        text = text.replace(uri, f"picture {index}")
+    return text, [store.get_image(uri).int() for uri in uris]
+
+
 def signals(agent: Agent, number: int, store: MediaStore) -> list[dict[str, Tensor]]:
     """The embeddings behind each of a conversation's calls."""
     messages = agent.get_state(config(number)).values["messages"]
@@ -93,9 +104,14 @@ def test_the_tiny_profile_in_threads(tmp_path: Path) -> None:
     with ThreadPoolExecutor(MANY) as threads:
         list(threads.map(talk, range(MANY)))
     wanted = [stands(alone, number) for number in range(MANY)]
-    assert [stands(together, number) for number in range(MANY)] == wanted
-    for number in range(MANY):  # equal but for rounding: how much is read anew depends on what others have said
+    # equal but for rounding: how much is read anew depends on what others have said, and signals reach the specialists
+    for number in range(MANY):
         torch.testing.assert_close(*(signals(a, number, s) for a, s in zip((alone, together), stores, strict=True)))
+        (said, pictures), (wished, same) = (
+            drawn(a, number, s) for a, s in zip((together, alone), stores[::-1], strict=True)
+        )
+        assert said == wished
+        torch.testing.assert_close(pictures, same, rtol=0, atol=1)
     made = [made for messages, _ in wanted for _, _, _, made in messages if made]
     assert {"image", "mask"} == {one["kind"] for one in made}
     assert len({one["mask_uri"] for one in made if one["kind"] == "mask"}) >= MANY / 4  # they do differ

@@ -10,13 +10,13 @@ from vitron_agent.invocation import Module, parse_edit, parse_reply, render_invo
 from vitron_agent.media import Region, RegionKind
 from vitron_agent.shapes.language import REGION_MARK, heldout_ids
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Obj, Scene, sample_scene
-from vitron_agent.shapes.tasks import TASKS, VIDEO_TASKS, apply, resolve, sample_conversation
+from vitron_agent.shapes.tasks import FILM_TASKS, TASKS, VIDEO_TASKS, apply, resolve, sample_conversation
 from vitron_agent.shapes.tasks_layout import all_wishes, free_place, layout
 from vitron_agent.shapes.tasks_refer import at_place, hit, is_background, phrase_for, read_words, target_of
 from vitron_agent.shapes.tasks_words import drawn_around
 
-TASK_NAMES = tuple(task for task in TASKS if task not in VIDEO_TASKS)
-"""Those about pictures; test_tasks_video.py judges the others."""
+TASK_NAMES = tuple(task for task in TASKS if task not in (*VIDEO_TASKS, *FILM_TASKS))
+"""Those about pictures; test_tasks_video.py and test_tasks_video_make.py judge the others."""
 CORNERS = "left right top bottom centre"
 
 

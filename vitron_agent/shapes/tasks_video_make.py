@@ -50,9 +50,10 @@ def film(session: Session, style: Style) -> Step | None:
         words = with_background(writer, _named(writer, wishes[0]), background)
         clause = session.worded("film.plain", style, scene=words)
     else:
-        said = tuple(move or STILL for move in moves)
+        does = tuple(move or STILL for move in moves)
+        said = does
         form: Form = rng.choices(("clause", "noun", "let"), (0.35, 0.53, 0.12))[0]
-        parts = [_does(writer, _named(writer, w), does, form) for w, does in zip(wishes, said, strict=True)]
+        parts = [_does(writer, _named(writer, w), what, form) for w, what in zip(wishes, does, strict=True)]
         clause = session.worded(f"film.{form}", style, scene=_on(writer, _joined(writer, parts), background, form))
     layout = tuple(GroundedPhrase(phrase=w.phrase, box=box) for w, box in zip(wishes, boxes, strict=True))
     drawing = session.call(Module.A, command_for(Order(wishes, (), ""), background or "gray"), layout=layout)

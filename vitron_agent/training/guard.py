@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vitron_agent.errors import CheckpointError, StorageError, quoted
 from vitron_agent.training.loop import Run
+from vitron_agent.training.peers import Peers
 
 
 class GuardedRun(Run):
@@ -23,6 +24,7 @@ class GuardedRun(Run):
         parts: Mapping[str, float] | None = None,
         clip: float = 1.0,
         factor: float | None = None,
+        peers: Peers | None = None,
     ) -> None:
         """Takes one step, as `Run.advance`; weights that a bad loss would spoil are left as they are.
 
@@ -36,7 +38,7 @@ class GuardedRun(Run):
                 f"the loss is {float(loss.detach())} at step {self.step}{what}: the run has ended, {self._kept()}; "
                 f"resume with a lower rate (`--set lr=...`)"
             )
-        super().advance(loss, samples, parts, clip, factor)
+        super().advance(loss, samples, parts, clip, factor, peers)
 
     def save(self) -> None:
         """Writes the checkpoint, as `Run.save`.
