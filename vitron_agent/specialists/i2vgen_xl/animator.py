@@ -34,7 +34,7 @@ PUBLISHED = VideoDefaults(
     skipped_layers=1,
 )
 """As VITRON's release and the model's own example call I2VGen-XL."""
-TINY = VideoDefaults(frames=8, height=64, width=64, steps=8, guidance=2.0)
+TINY = VideoDefaults(frames=8, height=64, width=64, steps=8, guidance=2.5)
 """Guidance: without it what moves goes where the words say less often; colours stay what they are."""
 
 
