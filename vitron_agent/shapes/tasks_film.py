@@ -8,7 +8,7 @@ from vitron_agent.shapes.tasks_act import Maker
 from vitron_agent.shapes.tasks_chat import refusal, reply
 from vitron_agent.shapes.tasks_draw import draw
 from vitron_agent.shapes.tasks_many import EDITS
-from vitron_agent.shapes.tasks_play import a_scene, is_question, joined, some
+from vitron_agent.shapes.tasks_play import a_scene, joined, one_more, some
 from vitron_agent.shapes.tasks_session import Session
 from vitron_agent.shapes.tasks_video import VIDEO_EDITS, track
 from vitron_agent.shapes.tasks_video_ask import VIDEO_QUESTIONS
@@ -52,21 +52,13 @@ def film_one(session: Session) -> bool:
     """One request for a video; now and then there is a picture that has nothing to do with it."""
     if session.writer.chance(0.15):
         session.upload(a_scene(session))
-    return _one(session, ((film, 1.0),))
+    return one_more(session, ((film, 1.0),))
 
 
 def animate_one(session: Session) -> bool:
     """One request to set an uploaded picture in motion."""
     session.upload(a_scene(session))
-    return _one(session, ((animate, 1.0),))
-
-
-def _one(session: Session, makers: tuple[tuple[Maker, float], ...]) -> bool:
-    step = some(session, makers, "full")
-    if step is None:
-        return False
-    session.play(step.clause, [step], is_question(step))
-    return True
+    return one_more(session, ((animate, 1.0),))
 
 
 def chain_film(session: Session) -> bool:
@@ -96,9 +88,9 @@ def dialogue_film(session: Session) -> bool:
         begun = film_one(session)
     else:
         if writer.chance(0.6):
-            begun = _one(session, ((draw, 1.0),))
+            begun = one_more(session, ((draw, 1.0),))
         else:
             session.upload(a_scene(session))
-            begun = _one(session, EDITS[:8])
-        begun = begun and _one(session, ((animate, 1.0),))
-    return begun and all(_one(session, _AFTER) for _ in range(writer.rng.choices((0, 1, 2), (0.2, 0.5, 0.3))[0]))
+            begun = one_more(session, EDITS[:8])
+        begun = begun and one_more(session, ((animate, 1.0),))
+    return begun and all(one_more(session, _AFTER) for _ in range(writer.rng.choices((0, 1, 2), (0.2, 0.5, 0.3))[0]))

@@ -49,6 +49,11 @@ def is_question(step: Step) -> bool:
 def one(session: Session, makers: Sequence[tuple[Maker, float]], count: int | None = None) -> bool:
     """One request about an uploaded picture."""
     session.upload(a_scene(session, count))
+    return one_more(session, makers)
+
+
+def one_more(session: Session, makers: Sequence[tuple[Maker, float]]) -> bool:
+    """One turn with one request about what is in hand."""
     step = some(session, makers, "full")
     if step is None:
         return False
@@ -211,12 +216,7 @@ def edit_then_ask(session: Session) -> bool:
     """Two or three turns: one or two changes, then a question about what the picture shows now."""
     session.upload(a_scene(session))
     changes = session.writer.rng.choices((1, 2), (0.7, 0.3))[0]
-    for makers in (*[EDITS] * changes, QUESTIONS):
-        step = some(session, makers, "full")
-        if step is None:
-            return False
-        session.play(step.clause, [step], is_question(step))
-    return True
+    return all(one_more(session, makers) for makers in (*[EDITS] * changes, QUESTIONS))
 
 
 _DIALOGUE: tuple[tuple[Maker, float], ...] = (
@@ -267,8 +267,4 @@ def _further(session: Session) -> bool:
     if kind < 0.42:
         steps = _steps(session, 2, False)
         return bool(steps) and joined(session, steps)
-    step = some(session, _DIALOGUE, "full")
-    if step is None:
-        return False
-    session.play(step.clause, [step], is_question(step))
-    return True
+    return one_more(session, _DIALOGUE)

@@ -12,7 +12,7 @@ from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Obj, clashes, sample_scene
 from vitron_agent.shapes.tasks_act import Maker, elliptic, other_colour
 from vitron_agent.shapes.tasks_chat import any_slots, chat, refusal, reply
-from vitron_agent.shapes.tasks_play import begin, is_question, joined, some, with_region
+from vitron_agent.shapes.tasks_play import begin, joined, one_more, some, with_region
 from vitron_agent.shapes.tasks_segment import around
 from vitron_agent.shapes.tasks_session import Session, Step, Style
 from vitron_agent.shapes.tasks_video_ask import VIDEO_QUESTIONS, point_in_clip
@@ -167,19 +167,10 @@ VIDEO_REFUSALS = ((refuse_no_video, 0.16), (refuse_missing_in_video, 0.06))
 """Requests about a video that cannot be met; their weights go with those of `tasks_chat.REFUSALS`."""
 
 
-def _one(session: Session, makers: tuple[tuple[Maker, float], ...]) -> bool:
-    """One more turn with one request about the video in hand."""
-    step = some(session, makers, "full")
-    if step is None:
-        return False
-    session.play(step.clause, [step], is_question(step))
-    return True
-
-
 def one_video(session: Session, makers: tuple[tuple[Maker, float], ...]) -> bool:
     """One request about an uploaded video."""
     session.upload_clip(sample_clip(session.writer.rng))
-    return _one(session, makers)
+    return one_more(session, makers)
 
 
 def track_video(session: Session) -> bool:
@@ -190,7 +181,7 @@ def track_video(session: Session) -> bool:
 def track_alike(session: Session) -> bool:
     """One request to follow one of two alike objects, pointed at by a drawn region."""
     session.upload_clip(sample_clip(session.writer.rng, alike=True))
-    return _one(session, ((with_region(track), 1.0),)) and session.focus in (0, 1)
+    return one_more(session, ((with_region(track), 1.0),)) and session.focus in (0, 1)
 
 
 def _chain(session: Session) -> bool:
@@ -228,7 +219,7 @@ def _further(session: Session) -> bool:
     if kind < 0.49:
         refuse_missing_in_video(session)
         return True
-    return _one(session, _DIALOGUE)
+    return one_more(session, _DIALOGUE)
 
 
 def dialogue_video(session: Session) -> bool:
