@@ -129,8 +129,8 @@ class EditArguments(PictureArguments):
         min_length=1,
         max_length=MAX_COMMAND,
         description=(
-            "What to change, one of: replace the OLD with a NEW; remove the OLD; add a NEW; "
-            "change the background to COLOUR"
+            "What to change, one of: replace the OLD with a NEW; remove the OLD; add a NEW, also 'at the top left' "
+            "or 'above the OLD'; change the background to COLOUR"
         ),
     )
 

@@ -10,7 +10,7 @@ from vitron_agent.errors import MissingInputError, NothingFoundError
 from vitron_agent.invocation import EditCommand, Module, parse_edit
 from vitron_agent.media import Box, MediaKind, Region
 from vitron_agent.specialists.base import SpecialistRequest
-from vitron_agent.tools import edit_plan
+from vitron_agent.tools import edit_plan, placing
 from vitron_agent.tools.arguments import EditArguments
 from vitron_agent.tools.base import Artifact, Call, Picture, Toolbox, make_tool
 from vitron_agent.tools.edit_plan import EditPlan
@@ -116,17 +116,29 @@ def make_plan(command: EditCommand, region: Region | None, looker: Looker) -> Ed
     if command.operation == "background":
         return edit_plan.new_background(looker.objects()[0])
     if command.operation == "add":
-        others = () if region else looker.objects()[1]
-        place = region.box if region else None
-        return edit_plan.addition(command.new or "object", place, others, looker.picture.pixels)
+        new = command.new or "object"
+        return edit_plan.addition(new, _place(command, region, looker), looker.picture.pixels)
     if command.target is None and region is None:
         raise MissingInputError(f"it is not said what to {command.operation}: name it, or ask the user to draw it")
     target = looker.find(command.target or "", region)
     if command.operation == "remove":
         return edit_plan.removal(target)
     new = command.new or "object"
-    others = looker.others(edit_plan.box_of(target)) if edit_plan.size_of(new) else ()
+    others = looker.others(edit_plan.box_of(target)) if placing.size_of(new) else ()
     return edit_plan.replacement(target, new, others)
+
+
+def _place(command: EditCommand, region: Region | None, looker: Looker) -> Box:
+    """Return the square for a new object: in the region; else where the command says, clear of what is there."""
+    size = placing.size_of(command.new or "") or placing.ANY
+    if region is not None:
+        return placing.inside(region.box, size)
+    if command.beside is not None:
+        relation, anchor = command.beside
+        spot = placing.spot_beside(relation, edit_plan.box_of(looker.find(anchor, None)))
+    else:
+        spot = placing.spot_at(command.place) if command.place else None
+    return placing.free_place(looker.objects()[1], size, spot)
 
 
 def _inside(box: Box, other: Box) -> float:

@@ -1,12 +1,11 @@
-"""Where an edit may paint and what shall stand there: geometry between a command and an editor's inputs.
+"""Where an edit may paint and what shall stand there: between a command and an editor's inputs.
 
 An editor needs a mask (where pixels may change) and a layout (which object fills which box). Lengths are shares of the
-picture's side, boxes (x1, y1, x2, y2). This file knows boxes and masks only: no specialist, no store, no language but
-the words for size.
+picture's side, boxes (x1, y1, x2, y2). This file knows boxes and masks only: no specialist, no store.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,28 +15,11 @@ from torch import Tensor
 from vitron_agent.errors import NothingFoundError
 from vitron_agent.invocation import GroundedPhrase
 from vitron_agent.media import Box
+from vitron_agent.tools.placing import centre_of, fitting, size_of, square
 
 GROWTH = 2 / 64  # how far an edit reaches beyond its object: soft edges of the old object must go with it
-GAP = 0.04  # kept free between a new object and the others
-MARGIN = 0.02  # kept free between a new object and the picture's edge
 
 
-@dataclass(frozen=True)
-class Size:
-    """What a size word asks for, as radii: half the side of an object's square."""
-
-    least: float
-    usual: float
-    most: float
-
-
-SMALL, LARGE = Size(0.09, 0.11, 0.13), Size(0.15, 0.18, 0.22)
-ANY = Size(SMALL.least, LARGE.usual, LARGE.most)
-_SIZE_WORDS = (
-    (re.compile(r"\b(?:small|smaller|tiny|little|mini)\b", re.IGNORECASE), SMALL),
-    (re.compile(r"\b(?:large|larger|big|bigger|huge|giant)\b", re.IGNORECASE), LARGE),
-)
-_STEP = 1 / 64
 _COARSE = 64  # cells along a side, for telling parts of a mask apart
 _EVEN = 0.85  # ratio of the sides above which a box is meant to be a square
 _SPECK = 0.002  # share of the picture below which a part is noise
@@ -86,35 +68,15 @@ def new_background(objects: Tensor) -> EditPlan:
     return EditPlan(~objects)
 
 
-def addition(new: str, box: Box | None, others: Sequence[Box], like: Tensor) -> EditPlan:
-    """Plan to add an object.
+def addition(new: str, place: Box, like: Tensor) -> EditPlan:
+    """Plan to add an object, given in words, in a square.
 
     Args:
-        new: the object in words.
-        box: where, if somebody said so: a square of the object's possible sizes is taken at its middle. Else the place
-            with the most room.
-        others: boxes of the objects that are there.
+        new: the object.
+        place: its square.
         like: any tensor (..., H, W) of the picture's size.
-
-    Raises:
-        NothingFoundError: no place has room for it.
     """
-    size = size_of(new) or ANY
-    place = inside(box, size) if box else free_place(others, size)
     return EditPlan(within(grown(place), like), (GroundedPhrase(phrase=phrase(new), box=rounded(place)),))
-
-
-def inside(box: Box, size: Size) -> Box:
-    """Return the square in the middle of a box, as large as it and the size allow; a click is a box without extent."""
-    x1, y1, x2, y2 = box
-    r = min(x2 - x1, y2 - y1) / 2
-    r = size.usual if r < GROWTH else min(max(r, size.least), size.most)
-    return square((x1 + x2) / 2, (y1 + y2) / 2, r, margin=0.0)
-
-
-def size_of(words: str) -> Size | None:
-    """Return what the size word among the words asks for, or None if there is none."""
-    return next((size for pattern, size in _SIZE_WORDS if pattern.search(words)), None)
 
 
 def phrase(words: str) -> str:
@@ -170,24 +132,11 @@ def part_labels(mask: Tensor) -> Tensor:
     return fine.unique(return_inverse=True)[1] if not fine.all() else fine.unique(return_inverse=True)[1] + 1
 
 
-def centre_of(box: Box) -> tuple[float, float, float]:
-    """Return centre x, centre y and radius (half the longer side) of a box."""
-    x1, y1, x2, y2 = box
-    return (x1 + x2) / 2, (y1 + y2) / 2, max(x2 - x1, y2 - y1) / 2
-
-
 def evened(box: Box) -> Box:
     """Return a nearly square box as a square: a star's points, or a pixel too many, must not shape what comes."""
     x1, y1, x2, y2 = box
     x, y, r = centre_of(box)
     return square(x, y, r, margin=0.0) if min(x2 - x1, y2 - y1) >= 2 * r * _EVEN else box
-
-
-def square(x: float, y: float, r: float, margin: float = MARGIN) -> Box:
-    """Return the square of radius r around (x, y), moved inside the picture with a margin where it fits."""
-    reach = min(r + margin, 0.5)
-    x, y = min(max(x, reach), 1 - reach), min(max(y, reach), 1 - reach)
-    return max(x - r, 0.0), max(y - r, 0.0), min(x + r, 1.0), min(y + r, 1.0)
 
 
 def grown(box: Box, by: float = GROWTH) -> Box:
@@ -212,43 +161,3 @@ def within(box: Box, like: Tensor) -> Tensor:
     right, bottom = -int(-round(x2 * width, 6) // 1), -int(-round(y2 * height, 6) // 1)
     mask[top:bottom, left:right] = True
     return mask
-
-
-def clearance(box: Box, others: Iterable[Box]) -> float:
-    """Return the least gap between a box and the others along the axis that separates them; negative: they overlap."""
-    x1, y1, x2, y2 = box
-    gaps = (max(a1 - x2, x1 - a2, b1 - y2, y1 - b2) for a1, b1, a2, b2 in others)
-    return min(gaps, default=1.0)
-
-
-def fitting(x: float, y: float, size: Size, others: Sequence[Box]) -> Box:
-    """Return a square around (x, y) of a size that keeps clear of the others.
-
-    The usual radius is tried first, then smaller ones, then places aside; if all are too close to something, the one
-    with the most room is taken.
-    """
-    steps = int(round((size.usual - size.least) / _STEP, 6))
-    radii = [size.usual - step * _STEP for step in range(steps + 1)]
-    shifts = [(dx * _STEP, dy * _STEP) for dx in range(-8, 9) for dy in range(-8, 9)]
-    shifts.sort(key=lambda shift: shift[0] ** 2 + shift[1] ** 2)
-    tries = [square(x, y, r) for r in radii] + [square(x + dx, y + dy, radii[-1]) for dx, dy in shifts]
-    clear = next((box for box in tries if clearance(box, others) >= GAP), None)
-    return clear or max(tries, key=lambda box: clearance(box, others))
-
-
-def free_place(others: Sequence[Box], size: Size) -> Box:
-    """Return the square with the most room around it, of the usual size or as large as fits.
-
-    Raises:
-        NothingFoundError: not even the least radius fits anywhere.
-    """
-    best, most = (0.5, 0.5), -1.0
-    points = [(column / 32, row / 32) for row in range(1, 32) for column in range(1, 32)]
-    for x, y in points:
-        edge = min(x, y, 1 - x, 1 - y) - MARGIN
-        room = min(edge, clearance((x, y, x, y), others) - GAP)
-        if room > most + 1e-9:
-            best, most = (x, y), room
-    if most < size.least - 1e-9:
-        raise NothingFoundError("there is no room for another object: remove one first, or say where it shall go")
-    return square(*best, min(most, size.usual))

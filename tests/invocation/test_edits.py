@@ -17,7 +17,7 @@ from vitron_agent.invocation import parse_edit
         ("delete that cat, please", "remove", "cat", None),
         ("get rid of the blue square on the left", "remove", "blue square on the left", None),
         ("put a hat on the marked dog", "add", None, "hat on the marked dog"),
-        ("insert an orange star in the top left corner", "add", None, "orange star in the top left corner"),
+        ("insert an orange star in the top left corner", "add", None, "orange star"),
         ("swap the motorcycle for a bicycle", "replace", "motorcycle", "bicycle"),
         ("turn the circle into a square", "replace", "circle", "square"),
         ("change the cat to a dog", "replace", "cat", "dog"),
@@ -34,6 +34,30 @@ from vitron_agent.invocation import parse_edit
 def test_commands_are_taken_apart(command: str, operation: str, target: str | None, new: str | None) -> None:
     edit = parse_edit(command)
     assert (edit.operation, edit.target, edit.new) == (operation, target, new)
+
+
+@pytest.mark.parametrize(
+    ("command", "new", "place", "beside"),
+    [
+        ("add a red circle", "red circle", None, None),
+        ("add a red circle at the top left", "red circle", "top left", None),
+        ("add a small star on the left", "small star", "left", None),
+        ("draw a dot in the upper right corner", "dot", "top right", None),
+        ("put a boat at the bottom of the picture", "boat", "bottom", None),
+        ("add a cross in the middle", "cross", "centre", None),
+        ("add a star left of the blue square", "star", None, ("left of", "blue square")),
+        ("add a hat to the right of the large dog", "hat", None, ("right of", "large dog")),
+        ("put a moon over the tree", "moon", None, ("above", "tree")),
+        ("insert a tree under the sun", "tree", None, ("below", "sun")),
+        ("add a dot below the square on the left", "dot", None, ("below", "square on the left")),
+        ("add a cat in the middle of the road", "cat in the middle of the road", None, None),
+        ("add a bird in the sky", "bird in the sky", None, None),
+        ("remove the star on the left", None, None, None),
+    ],
+)
+def test_additions_say_where(command: str, new: str | None, place: str | None, beside: tuple | None) -> None:
+    edit = parse_edit(command)
+    assert (edit.new, edit.place, edit.beside) == (new, place, beside)
 
 
 @pytest.mark.parametrize("command", ["", "hello", "remove", "make it nice and shiny, will you?", "x" * 10_000])

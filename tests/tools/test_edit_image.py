@@ -5,7 +5,7 @@ from vitron_agent.graphs import user_turn
 from vitron_agent.media import MediaStore, Region
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.testing import EchoSpecialist
-from vitron_agent.tools import edit_plan
+from vitron_agent.tools import edit_plan, placing
 
 FOUND = (0.25, 0.25, 0.5, 0.5)  # where the echo specialist finds everything
 OBJECTS = ((0.1, 0.1, 0.3, 0.3), (0.6, 0.6, 0.9, 0.9))  # what it finds when asked for everything
@@ -52,7 +52,7 @@ def test_replace_by_a_large_one_grows_it_and_keeps_clear_of_the_others(edit) -> 
     _, request = edit("replace the red circle with a large blue star")
     x1, y1, x2, y2 = request.layout[0].box
     assert 0.29 <= x2 - x1 <= 0.44
-    assert edit_plan.clearance((x1, y1, x2, y2), OBJECTS[1:]) > 0
+    assert placing.clearance((x1, y1, x2, y2), OBJECTS[1:]) > 0
     inside = edit_plan.within((x1, y1, x2, y2), request.mask) & ~request.mask
     assert not inside.any()
 
@@ -73,9 +73,32 @@ def test_add_goes_where_the_planner_says(edit) -> None:
 def test_add_without_a_place_finds_the_free_one(edit) -> None:
     _, request = edit("add a small green star")
     box = request.layout[0].box
-    assert edit_plan.clearance(box, OBJECTS) >= 0.03
+    assert placing.clearance(box, OBJECTS) >= 0.03
     assert min(box) >= 0.01
     assert max(box) <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("words", "holds"),
+    [
+        ("at the top right", lambda x, y: x > 0.55 and y < 0.45),
+        ("on the left", lambda x, y: x < 0.45),
+        ("below the red circle", lambda x, y: y >= 0.375 + 0.15 and abs(x - 0.375) <= y - 0.375),
+    ],
+)
+def test_add_goes_where_its_words_say_and_keeps_clear_of_the_others(edit, words: str, holds) -> None:
+    _, request = edit(f"add a small green star {words}")
+    (item,) = request.layout
+    x, y, _ = placing.centre_of(item.box)
+    assert item.phrase == "small green star"
+    assert holds(x, y)
+    assert placing.clearance(item.box, OBJECTS) >= 0.03
+
+
+def test_add_beside_what_is_not_there_is_an_error(edit) -> None:
+    answer, _ = edit("add a star left of the unicorn")
+    assert answer.status == "error"
+    assert "'unicorn' is not in the picture" in answer.content
 
 
 @pytest.mark.parametrize("kind", ["box:0.5,0.5,0.75,0.75", "click:0.6,0.6", "scribble:0.5,0.5,0.6,0.7"])

@@ -109,7 +109,7 @@ def editing(load: Load, index: int, seed: int) -> list[Trial]:
     elif kind == "add":
         fresh = _free_object(scene, rng)
         command = f"add {article(fresh.phrase)}"
-        plan = edit_plan.addition(fresh.phrase, fresh.box, [o.box for o in scene.objects], before)
+        plan = edit_plan.addition(fresh.phrase, fresh.box, before)
         after, region = replace(scene, objects=(*scene.objects, fresh)), box_mask(fresh, edit_plan.GROWTH, 64)
     elif kind == "remove":
         plan, command = edit_plan.removal(target), f"remove the {name}"

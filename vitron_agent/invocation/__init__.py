@@ -1,6 +1,6 @@
 """The invocation template: what a planner asks for, how it is written and how it is read back."""
 
-from vitron_agent.invocation.edits import EditCommand, parse_edit
+from vitron_agent.invocation.edits import RELATIONS, EditCommand, parse_edit
 from vitron_agent.invocation.parser import parse_reply
 from vitron_agent.invocation.render import render_invocation
 from vitron_agent.invocation.tags import DRAWN_REGION
@@ -9,6 +9,7 @@ from vitron_agent.invocation.types import MAX_COMMAND, GroundedPhrase, Invocatio
 __all__ = [
     "DRAWN_REGION",
     "MAX_COMMAND",
+    "RELATIONS",
     "EditCommand",
     "GroundedPhrase",
     "Invocation",

@@ -5,7 +5,7 @@ file knows words, not pictures: whether the target is there is for others to fin
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vitron_agent.errors import InvocationError, quoted
@@ -21,11 +21,19 @@ class EditCommand:
         operation: what is done.
         target: what is replaced or removed, without its article; None for the other operations.
         new: what comes instead, is added, or is the new background, without its article; None for "remove".
+        place: where it is added: "left", "top", "bottom right" and so on, or "centre"; None where that is left open.
+        beside: how it stands to another object where it is added, of `RELATIONS`, and that object without its article.
     """
 
     operation: Operation
     target: str | None = None
     new: str | None = None
+    place: str | None = None
+    beside: tuple[str, str] | None = None
+
+
+RELATIONS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}
+"""How one object may stand to another: the step from the other to it, x right, y down."""
 
 
 _PUT = r"(?:change|make|set|turn|paint|colou?r|recolou?r|switch|replace|swap)"
@@ -43,14 +51,28 @@ _FORMS: tuple[tuple[Operation, str], ...] = (
     ("replace", r"(?:change|make|turn|paint|colou?r|recolou?r|dye) (?P<target>.+) (?P<adjective>\w+)"),
 )
 _PATTERNS = [(operation, re.compile(pattern, re.IGNORECASE)) for operation, pattern in _FORMS]
+_PLACE = re.compile(
+    r"(?P<new>.+?),? (?:on|at|in|to|into|near)(?: the)? "
+    r"(?:(?P<y>top|upper|bottom|lower)[ -]?)?(?P<x>left|right|middle|cent(?:re|er))?"
+    r"(?: (?:corner|side|edge|half|part))?(?: of (?:the|this|it)(?: (?:picture|image|photo))?)?",
+    re.IGNORECASE,
+)
+_BESIDE = re.compile(
+    r"(?P<new>.+?),? (?:(?:to|on|at) the )?"
+    r"(?P<word>(?:left|right)(?: hand)?(?: side)? of|(?:directly |just |right )?(?:above|over|below|under|beneath))"
+    r" (?P<anchor>.+)",
+    re.IGNORECASE,
+)
+_UP, _DOWN = {"top", "upper"}, {"bottom", "lower"}
 _ARTICLE = re.compile(r"(?:(?:the|a|an|another|my|this|that|these|those) )+", re.IGNORECASE)
 
 
 def parse_edit(command: str) -> EditCommand:
     """Take an edit command apart.
 
-    The canonical forms are `replace the OLD with a NEW`, `remove the OLD`, `add a NEW` and `change the background to
-    COLOUR`. "Paint the red circle blue" is read as replacing the red circle with a blue circle.
+    The canonical forms are `replace the OLD with a NEW`, `remove the OLD`, `add a NEW` (also `at the top left`, or
+    `above the OLD`) and `change the background to COLOUR`. "Paint the red circle blue" is read as replacing the red
+    circle with a blue circle.
 
     Raises:
         InvocationError: it is none of the four.
@@ -62,8 +84,26 @@ def parse_edit(command: str) -> EditCommand:
             found = {name: _ARTICLE.sub("", value, count=1) for name, value in match.groupdict().items() if value}
             if adjective := found.pop("adjective", None):
                 found["new"] = f"{adjective} {found['target'].split()[-1]}"
-            return EditCommand(operation, found.get("target"), found.get("new"))
+            edit = EditCommand(operation, found.get("target"), found.get("new"))
+            return _placed(edit) if operation == "add" else edit
     raise InvocationError(
         f"edit {quoted(words)} is not understood: write 'replace the OLD with a NEW', 'remove the OLD', 'add a NEW' or "
         "'change the background to COLOUR'"
     )
+
+
+def _placed(edit: EditCommand) -> EditCommand:
+    """Take from an addition's words what they say of its place."""
+    words = edit.new or ""
+    if match := _BESIDE.fullmatch(words):
+        side = match["word"].lower().split()
+        word = "above" if side[-1] in ("above", "over") else "below"
+        relation = f"{side[0]} of" if side[-1] == "of" else word
+        return replace(edit, new=match["new"], beside=(relation, _ARTICLE.sub("", match["anchor"], count=1)))
+    match = _PLACE.fullmatch(words)
+    if match is None or not (match["x"] or match["y"]):
+        return edit
+    across, down = (match["x"] or "").lower(), (match["y"] or "").lower()
+    across = across if across in ("left", "right") else ""
+    down = "top" if down in _UP else "bottom" if down in _DOWN else ""
+    return replace(edit, new=match["new"], place=f"{down} {across}".strip() or "centre")

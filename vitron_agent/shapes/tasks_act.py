@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from vitron_agent.invocation import Module
+from vitron_agent.invocation import RELATIONS, Module
 from vitron_agent.media import Region
 from vitron_agent.shapes.captions import PLACE_WORDS, article
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Box, Obj, Scene, Size, apart, clashes
@@ -226,8 +226,9 @@ def add(session: Session, style: Style) -> Step | None:
     words = new_object(writer, wish)
     anchor = pick(session, 0.3, plain=True) if writer.chance(0.3) else None
     if anchor is not None:
-        word = writer.rng.choice(("left of", "right of", "above", "below"))
+        word = writer.rng.choice(tuple(RELATIONS))
         box = free_place(before, size, beside=(word, before.objects[anchor.index]))
+        said = f"{word} {anchor.phrase}"
         clause = session.framed(style, "add.relation", new=words, x=anchor.words, rel=writer.word(f"rel.{word}"))
         wished: object = (word, anchor.index)
     else:
@@ -237,10 +238,10 @@ def add(session: Session, style: Style) -> Step | None:
         clause = session.worded("add", style, new=words, place=where)
         if place and where not in clause:
             clause = f"{clause} {where}"
-        wished = place
+        wished, said = place, PLACE_WORDS[place][0] if place else ""
     if box is None:
         return None
-    return _added(session, clause, wish, {"wish": wish, "where": wished}, region=Region.from_box(*box))
+    return _added(session, clause, wish, {"wish": wish, "where": wished}, said)
 
 
 def add_region(session: Session, style: Style) -> Step | None:
@@ -264,10 +265,10 @@ def _jittered(box: Box, session: Session) -> Box:
     return x1, y1, x2, y2
 
 
-def _added(session: Session, clause: str, wish: Wish, facts: Facts, **more: Any) -> Step:
+def _added(session: Session, clause: str, wish: Wish, facts: Facts, place: str = "", **more: Any) -> Step:
     before = session.scene
     new = article(wish.phrase)
-    action = session.call(Module.C, f"add {new}", **more)
+    action = session.call(Module.C, f"add {new} {place}".strip(), **more)
     session.focus = len(before.objects)
     return Step(
         clause, (action,), f"Done: {new} is added.", {**edit_facts("add", before, session.scene, None), **facts}

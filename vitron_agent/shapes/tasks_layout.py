@@ -8,8 +8,9 @@ from functools import lru_cache
 from itertools import permutations, product
 
 from vitron_agent.shapes.scene import GAP, MARGIN, Box, Obj, Scene, Size
-from vitron_agent.shapes.tasks_refer import LARGE_R, SMALL_R
 
+SMALL_R, LARGE_R = 0.11, 0.18
+"""What a resized or added object measures: half sides, shares of the picture."""
 Point = tuple[float, float]
 Relation = tuple[int, str, int]
 """First object's index, "left of" and so on, second object's index."""

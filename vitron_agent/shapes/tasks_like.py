@@ -19,7 +19,8 @@ from vitron_agent.shapes.clip import DIRECTIONS, DISTANCE, Clip, Motion, is_soun
 from vitron_agent.shapes.language import Split, Writer, heldout_ids
 from vitron_agent.shapes.scene import MARGIN, Obj, Scene, Size, apart, clashes, sample_object, sample_scene
 from vitron_agent.shapes.tasks import Conversation
-from vitron_agent.shapes.tasks_refer import LARGE_R, SMALL_R, hit, phrase_for
+from vitron_agent.shapes.tasks_layout import LARGE_R, SMALL_R
+from vitron_agent.shapes.tasks_refer import hit, phrase_for
 from vitron_agent.shapes.tasks_session import LEADS, RESULT_PICTURE, Facts, Session, Turn
 from vitron_agent.shapes.tasks_words import Reference, Wish, drawn_around, mark, new_object, point_at
 

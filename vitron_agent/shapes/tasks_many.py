@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from vitron_agent.invocation import Module
-from vitron_agent.media import Region
 from vitron_agent.shapes.captions import PLACE_WORDS, article
 from vitron_agent.shapes.scene import Scene, Size, apart
 from vitron_agent.shapes.tasks_act import (
@@ -35,13 +34,12 @@ def move(session: Session, style: Style) -> Step | None:
     obj = before.objects[target.index]
     place = writer.rng.choice([name for name in PLACE_WORDS if not at_place(obj, name)])
     rest = Scene(before.background, tuple(o for o in before.objects if o is not obj))
-    box = free_place(rest, obj.size, place)
-    if box is None:
+    if free_place(rest, obj.size, place) is None:
         return None
     words = writer.say(f"move.to.{place}") if writer.chance(0.6) else writer.word(f"place.{place}")
     clause = session.framed(style, "move", x=target.words, to=words)
     first = session.call(Module.C, f"remove {target.phrase}")
-    second = session.call(Module.C, f"add {article(obj.phrase)}", region=Region.from_box(*box))
+    second = session.call(Module.C, f"add {article(obj.phrase)} {PLACE_WORDS[place][0]}")
     session.focus = len(session.scene.objects) - 1
     facts = {**edit_facts("move", before, session.scene, target.index), "where": place}
     answer = f"Done: {target.phrase} is {PLACE_WORDS[place][0]} now."
@@ -55,11 +53,10 @@ def duplicate(session: Session, style: Style) -> Step | None:
     if target is None or len(before.objects) > 2:
         return None
     obj = before.objects[target.index]
-    box = free_place(before, obj.size)
-    if box is None:
+    if free_place(before, obj.size) is None:
         return None
     clause = session.framed(style, "duplicate", x=target.words)
-    action = session.call(Module.C, f"add {article(obj.phrase)}", region=Region.from_box(*box))
+    action = session.call(Module.C, f"add {article(obj.phrase)}")
     facts = {**edit_facts("add", before, session.scene, None), "where": None}
     return Step(clause, (action,), f"Done: {article(obj.phrase)} is added.", facts)
 

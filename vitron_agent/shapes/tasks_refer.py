@@ -8,15 +8,13 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from vitron_agent.invocation import Invocation, Module, parse_edit
+from vitron_agent.invocation import EditCommand, Invocation, Module, parse_edit
 from vitron_agent.media import Region, RegionKind
 from vitron_agent.shapes.captions import PLACE_WORDS
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, HIGH, LOW, SHAPES, Box, Obj, Scene, Size, place_of, relation
+from vitron_agent.shapes.tasks_layout import LARGE_R, SMALL_R, free_place
 
 NOUNS = ("object", "shape", "thing", "one", "objects", "shapes", "things")
-SMALL_R, LARGE_R = 0.11, 0.18
-"""What a resized or added object measures: half sides, shares of the picture."""
-
 _PLACE_OF_WORDS = {words: place for place, forms in PLACE_WORDS.items() for words in forms}
 EXTREMES = ("leftmost", "rightmost", "topmost", "lowest", "largest", "smallest")
 _RELATION = re.compile(r"(.+?) (left of|right of|above|below) (.+)")
@@ -207,9 +205,8 @@ def apply(scene: Scene | None, invocation: Invocation, drawn: Region | None = No
         return replace(scene, background=edit.new)
     if edit.operation == "add":
         where = drawn if invocation.uses_drawn_region else invocation.region
-        if where is None or edit.new is None:
-            raise ValueError(f"{invocation.command!r} says not where: give it a region")
-        return replace(scene, objects=(*scene.objects, object_in(_sensible(where.box), edit.new)))
+        box = _sensible(where.box) if where else _free_box(scene, edit)
+        return replace(scene, objects=(*scene.objects, object_in(box, edit.new or "")))
     index = target_of(scene, edit.target or "", drawn if invocation.uses_drawn_region else None)
     if edit.operation == "remove":
         return replace(scene, objects=scene.objects[:index] + scene.objects[index + 1 :])
@@ -239,6 +236,22 @@ def _background_of(command: str) -> str:
 def _generated(invocation: Invocation) -> Scene:
     objects = tuple(object_in(entry.box, entry.phrase) for entry in invocation.layout)
     return Scene(_background_of(invocation.command), objects)
+
+
+def _free_box(scene: Scene, edit: EditCommand) -> Box:
+    """Where an object is added whose command gives no region.
+
+    Raises:
+        ValueError: There is no room, or what it shall stand beside means no object, or several.
+    """
+    beside = None
+    if edit.beside is not None:
+        relation_word, anchor = edit.beside
+        beside = relation_word, scene.objects[target_of(scene, anchor)]
+    box = free_place(scene, read_words(edit.new or "").size, edit.place, beside)
+    if box is None:
+        raise ValueError(f"there is no room for {edit.new!r}")
+    return box
 
 
 def _sensible(box: Box) -> Box:

@@ -27,7 +27,7 @@ SHARES = {
     "ask_region": 0.02,
     "chat": 0.05,
     "refuse": 0.09,
-    "chain": 0.16,
+    "chain": 0.2,
     "dialogue": 0.08,
     "edit_then_ask": 0.05,
     "like": 0.02,
@@ -35,9 +35,9 @@ SHARES = {
     "edit_video": 0.03,
     "ask_video": 0.07,
     "dialogue_video": 0.03,
-    "film": 0.05,
+    "film": 0.04,
     "animate": 0.05,
-    "chain_film": 0.04,
+    "chain_film": 0.03,
     "dialogue_film": 0.03,
 }
 """How often each task is drawn, beside the drills."""

@@ -17,8 +17,8 @@ from vitron_agent.shapes import tasks
 from vitron_agent.shapes.language import Split
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Obj
+from vitron_agent.shapes.tasks_layout import LARGE_R, SMALL_R
 from vitron_agent.shapes.tasks_like import LIKE_TASKS, sample_like
-from vitron_agent.shapes.tasks_refer import LARGE_R, SMALL_R
 from vitron_agent.specialists.gligen.editor import masked_latents
 from vitron_agent.training.gligen_data import Prompt, encode_pictures, planned_box
 from vitron_agent.training.gligen_edits import edit_weight, hole_mask
