@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench evaluate lint types clean
+.PHONY: help demo test bench evaluate sums lint types clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ bench: $(STAMP)  ## the benchmarks: seconds per planner turn, picture, mask, edi
 
 evaluate: $(STAMP)  ## the held-out evaluation, with and without signals; report and samples in out/evaluation
 	$(BIN)/vitron-agent evaluate --signals both --out out/evaluation
+
+sums:  ## list the tiny weights' digests anew, after they were trained
+	cd vitron_agent/weights/tiny && find . -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
 
 lint: $(STAMP)  ## ruff: style, imports, docstrings, complexity
 	$(BIN)/ruff check .

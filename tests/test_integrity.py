@@ -1,3 +1,4 @@
+import hashlib
 import json
 import pickle
 import struct
@@ -7,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vitron_agent.integrity import faults, file_fault, part_files
+from vitron_agent.errors import CheckpointError
+from vitron_agent.integrity import faults, file_fault, listed_sums, part_files
 from vitron_agent.profiles import TINY, Part, Profile
 
 
@@ -95,6 +97,41 @@ def test_a_part_s_faults_name_part_and_file(tmp_path: Path) -> None:
     assert found[0] == "seem: seem/model.safetensors is missing"
     assert found[1].startswith("seem: seem/extra.safetensors is truncated or damaged")
     assert [path.name for path in part_files(profile, part)] == ["config.json", "extra.safetensors"]
+
+
+def summed(folder: Path, line: str) -> tuple[Profile, Part]:
+    """A profile of one part, whose folder lists digests."""
+    (folder / "seem").mkdir()
+    save_file({"a": torch.ones(3)}, folder / "seem" / "model.safetensors")
+    (folder / "SHA256SUMS").write_text(line)
+    part = Part("seem", "finds", ("seem/model.safetensors",), "ours", 1, "Apache-2.0")
+    return Profile("x", "x", folder, (part,), 64), part
+
+
+def test_a_file_that_was_swapped_for_one_of_the_same_shapes_is_seen(tmp_path: Path) -> None:
+    profile, part = summed(tmp_path, "")
+    weights = tmp_path / "seem" / "model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    (tmp_path / "SHA256SUMS").write_text(f"{digest}  ./seem/model.safetensors\n")
+    assert faults(profile, part) == []
+    save_file({"a": torch.ones(3) + 2**-23}, weights)
+    (fault,) = faults(profile, part)
+    assert fault.startswith("seem: seem/model.safetensors is not the file that SHA256SUMS lists")
+
+
+@pytest.mark.parametrize("line", ["no digest", "abc  seem/model.safetensors", "\ud800"])
+def test_a_list_of_digests_that_is_none_is_an_error(tmp_path: Path, line: str) -> None:
+    profile, part = summed(tmp_path, "")
+    (tmp_path / "SHA256SUMS").write_bytes(line.encode("utf-8", "surrogatepass"))
+    with pytest.raises(CheckpointError, match="SHA256SUMS.*(write it anew)"):
+        faults(profile, part)
+
+
+def test_every_packaged_file_is_listed_with_its_digest() -> None:
+    """After new weights: `make sums`."""
+    assert TINY.folder is not None
+    files = {path.relative_to(TINY.folder).as_posix() for path in TINY.folder.rglob("*") if path.is_file()}
+    assert files - {"SHA256SUMS"} == listed_sums(TINY.folder).keys()
 
 
 @pytest.mark.skipif(any(TINY.missing(part) for part in TINY.parts), reason="the tiny weights are not there")

@@ -1,15 +1,21 @@
 """Whether a profile's weights are all there and whole. Reads headers, and values where that is asked for.
 
-Knows files, not models: whether tensors fit an architecture is found out by who loads them.
+Where the profile's folder has a `SHA256SUMS` (as `sha256sum` writes and checks it), every file that it lists must have
+that digest: a flipped bit, or a file swapped for another of the same shapes, is seen by nothing else. Knows files, not
+models: whether tensors fit an architecture is found out by who loads them.
 """
 
+import hashlib
 import json
+import re
 import zipfile
 from pathlib import Path
 
-from vitron_agent.errors import quoted
+from vitron_agent.errors import CheckpointError, quoted
 from vitron_agent.profiles import Part, Profile
 
+SUMS = "SHA256SUMS"
+_SUM = re.compile(r"([0-9a-f]{64}) [ *](?:\./)?(.+)")
 _INDEX = ".safetensors.index.json"
 _PICKLES = (".pt", ".bin")
 
@@ -33,8 +39,40 @@ def faults(profile: Profile, part: Part, finite: bool = False) -> list[str]:
     missing = [f"{part.name}: {name} is missing" for name in profile.missing(part)]
     if profile.folder is None:
         return missing
-    found = [(path, file_fault(path, finite)) for path in part_files(profile, part)]
+    sums = listed_sums(profile.folder)
+    found = [
+        (path, file_fault(path, finite) or _sum_fault(path, sums.get(path.relative_to(profile.folder).as_posix())))
+        for path in part_files(profile, part)
+    ]
     return missing + [f"{part.name}: {path.relative_to(profile.folder)} {fault}" for path, fault in found if fault]
+
+
+def listed_sums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 digests that a folder's `SHA256SUMS` lists, by path under the folder; none without that file.
+
+    Raises:
+        CheckpointError: It cannot be read, or a line of it is none of `sha256sum`'s.
+    """
+    path = folder / SUMS
+    if not path.is_file():
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): write it anew with sha256sum, or delete it") from error
+    found = [(line, _SUM.fullmatch(line)) for line in lines if line.strip()]
+    if wrong := next((line for line, match in found if match is None), None):
+        raise CheckpointError(f"{path}: {quoted(wrong)} is no line of sha256sum: write it anew, or delete it")
+    return {match[2]: match[1] for _, match in found if match}
+
+
+def _sum_fault(path: Path, wanted: str | None) -> str | None:
+    """Return what is wrong with a file whose digest is known."""
+    if wanted is None:
+        return None
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return None if digest == wanted else f"is not the file that {SUMS} lists: its SHA-256 is {digest[:12]}..."
 
 
 def file_fault(path: Path, finite: bool = False) -> str | None:
