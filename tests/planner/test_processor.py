@@ -5,7 +5,7 @@ import torch
 
 from vitron_agent.errors import InputError
 from vitron_agent.invocation import Invocation, Module
-from vitron_agent.planner.processor import AssistantTurn, DrawnRegion, Processor, Serialised, UserTurn, plain
+from vitron_agent.planner.processor import AssistantTurn, DrawnRegion, Processor, Serialised, Turn, UserTurn, plain
 from vitron_agent.planner.tokenizer import Vocabulary
 
 PICTURE = torch.zeros(3, 8, 8, dtype=torch.uint8)
@@ -102,12 +102,29 @@ def test_a_region_needs_its_picture(processor: Processor) -> None:
         processor.serialise([UserTurn("<objs>", (PICTURE,), (DrawnRegion(MASK, 3),))])
 
 
-def test_old_words_go_first_and_pictures_keep_their_numbers(processor: Processor) -> None:
+def test_old_turns_are_forgotten_and_their_pictures_keep_their_numbers(processor: Processor) -> None:
     turns = [UserTurn("old " * 300, (PICTURE,)), AssistantTurn("Fine."), UserTurn("new", (PICTURE,))]
-    text = written(processor, processor.fit(turns))
-    assert "old" not in text
-    assert "Picture 1: <image><image>" in text
-    assert "Picture 2: <image><image>\nnew ASSISTANT:" in text
+    fitted = processor.fit(turns)
+    assert written(processor, fitted) == "<s>USER: Picture 2: <image><image>\nnew ASSISTANT:"
+    assert fitted.count(videos=False) == 2
+
+
+def test_a_region_on_a_forgotten_picture_still_means_it(processor: Processor) -> None:
+    region = DrawnRegion(torch.ones(8, 8, dtype=torch.bool), number=1)
+    turns = [UserTurn("old " * 300, (PICTURE,)), AssistantTurn("Fine."), UserTurn("and <objs>?", (), (region,))]
+    assert [place for place, _ in processor.fit(turns).regions] == [0]
+
+
+def test_what_is_left_begins_alike_for_some_turns(processor: Processor) -> None:
+    """Or nothing that was read before could be used again, once a conversation is long."""
+    turns: list[Turn] = []
+    begins = []
+    for number in range(40):
+        turns += [UserTurn(f"question {number} " + "word " * 20), AssistantTurn("Fine.")]
+        begins.append(written(processor, processor.fit([*turns, UserTurn("now")]))[:60])
+    assert begins[0] != begins[-1]
+    assert len(set(begins)) <= 11
+    assert max(len(processor.fit(turns[:end]).ids) for end in range(1, len(turns), 2)) <= processor.max_tokens
 
 
 def test_a_request_that_cannot_fit_is_refused(processor: Processor) -> None:

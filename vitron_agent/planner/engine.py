@@ -31,6 +31,7 @@ from vitron_agent.planner.vision import sample_frames
 from vitron_agent.signals import SignalEmbeddings
 
 MAX_CACHED_MEDIA = 64
+_ROOM = 1024  # positions that a prompt leaves for the reply and its signals
 
 
 class VitronPlanner:
@@ -55,6 +56,7 @@ class VitronPlanner:
         self.processor = Processor(
             vocabulary,
             model.image_tokens,
+            max_tokens=model.llava.config.text_config.max_position_embeddings - _ROOM,
             system=system,
             folds_case=model.folds_case,
             video_tokens=model.video_tokens,

@@ -8,8 +8,9 @@ beyond handing pictures and masks through, nor where they come from.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -23,6 +24,8 @@ RESULT = "Result: "
 _TAG_LIKE = re.compile(
     r"<(?=/?\s*(?:module|instruction|region|media|image|objs|signal_\w+|pad|unk|s|0x[0-9A-F]{2})\s*>)", re.I
 )
+
+_BLOCK = 4  # users' turns that are forgotten together
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,11 @@ Turn = UserTurn | AssistantTurn
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture or a video of a conversation, as the turn gave it."""
+    """A picture or a video of a conversation, as the turn gave it; of what was forgotten only its number counts."""
 
     content: Any
     is_video: bool = False
+    is_forgotten: bool = False
 
 
 @dataclass
@@ -135,20 +139,26 @@ class Processor:
 
     def tokens_of(self, shown: Shown) -> int:
         """How many `<image>` ids stand for a picture or a video."""
+        if shown.is_forgotten:
+            return 0
         return self.video_tokens if shown.is_video else self.image_tokens
 
-    def serialise(self, turns: Sequence[Turn]) -> Serialised:
-        """Writes a whole conversation down; if the last turn is a user's, the ids end with `ASSISTANT:`.
+    def serialise(self, turns: Sequence[Turn], forgotten: int = 0) -> Serialised:
+        """Writes a conversation down; if the last turn is a user's, the ids end with `ASSISTANT:`.
 
         Args:
             turns: From the first to the last. Pictures are numbered over the whole conversation, and so are videos.
+            forgotten: How many of the first turns are left out. What they showed keeps its number.
 
         Raises:
             InputError: A region lies on a picture that is not there, or there is a video that the model cannot see.
         """
         out = Serialised()
         out.add([self.vocabulary.id("<s>"), *self.vocabulary.encode(self.system)])
-        for turn in turns:
+        for turn in turns[:forgotten]:
+            if isinstance(turn, UserTurn):
+                out.media += [replace(shown, is_forgotten=True) for shown in shown_in(turn)]
+        for turn in turns[forgotten:]:
             if isinstance(turn, UserTurn):
                 self._add_user(out, turn)
             else:
@@ -156,27 +166,26 @@ class Processor:
         return out
 
     def fit(self, turns: Sequence[Turn]) -> Serialised:
-        """As `serialise`, with the oldest turns emptied of words until at most `max_tokens` ids are left.
+        """As `serialise`, with the oldest turns forgotten until at most `max_tokens` ids are left.
 
-        Pictures and videos of emptied turns stay, so that their numbers go on meaning the same.
+        Several users' turns are forgotten at once where that does: what is left then begins alike for some turns, and
+        need not be read anew in each of them.
 
         Raises:
             InputError: The last turn alone is too long.
         """
-        turns = list(turns)
-        for index in range(len(turns)):
-            out = self.serialise(turns)
-            if len(out.ids) <= self.max_tokens:
-                return out
-            if index == len(turns) - 1:
-                break
-            turn = turns[index]
-            if isinstance(turn, UserTurn):
-                turns[index] = UserTurn("", turn.pictures, videos=turn.videos)
-            else:
-                turns[index] = AssistantTurn("")
+        out = self.serialise(turns)
+        if len(out.ids) <= self.max_tokens:
+            return out
+        begins = [index for index, turn in enumerate(turns) if isinstance(turn, UserTurn)]
+        for cuts in (begins[_BLOCK::_BLOCK], begins[1:]):
+            at = bisect_left(cuts, True, key=lambda cut: len(self.serialise(turns, cut).ids) <= self.max_tokens)
+            if at < len(cuts):
+                return self.serialise(turns, cuts[at])
+        alone = len(self.serialise(turns, begins[-1] if begins else 0).ids)
         raise InputError(
-            f"the request is too long: {len(out.ids)} tokens, at most {self.max_tokens} fit; say it shorter"
+            f"the request is too long: {alone} tokens, at most {self.max_tokens} fit; "
+            "say it shorter, or show fewer pictures at once"
         )
 
     def _add_user(self, out: Serialised, turn: UserTurn) -> None:
@@ -184,7 +193,7 @@ class Processor:
         out.add(encode("USER:"))
         if turn.videos and not self.video_tokens:
             raise InputError("the planner cannot see videos with these weights: send a picture instead")
-        for shown in (*map(Shown, turn.pictures), *(Shown(video, is_video=True) for video in turn.videos)):
+        for shown in shown_in(turn):
             out.media.append(shown)
             name = "Video" if shown.is_video else "Picture"
             out.add(encode(f" {name} {out.count(shown.is_video)}: "))
@@ -224,6 +233,11 @@ class Processor:
             out.add(signals[:1], learn=True)
             out.add(signals[1:])
         out.add([self.vocabulary.eos], learn=True)
+
+
+def shown_in(turn: UserTurn) -> tuple[Shown, ...]:
+    """What a turn shows, in the order in which it is written down."""
+    return (*map(Shown, turn.pictures), *(Shown(video, is_video=True) for video in turn.videos))
 
 
 def plain(text: str) -> str:
