@@ -53,10 +53,11 @@ class VitronPlanner:
         """
         self.model = model.eval()
         self.vocabulary = vocabulary
+        positions = model.llava.config.text_config.max_position_embeddings
         self.processor = Processor(
             vocabulary,
             model.image_tokens,
-            max_tokens=model.llava.config.text_config.max_position_embeddings - _ROOM,
+            max_tokens=max(positions - _ROOM, positions // 2),
             system=system,
             folds_case=model.folds_case,
             video_tokens=model.video_tokens,

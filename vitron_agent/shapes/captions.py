@@ -119,15 +119,20 @@ def referring(scene: Scene, index: int, rng: random.Random) -> str:
         if i != index and len(_same(scene, {"colour": other.colour, "shape": other.shape})) == 1
         for word in relation(obj, other, margin=0.15)
         for head in (f"{obj.colour} {obj.shape}", obj.shape, "{noun}")
-        if len(scene.objects) == 2 or head != "{noun}"
+        if head != "{noun}" or sum(word in relation(o, other, margin=0.0) for o in scene.objects if o != other) == 1
     ]
     groups = [group for group in (forms, forms, forms, placed, _by_extreme(scene, index), related) if group]
     return f"the {rng.choice(rng.choice(groups))}".format(noun=noun)
 
 
 def positioning(scene: Scene, index: int, rng: random.Random) -> str | None:
-    """As `referring` by place or extreme only ("the object at the top left", "the lowest shape"); None if none fits."""
-    groups = [group for group in (_by_place(scene, index, rng), _by_extreme(scene, index)) if group]
+    """As `referring` by place, extreme or size alone ("the object at the top left", "the lowest shape", "the small one").
+
+    None if none fits.
+    """
+    size = scene.objects[index].size
+    sized = [f"{size} {{noun}}"] if _same(scene, {"size": size}) == [index] else []
+    groups = [group for group in (_by_place(scene, index, rng), _by_extreme(scene, index), sized) if group]
     if not groups:
         return None
     return f"the {rng.choice(rng.choice(groups))}".format(noun=rng.choice(("object", "shape", "thing")))

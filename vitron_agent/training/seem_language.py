@@ -148,11 +148,11 @@ def absent_phrase(scene: Scene, rng: random.Random) -> Phrase:
 
 
 _MAKERS: tuple[tuple[float, Callable[[Scene, random.Random], Phrase]], ...] = (
-    (0.28, _one),
-    (0.13, _plain),
-    (0.26, placed_phrase),
-    (0.12, several_phrase),
-    (0.06, _background),
+    (0.26, _one),
+    (0.1, _plain),
+    (0.34, placed_phrase),
+    (0.1, several_phrase),
+    (0.05, _background),
     (0.15, absent_phrase),
 )
 
