@@ -1,4 +1,4 @@
-"""A guarded run ends on a bad loss and on a full disk, and what lay saved before stays as it was."""
+"""A run ends on a bad loss and on a full disk, and what lay saved before stays as it was."""
 
 import errno
 from pathlib import Path
@@ -9,19 +9,18 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from vitron_agent.errors import CheckpointError, StorageError
-from vitron_agent.training import loop
-from vitron_agent.training.guard import GuardedRun
-from vitron_agent.training.loop import Ema, TrainingConfig
+from vitron_agent.training import checkpoint
+from vitron_agent.training.loop import Ema, Run, TrainingConfig
 
 
-def guarded(folder: Path, width: int = 3, resume: bool = False) -> tuple[GuardedRun, nn.Linear]:
+def guarded(folder: Path, width: int = 3, resume: bool = False) -> tuple[Run, nn.Linear]:
     torch.manual_seed(0)
     model = nn.Linear(width, 1)
     config = TrainingConfig(folder / "out", folder / "run", steps=10, resume=resume)
-    return GuardedRun(config, {"m": model}, torch.optim.AdamW(model.parameters()), {"m": Ema(model)}), model
+    return Run(config, {"m": model}, torch.optim.AdamW(model.parameters()), {"m": Ema(model)}), model
 
 
-def step(run: GuardedRun, model: nn.Linear, spoil: float = 1.0) -> None:
+def step(run: Run, model: nn.Linear, spoil: float = 1.0) -> None:
     run.advance(model(torch.ones(2, model.in_features)).square().mean() * spoil, 2, {"shade": spoil})
 
 
@@ -60,7 +59,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_no_half_one(
         path.write_bytes(b"half of a checkpo")
         raise error
 
-    monkeypatch.setattr(loop, "save_file", full)
+    monkeypatch.setattr(checkpoint, "save_file", full)
     with pytest.raises(StorageError, match=r"at step 2 .*No space left.*last good checkpoint is kept.*make room"):
         run.save()
     assert [path.name for path in run.path.parent.iterdir()] == ["checkpoint.safetensors"]
