@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from vitron_agent.training.board import Board
 from vitron_agent.training.checkpoint import read_checkpoint, write_checkpoint
 from vitron_agent.training.guard import check_loss, fitting, write_or_say
 from vitron_agent.training.peers import Peers
@@ -125,6 +126,7 @@ class Run:
         self.before = 0.0  # seconds spent by earlier processes of this run
         self.path = config.run / "checkpoint.safetensors"
         config.run.mkdir(parents=True, exist_ok=True)
+        self.board = Board(config.run, self.write)
         self.base_rates = [group["lr"] for group in optimiser.param_groups]
         if config.resume and self.path.exists():
             self._load()
@@ -188,7 +190,10 @@ class Run:
             self._losses.setdefault(name, []).append(value)
 
     def log(self, every: int = 50, note: str = "") -> None:
-        """Every ``every`` steps print step, mean losses, samples/s and ETA; the line goes to log.txt, too."""
+        """Every ``every`` steps print step, mean losses, samples/s and ETA; the line goes to log.txt, too.
+
+        The numbers go to TensorBoard where it is installed, see board.py.
+        """
         if self.step % every:
             return
         now = time.monotonic()
@@ -198,6 +203,7 @@ class Run:
         means = {name: sum(values) / len(values) for name, values in self._losses.items()}
         self._losses.clear()
         lr = self.optimiser.param_groups[0]["lr"]
+        self.board.add(self.step, {**means, "lr": lr, "samples_per_second": rate})
         self.write(
             f"step {self.step} {' '.join(f'{k} {v:.5f}' for k, v in means.items())} lr {lr:.2e} {rate:.1f} samples/s "
             f"elapsed {self.elapsed / 60:.1f} min ETA {eta / 60:.1f} min {note}".rstrip()

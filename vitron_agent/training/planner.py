@@ -21,6 +21,7 @@ from vitron_agent.planner.model import PlannerModel, tiny_planner_config
 from vitron_agent.planner.processor import Processor
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.training.attention import use_plain_attention
+from vitron_agent.training.board import Board
 from vitron_agent.training.guard import check_loss, fitting, write_or_say
 from vitron_agent.training.loop import Ema, TrainingConfig, config_from_arguments
 from vitron_agent.training.peers import Peers
@@ -145,6 +146,7 @@ class Trainer:
         self.config = config
         self.peers = Peers()
         config.run.mkdir(parents=True, exist_ok=True)
+        self.board = Board(config.run, self.log)
         self.model, self.vocabulary = start(config)
         self.model.to(config.device)
         use_plain_attention(self.model.language_model)
@@ -266,6 +268,7 @@ class Trainer:
         left = self.counters["seconds"] * (1 - self.done) / max(self.done, 1e-6)
         step, loss = int(self.counters["step"]), self.loss or 0.0
         paces = {f"{key}_per_second": passed[key] / passed["seconds"] for key in ("conversations", "tokens")}
+        self.board.add(step, {"loss": loss, **paces})
         self.log(
             f"{self.done:4.0%} step {step} loss {loss:.4f} {paces['conversations_per_second']:.1f} conversations/s "
             f"{paces['tokens_per_second']:.0f} tokens/s ETA {left / 60:.0f} min"
