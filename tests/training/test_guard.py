@@ -38,6 +38,16 @@ def test_a_loss_that_is_no_number_stops_before_it_spoils_anything(spoil: float, 
     assert torch.equal(loaded.weight, before)
 
 
+def test_a_gradient_that_is_no_number_stops_before_it_spoils_anything(tmp_path: Path) -> None:
+    run, model = guarded(tmp_path)
+    step(run, model)
+    run.save()
+    before = model.weight.detach().clone()
+    with pytest.raises(CheckpointError, match=r"the gradient is nan at step 1: .* the last good checkpoint is kept"):
+        run.advance((model(torch.ones(2, 3)) * 0).sum().sqrt(), 2)  # a loss of 0, whose slope is infinite
+    assert torch.equal(model.weight, before)
+
+
 def test_without_a_checkpoint_the_message_says_so(tmp_path: Path) -> None:
     run, model = guarded(tmp_path)
     with pytest.raises(CheckpointError, match="there is no checkpoint yet"):

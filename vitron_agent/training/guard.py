@@ -13,24 +13,27 @@ from safetensors import SafetensorError
 from vitron_agent.errors import CheckpointError, StorageError, quoted
 
 
-def check_loss(loss: float, parts: Mapping[str, float], step: int, checkpoint: Path) -> None:
-    """Sees to it that a loss is a number, before it spoils weights.
+def check_finite(
+    value: float, step: int, checkpoint: Path, what: str = "loss", parts: Mapping[str, float] | None = None
+) -> None:
+    """Sees to it that what a step is taken by is a number, before it spoils weights.
 
     Args:
-        loss: Of this step.
-        parts: What it consists of, by name; those that are no numbers are named.
+        value: Loss, or norm of the gradient.
         step: How many steps were taken before.
         checkpoint: Of the run; it may not be there yet.
+        what: Says which of them.
+        parts: What a loss consists of, by name; those that are no numbers are named.
 
     Raises:
-        CheckpointError: The loss is NaN or infinite; the message says at which step, in what, and what lies saved.
+        CheckpointError: It is NaN or infinite; the message says at which step, in what, and what lies saved.
     """
-    if math.isfinite(loss):
+    if math.isfinite(value):
         return
-    bad = [name for name, value in parts.items() if not math.isfinite(value)]
-    what = f" (in {', '.join(bad)})" if bad else ""
+    bad = [name for name, part in (parts or {}).items() if not math.isfinite(part)]
+    where = f" (in {', '.join(bad)})" if bad else ""
     raise CheckpointError(
-        f"the loss is {loss} at step {step}{what}: the run has ended, {_kept(checkpoint)}; resume with a lower rate"
+        f"the {what} is {value} at step {step}{where}: the run has ended, {_kept(checkpoint)}; resume with a lower rate"
     )
 
 

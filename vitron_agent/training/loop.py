@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vitron_agent.training.board import Board
 from vitron_agent.training.checkpoint import read_checkpoint, write_checkpoint
-from vitron_agent.training.guard import check_loss, fitting, write_or_say
+from vitron_agent.training.guard import check_finite, fitting, write_or_say
 from vitron_agent.training.peers import Peers
 
 
@@ -166,7 +166,7 @@ class Run:
         With ``peers`` each of the run's processes brings losses of its own, and all take the same step.
 
         Raises:
-            CheckpointError: A loss is NaN or infinite; weights stay as they were, and the message says where.
+            CheckpointError: A loss or the gradient is NaN or infinite; weights stay as they were.
         """
         factor = warm_cosine(self.fraction) if factor is None else factor
         for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
@@ -175,12 +175,12 @@ class Run:
         total = 0.0
         for loss in [losses] if isinstance(losses, Tensor) else losses:
             total += float(loss.detach())
-            check_loss(total, parts or {}, self.step, self.path)
+            check_finite(total, self.step, self.path, parts=parts)
             loss.backward()
         parameters = [p for g in self.optimiser.param_groups for p in g["params"]]
         if peers is not None:
             peers.average(parameters)
-        nn.utils.clip_grad_norm_(parameters, clip)
+        check_finite(float(nn.utils.clip_grad_norm_(parameters, clip)), self.step, self.path, "gradient")
         self.optimiser.step()
         for ema in self.emas.values():
             ema.update()

@@ -22,7 +22,7 @@ from vitron_agent.planner.processor import Processor
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.training.attention import use_plain_attention
 from vitron_agent.training.board import Board
-from vitron_agent.training.guard import check_loss, fitting, write_or_say
+from vitron_agent.training.guard import check_finite, fitting, write_or_say
 from vitron_agent.training.loop import Ema, TrainingConfig, config_from_arguments
 from vitron_agent.training.peers import Peers
 from vitron_agent.training.planner_batch import Batch, embed
@@ -187,7 +187,7 @@ class Trainer:
         """One batch.
 
         Raises:
-            CheckpointError: The loss is NaN or infinite; weights stay as they were.
+            CheckpointError: The loss or its gradient is NaN or infinite; weights stay as they were.
         """
         decay = self.config.option("decay", DEFAULTS["decay"])
         factor = rate_factor(self.done, int(self.counters["step"] - self.first_step), decay)
@@ -199,10 +199,12 @@ class Trainer:
         with torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16):
             loss, _ = batch_loss(self.model, batch)
         value = float(loss.detach())
-        check_loss(value, {}, int(self.counters["step"]), self.path)
+        step = int(self.counters["step"])
+        check_finite(value, step, self.path)
         loss.backward()
         self.peers.average(self.model.parameters())
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        check_finite(float(norm), step, self.path, "gradient")
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
