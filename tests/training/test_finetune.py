@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,19 @@ def test_a_conversation_that_is_too_long_is_named(folder: Path, tmp_path: Path) 
     data.write_text(json.dumps(samples))
     with pytest.raises(InputError, match=r"data\.json, sample 0: the conversation has \d+ tokens"):
         finetune(task(folder, data=[data], media=data.parent), config(tmp_path / "out", tmp_path / "run", 1))
+
+
+def test_a_picture_that_turns_out_bad_loses_no_step(folder: Path, tmp_path: Path) -> None:
+    data = write_samples(tmp_path / "media")
+    (good := data.parent / "a.png").write_bytes(good.read_bytes()[:40])
+    files = {"data": [data], "media": data.parent, "batch": 1, "epochs": 2.0}
+    with pytest.raises(InputError, match=r"a\.png.* damaged"):
+        finetune(task(folder, **files), replace(config(tmp_path / "out", tmp_path / "run", None), export_minutes=99.0))
+    reached = steps_saved(tmp_path / "run" / "checkpoint.safetensors")
+    assert reached == [shuffled(3, 0, 0)[place] for place in range(3)].index(0)
+    write_samples(tmp_path / "media")
+    finetune(task(folder, **files), config(tmp_path / "out", tmp_path / "run", None, resume=True))
+    assert steps_saved(tmp_path / "run" / "checkpoint.safetensors") == 6
 
 
 def test_every_epoch_reads_everything_in_an_order_of_its_own() -> None:

@@ -10,13 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, LlavaForConditionalGeneration
 
-from tests.full_size_folders import write_llava
+from tests.full_size_folders import toy_tokenizer, write_llava
 from vitron_agent.errors import CheckpointError
 from vitron_agent.planner.engine import VitronPlanner
-from vitron_agent.planner.full_size import load_base, load_full_size
+from vitron_agent.planner.full_size import load_base, load_full_size, started
 from vitron_agent.planner.processor import AssistantTurn, DrawnRegion, UserTurn
+from vitron_agent.planner.published import llava_config
 from vitron_agent.planner.starts import merged
 from vitron_agent.training.lora import LINEAR, STAGES, LoraPlanner
 from vitron_agent.training.release_loss import conversation_loss
@@ -94,6 +95,14 @@ def test_the_release_s_seven_layers_learn_and_no_others(folder: Path) -> None:
     assert not any("vision_tower" in name for name in learning)
     assert {type(p) for p in planner.learned()} == {torch.nn.Parameter}
     assert len(planner.learned()) == len(learning)
+
+
+def test_at_the_published_size_adapters_are_as_large_as_the_release_s() -> None:
+    with torch.device("meta"):
+        planner = started(LlavaForConditionalGeneration(llava_config()), toy_tokenizer(), "meta")
+        learner = LoraPlanner(planner, 128, STAGES["1.2"])
+    low_rank = sum(p.numel() for name, p in learner.named_parameters() if ".lora_" in name)
+    assert (round(low_rank / 1e6, 1), round(sum(p.numel() for p in learner.beside) / 1e6, 2)) == (319.8, 20.98)
 
 
 def test_stage_one_leaves_the_language_model_alone(folder: Path) -> None:

@@ -93,7 +93,12 @@ def finetune(task: Finetuning, config: TrainingConfig) -> None:
     run = Run(config, {"learned": planner.learned()}, planner.optimiser(), {})
     losses = _Losses(accelerator, planner, samples, config.seed)
     while not run.done:
-        run.advance(losses.of_step(run.step, task.batch), task.batch, factor=warm_cosine(run.fraction, floor=0.0))
+        try:
+            run.advance(losses.of_step(run.step, task.batch), task.batch, factor=warm_cosine(run.fraction, floor=0.0))
+        except InputError:  # of a sample whose media turn out to be bad: mend it, then resume
+            if accelerator.is_main_process:
+                run.save()
+            raise
         if accelerator.is_main_process:
             run.log(10)
             if run.due() or run.done:
