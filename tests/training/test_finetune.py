@@ -187,6 +187,13 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_earlier_stages_adapter_is_not_written_over(folder: Path, whole: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in whole.iterdir()}
+    with pytest.raises(InputError, match="holds an adapter: start from it, or write to another folder"):
+        finetune(task(folder, stage="2"), config(whole, tmp_path / "run", 1))
+    assert {path.name: path.read_bytes() for path in whole.iterdir()} == before
+
+
 def test_a_conversation_that_is_too_long_is_named(folder: Path, tmp_path: Path) -> None:
     data = write_samples(tmp_path / "media")
     samples = json.loads(data.read_text())[2:]

@@ -19,10 +19,10 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor
 
-from vitron_agent.errors import InputError, listed
+from vitron_agent.errors import InputError, listed, quoted
 from vitron_agent.planner.full_size import load_base
 from vitron_agent.training.loop import Run, TrainingConfig, replace_folder_files, warm_cosine
-from vitron_agent.training.lora import STAGES, LoraPlanner
+from vitron_agent.training.lora import STAGES, LoraPlanner, Rates
 from vitron_agent.training.release_data import ReleaseSample, load_turns, read_release
 
 PRECISIONS = {"bf16": torch.bfloat16, "no": torch.float32}
@@ -57,6 +57,11 @@ class Finetuning:
     rank: int = 128
     lr: float | None = None
 
+    @property
+    def rates(self) -> Rates:
+        """Learning rates."""
+        return STAGES[self.stage] if self.lr is None else STAGES[self.stage].scaled_to(self.lr)
+
 
 def finetune(task: Finetuning, config: TrainingConfig) -> None:
     """Trains adapters and writes them to `config.out`, where `planner/lora` of a profile is read from.
@@ -68,14 +73,11 @@ def finetune(task: Finetuning, config: TrainingConfig) -> None:
 
     Raises:
         InputError: Data are bad (see `read_release`, `load_turns`) or teach this stage nothing, a conversation is too
-            long, or the batch cannot be shared out.
+            long, the batch cannot be shared out, or `config.out` holds an adapter that this run knows nothing of.
         CheckpointError: Weights are missing or damaged, a checkpoint is of another stage or rank; a loss is no number.
         StorageError: A checkpoint or the adapters could not be written.
     """
-    rates = STAGES[task.stage] if task.lr is None else STAGES[task.stage].scaled_to(task.lr)
-    samples = read_release(task.data, task.media)
-    if not rates.adapters and (dark := [s.name for s in samples if not s.images + s.videos]):
-        raise InputError(f"stage {task.stage} learns from pictures and videos only: take {listed(dark)} out")
+    samples = _samples(task, config)
     accelerator = Accelerator(
         cpu=config.device == "cpu",
         mixed_precision=task.precision,
@@ -86,7 +88,7 @@ def finetune(task: Finetuning, config: TrainingConfig) -> None:
     if config.steps is None:
         config = replace(config, steps=max(ceil(task.epochs * len(samples) / task.batch), 1))
     torch.manual_seed(config.seed)
-    planner = LoraPlanner(load_base(task.weights, "cpu", PRECISIONS[task.precision]), task.rank, rates)
+    planner = LoraPlanner(load_base(task.weights, "cpu", PRECISIONS[task.precision]), task.rank, task.rates)
     if task.start is not None:
         planner.start_from(task.start)
     planner.to(accelerator.device).train()
@@ -102,9 +104,19 @@ def finetune(task: Finetuning, config: TrainingConfig) -> None:
         if accelerator.is_main_process:
             run.log(10)
             if run.due() or run.done:
-                run.save()
                 run.written(config.out, lambda: replace_folder_files(config.out, planner.export))
+                run.save()  # last: a run that is killed between the two writes both again
     accelerator.end_training()
+
+
+def _samples(task: Finetuning, config: TrainingConfig) -> list[ReleaseSample]:
+    """The samples, if all is well with them and with the folder that is written to."""
+    if (config.out / "adapter_config.json").is_file() and task.start is None and not config.resume:
+        raise InputError(f"{quoted(str(config.out), 300)} holds an adapter: start from it, or write to another folder")
+    samples = read_release(task.data, task.media)
+    if not task.rates.adapters and (dark := [s.name for s in samples if not s.images + s.videos]):
+        raise InputError(f"stage {task.stage} learns from pictures and videos only: take {listed(dark)} out")
+    return samples
 
 
 class _Losses:
