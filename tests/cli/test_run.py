@@ -414,7 +414,7 @@ def test_version_and_help_are_quick(tmp_path: Path) -> None:
 
 def test_help_names_every_command(run) -> None:
     shown = run("--help").stdout
-    for name in ("run", "chat", "demo", "evaluate", "train", "graph", "models"):
+    for name in ("run", "chat", "demo", "evaluate", "train", "finetune", "graph", "models"):
         assert name in shown
 
 

@@ -1,4 +1,4 @@
-"""A guarded run ends on a bad loss and on a full disk, and what lay saved before stays as it was."""
+"""A run ends on a bad loss and on a full disk, and what lay saved before stays as it was."""
 
 import errno
 from pathlib import Path
@@ -9,19 +9,18 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from vitron_agent.errors import CheckpointError, StorageError
-from vitron_agent.training import loop
-from vitron_agent.training.guard import GuardedRun
-from vitron_agent.training.loop import Ema, TrainingConfig
+from vitron_agent.training import checkpoint
+from vitron_agent.training.loop import Ema, Run, TrainingConfig
 
 
-def guarded(folder: Path, width: int = 3, resume: bool = False) -> tuple[GuardedRun, nn.Linear]:
+def guarded(folder: Path, width: int = 3, resume: bool = False) -> tuple[Run, nn.Linear]:
     torch.manual_seed(0)
     model = nn.Linear(width, 1)
     config = TrainingConfig(folder / "out", folder / "run", steps=10, resume=resume)
-    return GuardedRun(config, {"m": model}, torch.optim.AdamW(model.parameters()), {"m": Ema(model)}), model
+    return Run(config, {"m": model}, torch.optim.AdamW(model.parameters()), {"m": Ema(model)}), model
 
 
-def step(run: GuardedRun, model: nn.Linear, spoil: float = 1.0) -> None:
+def step(run: Run, model: nn.Linear, spoil: float = 1.0) -> None:
     run.advance(model(torch.ones(2, model.in_features)).square().mean() * spoil, 2, {"shade": spoil})
 
 
@@ -37,6 +36,16 @@ def test_a_loss_that_is_no_number_stops_before_it_spoils_anything(spoil: float, 
     again, loaded = guarded(tmp_path, resume=True)
     assert again.step == 1
     assert torch.equal(loaded.weight, before)
+
+
+def test_a_gradient_that_is_no_number_stops_before_it_spoils_anything(tmp_path: Path) -> None:
+    run, model = guarded(tmp_path)
+    step(run, model)
+    run.save()
+    before = model.weight.detach().clone()
+    with pytest.raises(CheckpointError, match=r"the gradient is nan at step 1: .* the last good checkpoint is kept"):
+        run.advance((model(torch.ones(2, 3)) * 0).sum().sqrt(), 2)  # a loss of 0, whose slope is infinite
+    assert torch.equal(model.weight, before)
 
 
 def test_without_a_checkpoint_the_message_says_so(tmp_path: Path) -> None:
@@ -60,7 +69,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_no_half_one(
         path.write_bytes(b"half of a checkpo")
         raise error
 
-    monkeypatch.setattr(loop, "save_file", full)
+    monkeypatch.setattr(checkpoint, "save_file", full)
     with pytest.raises(StorageError, match=r"at step 2 .*No space left.*last good checkpoint is kept.*make room"):
         run.save()
     assert [path.name for path in run.path.parent.iterdir()] == ["checkpoint.safetensors"]

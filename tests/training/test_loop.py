@@ -47,6 +47,19 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(tmp_path: Path) -> None
     assert "samples/s" in (tmp_path / "b" / "log.txt").read_text()
 
 
+def test_losses_one_after_the_other_make_the_step_of_their_sum(tmp_path: Path) -> None:
+    x, weights = torch.randn(4, 4), []
+    for name in ("together", "apart"):
+        torch.manual_seed(0)
+        model = nn.Linear(4, 3)
+        run = Run(TrainingConfig(tmp_path, tmp_path / name, steps=1), {}, torch.optim.SGD(model.parameters(), 0.1), {})
+        each = (model(row).square().sum() for row in x)
+        run.advance(each if name == "apart" else model(x).square().sum(), 4, factor=1.0)
+        assert run.step == 1
+        weights.append(model.weight.detach())
+    assert torch.allclose(*weights, atol=1e-6)
+
+
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     model, _ = _fit(TrainingConfig(tmp_path, tmp_path / "run", steps=200), 200)
     x = torch.randn(64, 4)

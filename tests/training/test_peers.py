@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 
+import pytest
 import torch
 from torch import nn
 
@@ -43,6 +44,19 @@ def test_gradients_are_averaged_and_the_first_decides() -> None:
     ]
     said = [process.communicate(timeout=120)[0].strip() for process in running]
     assert said == ["0 0.0 [[1.5, 1.5]] [0.5]", "1 0.0 [[1.5, 1.5]] [0.5]"]
+
+
+def test_every_process_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[object] = []
+    for name, value in {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", begun.append)
+    monkeypatch.setattr(torch.distributed, "init_process_group", begun.append)
+    peers = Peers()
+    assert (peers.rank, peers.count) == (5, 8)
+    assert begun == [1, "cpu:gloo,cuda:nccl"]
 
 
 def test_alone_nothing_changes() -> None:

@@ -1,11 +1,13 @@
 """The planner's recipe: what is learned, and a short run from nothing to a folder that loads."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from vitron_agent.errors import CheckpointError
 from vitron_agent.invocation import Module
 from vitron_agent.planner import PlannerModel, Processor, UserTurn, VitronPlanner, Vocabulary
 from vitron_agent.planner.model import tiny_planner_config
@@ -13,7 +15,7 @@ from vitron_agent.shapes import tasks
 from vitron_agent.shapes.clip import Clip, Motion
 from vitron_agent.shapes.scene import Obj, Scene
 from vitron_agent.training.loop import TrainingConfig
-from vitron_agent.training.planner import alignment_loss, batch_loss, rate_factor, train
+from vitron_agent.training.planner import Trainer, alignment_loss, batch_loss, rate_factor, train
 from vitron_agent.training.planner_batch import (
     LEAD_WEIGHT,
     NUMBER_WEIGHT,
@@ -203,3 +205,33 @@ def test_a_short_run_can_be_resumed_and_its_export_loads(tmp_path: Path) -> None
     train(warm)  # begins with what the last run exported
     third = VitronPlanner.from_pretrained(tmp_path / "out2")
     assert torch.equal(third.model.state_dict()[tower], wanted[tower])
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"corpus": "40", "compile": "0", "tokens": "300", "probe_count": "1"}
+    config = TrainingConfig(tmp_path / "out", tmp_path / "planner", steps=3, export_minutes=0.0, options=options)
+    trainer = Trainer(config)
+    trainer.step()
+    trainer.save()
+    before = trainer.model.state_dict()["llava.lm_head.weight"].clone()
+    monkeypatch.setattr(
+        "vitron_agent.training.planner.batch_loss",
+        lambda model, batch: (model.regions.feature[0].weight.sum() * float("nan"), None),
+    )
+    with pytest.raises(CheckpointError, match=r"the loss is nan at step 1: .*last good checkpoint is kept"):
+        trainer.run()
+    assert torch.equal(trainer.model.state_dict()["llava.lm_head.weight"], before)
+    again = Trainer(replace(config, resume=True))
+    assert again.counters["step"] == 1
+    assert torch.equal(again.model.state_dict()["llava.lm_head.weight"], before)
+
+
+def test_a_checkpoint_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    options = {"corpus": "40", "compile": "0"}
+    config = TrainingConfig(tmp_path / "out", tmp_path / "planner", steps=3, resume=True, options=options)
+    (tmp_path / "planner").mkdir()
+    (tmp_path / "planner" / "checkpoint.safetensors").write_bytes(b"half")
+    with pytest.raises(CheckpointError, match="damaged or of another architecture"):
+        Trainer(config)

@@ -1,7 +1,9 @@
 """Dense supervision of the tower: targets, losses and one short run."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -84,9 +86,25 @@ def test_disturbed_pictures_stay_pictures_and_recognisable() -> None:
     assert 0 < (changed - images).abs().mean() < 0.05
 
 
-def test_a_short_run_leaves_a_tower(tmp_path: Path) -> None:
-    train(TrainingConfig(out=tmp_path / "out", run=tmp_path / "run", steps=2, options={"held_out": "64"}))
+def test_a_run_that_was_stopped_leaves_the_tower_of_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*parts: object) -> None:
+        raise KeyboardInterrupt
+
+    options = {"held_out": "64", "lr": "0.05"}
+    whole = TrainingConfig(tmp_path / "out", tmp_path / "whole", steps=3, options=options)
+    train(whole)
+    stopped = replace(whole, run=tmp_path / "stopped", export_minutes=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("vitron_agent.training.planner_vision.evaluate", stop)  # behind the first checkpoint
+        with pytest.raises(KeyboardInterrupt):
+            train(stopped)
+    train(replace(stopped, resume=True))
+    wanted, found = (load_file(run / "tower.safetensors") for run in (whole.run, stopped.run))
+    assert all(torch.equal(value, found[name]) for name, value in wanted.items())
+    assert "held out: presence" in (stopped.run / "log.txt").read_text()
     tower = new_tower()
     before = tower.embeddings.patch_embedding.weight.clone()
-    tower.load_state_dict(load_file(tmp_path / "run" / "tower.safetensors"))
+    tower.load_state_dict(found)
     assert not torch.equal(before, tower.embeddings.patch_embedding.weight)

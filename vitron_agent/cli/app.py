@@ -5,6 +5,7 @@ import typer
 from vitron_agent import __version__
 from vitron_agent.cli.chat import chat
 from vitron_agent.cli.demo import demo
+from vitron_agent.cli.finetune import finetune
 from vitron_agent.cli.info import graph
 from vitron_agent.cli.learn import evaluate, train
 from vitron_agent.cli.models import models
@@ -33,7 +34,7 @@ def _options(
     """Take the options before the command."""
 
 
-for command in (run, chat, demo, evaluate, train, graph):
+for command in (run, chat, demo, evaluate, train, finetune, graph):
     app.command()(command)
 app.add_typer(models, name="models")
 

@@ -18,7 +18,7 @@ from vitron_agent.planner.engine import VitronPlanner
 from vitron_agent.planner.loading import REMEDY, load_llava
 from vitron_agent.planner.model import EXTRA_FILE, PlannerModel
 from vitron_agent.planner.regions import ProjectedRegions
-from vitron_agent.planner.starts import released_vitron, vicuna_and_clip
+from vitron_agent.planner.starts import adapt, released_vitron, vicuna_and_clip
 from vitron_agent.planner.tokenizer import TAGS, Vocabulary, signal_names
 
 SYSTEM = (
@@ -29,10 +29,29 @@ SYSTEM = (
 SETTINGS = {"pool": 1, "signals_per_module": 4, "shared_signals": 4, "video_frames": 8, "frame_pool": 4}
 """576 tokens a picture, as published; 576 + 8 * 36 a video of which eight frames are looked at (VITRON's release)."""
 PREFIX_BYTES = 2 * 2**30  # keys and values of 4,096 tokens, the whole context: half a MiB each
+LORA_FOLDER = "lora"
+"""Where an adapter of our own training lies, beside the weights that it was trained on."""
 _ROWS = 64  # rows are added in multiples of it: matrices of odd sizes are slow on GPUs
 
 
 def load_full_size(folder: Path, device: torch.device | str, dtype: torch.dtype) -> VitronPlanner:
+    """Load what `load_base` loads, with the adapter in `folder`/lora, where there is one, merged into it.
+
+    Args:
+        folder: As `load_base`.
+        device: Where the weights go.
+        dtype: What they become.
+
+    Raises:
+        CheckpointError: A file is missing, damaged, or of another shape; the message names it.
+    """
+    planner = load_base(folder, device, dtype)
+    if (folder / LORA_FOLDER).is_dir():
+        adapt(planner.model.llava, planner.model.regions, folder / LORA_FOLDER)
+    return planner
+
+
+def load_base(folder: Path, device: torch.device | str, dtype: torch.dtype) -> VitronPlanner:
     """Load a LLaVA-1.5 folder, one that our recipe made of such a folder, or the folders that starts.py knows.
 
     Args:

@@ -2,12 +2,13 @@
 
     vicuna/        as lmsys/vicuna-7b-v1.5   clip/          as openai/clip-vit-large-patch14-336
     vitron-base/   as Vitron/vitron-base     vitron-lora/   as Vitron/vitron-lora, merged into it
+    lora/          an adapter of our own training, laid out as Vitron/vitron-lora, for whatever stands beside it
 
 Vicuna and VITRON are pickles: of those nothing but tensors is read. VITRON's names are those that `vitron/model` of
 SkyworkAI/Vitron writes; its weights were not at hand when this was written. This file makes models, no planners.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ from vitron_agent.errors import CheckpointError, listed
 from vitron_agent.planner.checkpoints import read_config, read_tensors
 
 _LAYERS = -2  # LLaVA reads the tower's last layer but one; VITRON's training script says the same
-_ADAPTED = "base_model.model."  # what peft puts before every name
+ADAPTED = "base_model.model."
+"""What peft puts before every name."""
+PROJECTOR, REGIONS = "model.mm_projector.", "model.region_extractor."
+"""How the release calls what it trains beside LoRA."""
+PROJECTOR_LAYERS = {"0.": "linear_1.", "2.": "linear_2."}
+"""The release's name of a projector's layer -> LLaVA's."""
+_NEW_ROWS = ".token_adapter.trainable_tokens_delta"  # where peft keeps the rows of words that it trained
 
 
 def vicuna_and_clip(vicuna: Path, clip: Path, dtype: torch.dtype) -> LlavaForConditionalGeneration:
@@ -63,19 +70,27 @@ def released_vitron(base: Path, lora: Path, dtype: torch.dtype) -> tuple[LlavaFo
     _fill(llava.model.vision_tower, tower, base)
     words = {name: value for name, value in tensors.items() if not name.startswith(_NO_WORDS)}
     _fill_language_model(llava, merged(words, lora), base)
-    extra = {_unadapted(name): value for name, value in read_tensors(lora, "non_lora_trainables.bin").items()}
-    begin = "model.mm_projector."
-    ours = {"0.": "linear_1.", "2.": "linear_2."}
-    projector = {
-        ours.get(name.removeprefix(begin)[:2], "?") + name.removeprefix(begin)[2:]: value
-        for name, value in extra.items()
-        if name.startswith(begin)
-    }
-    _fill(llava.model.multi_modal_projector, projector, lora)
     regions = BoxRegions(llava.config.vision_config.hidden_size, llava.config.text_config.hidden_size)
-    begin = "model.region_extractor."
-    _fill(regions, {name.removeprefix(begin): v for name, v in extra.items() if name.startswith(begin)}, lora)
+    fill_beside_words(llava, regions, lora)
     return llava, regions.to(dtype)
+
+
+def adapt(llava: LlavaForConditionalGeneration, regions: nn.Module, lora: Path) -> None:
+    """Merge an adapter into the model that it was trained on, and take over what was trained beside it.
+
+    Args:
+        llava: The model, with rows for all words; it is changed.
+        regions: Its region encoder; it is changed.
+        lora: adapter_config.json, adapter_model.safetensors, non_lora_trainables.safetensors, by the release's names.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or the adapter is for a model of another shape.
+    """
+    words = {f"model.{name}": value for name, value in llava.model.language_model.state_dict().items()}
+    words["lm_head.weight"] = llava.lm_head.weight.detach()
+    for name, value in _changes(words, lora):
+        words[name].copy_(value)
+    fill_beside_words(llava, regions, lora)
 
 
 def merged(tensors: Mapping[str, Tensor], lora: Path) -> dict[str, Tensor]:
@@ -88,12 +103,19 @@ def merged(tensors: Mapping[str, Tensor], lora: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: The adapter is for other weights, or for other shapes.
     """
-    told, out = read_config(lora, "adapter_config.json"), dict(tensors)
+    return {**tensors, **dict(_changes(tensors, lora))}
+
+
+def _changes(tensors: Mapping[str, Tensor], lora: Path) -> Iterator[tuple[str, Tensor]]:
+    """What an adapter makes of the weights that it changes, one by one, in their own dtype."""
+    told = read_config(lora, "adapter_config.json")
     adapter = read_tensors(lora, "adapter_model.safetensors", "adapter_model.bin")
     down = {name: value for name, value in adapter.items() if ".lora_A." in name}
+    if not down:
+        raise CheckpointError(f"{lora} holds no LoRA weights: fetch the folder again")
     for name, a in down.items():
         target = _unadapted(name.partition(".lora_A.")[0]) + ".weight"
-        b, weight = adapter.get(name.replace(".lora_A.", ".lora_B.")), out.get(target)
+        b, weight = adapter.get(name.replace(".lora_A.", ".lora_B.")), tensors.get(target)
         if b is None or weight is None:
             raise CheckpointError(
                 f"{lora} adapts {target}, which {'the base' if b is not None else 'it'} lacks half of"
@@ -101,10 +123,24 @@ def merged(tensors: Mapping[str, Tensor], lora: Path) -> dict[str, Tensor]:
         if (b.shape[0], a.shape[1]) != tuple(weight.shape) or a.shape[0] != b.shape[1]:
             raise CheckpointError(f"{lora} adapts {target} in shape {(b.shape[0], a.shape[1])}, it is {weight.shape}")
         scale = float(told.get("lora_alpha", 1)) / a.shape[0]
-        out[target] = (weight.float() + scale * b.float() @ a.float()).to(weight.dtype)
-    if not down:
-        raise CheckpointError(f"{lora} holds no LoRA weights: fetch the folder again")
-    return out
+        change = scale * b.to(weight.device).float() @ a.to(weight.device).float()
+        yield target, (weight.float() + change).to(weight.dtype)
+    for name, rows in adapter.items():
+        if name.endswith(_NEW_ROWS):
+            target = _unadapted(name.removesuffix(_NEW_ROWS))
+            places = (told.get("trainable_token_indices") or {}).get(target.rpartition(".")[2])
+            yield f"{target}.weight", _with_rows(tensors.get(f"{target}.weight"), places, rows, f"{lora}: {target}")
+
+
+def _with_rows(weight: Tensor | None, places: Any, rows: Tensor, name: str) -> Tensor:
+    """Return a copy of a table of words (V, D) in which some rows are replaced by others (N, D)."""
+    if weight is None or not isinstance(places, list) or len(places) != len(rows) or rows.shape[1:] != weight.shape[1:]:
+        raise CheckpointError(f"{name} has {len(rows)} rows for words that the base has no place for")
+    if not all(isinstance(place, int) and 0 <= place < len(weight) for place in places):
+        raise CheckpointError(f"{name} has rows for more words than the base, which has {len(weight)}")
+    changed = weight.clone()
+    changed[places] = rows.to(changed)
+    return changed
 
 
 class BoxRegions(nn.Module):
@@ -147,7 +183,7 @@ _LANGUAGE_BIND: dict[str, Any] = {  # LanguageBind_Image's tower
     "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
     "image_size": _FRAME, "patch_size": 14, "hidden_act": "gelu",
 }  # fmt: skip
-_NO_WORDS = ("model.image_tower.", "model.video_tower.", "model.mm_projector.", "model.region_extractor.")
+_NO_WORDS = ("model.image_tower.", "model.video_tower.", PROJECTOR, REGIONS)
 
 
 def _boxes(masks: Tensor) -> Tensor:
@@ -189,6 +225,16 @@ def _fill_language_model(llava: LlavaForConditionalGeneration, tensors: Mapping[
     _fill(llava.model.language_model, {name.removeprefix("model."): v for name, v in words.items()}, source)
 
 
+def fill_beside_words(llava: LlavaForConditionalGeneration, regions: nn.Module, lora: Path) -> None:
+    """Fill projector and region encoder with what was trained beside an adapter."""
+    read = read_tensors(lora, "non_lora_trainables.safetensors", "non_lora_trainables.bin")
+    extra = {_unadapted(name): value for name, value in read.items()}
+    layers = {name.removeprefix(PROJECTOR): value for name, value in extra.items() if name.startswith(PROJECTOR)}
+    projector = {PROJECTOR_LAYERS.get(name[:2], "?") + name[2:]: value for name, value in layers.items()}
+    _fill(llava.model.multi_modal_projector, projector, lora)
+    _fill(regions, {name.removeprefix(REGIONS): v for name, v in extra.items() if name.startswith(REGIONS)}, lora)
+
+
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:
     """Copy tensors into a module, all of them and nothing else."""
     own = module.state_dict()
@@ -205,4 +251,4 @@ def _fill(module: nn.Module, tensors: Mapping[str, Tensor], source: Path) -> Non
 
 def _unadapted(name: str) -> str:
     """Return a name without what peft and the training script put before it."""
-    return name.removeprefix(_ADAPTED)
+    return name.removeprefix(ADAPTED)

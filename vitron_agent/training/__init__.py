@@ -1,5 +1,14 @@
 """Training recipes by name: each module offers ``train(config: TrainingConfig) -> None``.
 
+The paper's stages, each by one command (``vitron-agent train NAME``, ``vitron-agent finetune STAGE``):
+
+    stage                                   tiny, full weights          vitron-7b, LoRA
+    1.1 encoders aligned with the LLM       planner-vision, planner     finetune 1.1
+    1.2 calls of tools                      planner                     finetune 1.2
+    1.3 decoders aligned with embeddings    signals                     -
+    2   fine-grained grounding              planner                     finetune 2
+    3   cross-task synergy                  synergy                     -
+
 The modules are named here and imported only when asked for, so that listing the recipes costs nothing.
 This file knows nothing about what a recipe trains.
 """

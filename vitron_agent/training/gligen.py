@@ -111,7 +111,7 @@ def train(config: TrainingConfig, edit_share: float | None = None) -> None:
         if run.due() or run.done:
             run.save()
             ema.swap()
-            _export(config, both, tokenizer, drawing, editing)
+            run.written(config.out, lambda: _export(config, both, tokenizer, drawing, editing))
             sheet = config.run / f"{run.step}"
             if drawing:
                 run.write(

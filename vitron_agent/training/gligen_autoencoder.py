@@ -166,9 +166,9 @@ def train(config: TrainingConfig) -> None:
         run.log(100)
         if run.due():
             run.save()
-            _export(model, ema, config.out, decoder_only)
+            run.written(config.out, lambda: _export(model, ema, config.out, decoder_only))
     run.save()
-    _export(model, ema, config.out, decoder_only)
+    run.written(config.out, lambda: _export(model, ema, config.out, decoder_only))
     ema.swap()
     run.write(
         f"PSNR {reconstruction_psnr(model):.2f} dB, "

@@ -1,83 +1,77 @@
-"""A training run that keeps its last good checkpoint: a loss that is no number, or a full disk, ends it clearly.
+"""Ends a training run clearly, with its last good checkpoint kept: a loss that is no number, a full disk, a wrong file.
 
-Knows the loop's `Run` only; what is trained is the recipe's business.
+Knows where a run's checkpoint lies and at which step the run is; what is trained is the recipe's business.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
-from torch import Tensor
 
 from vitron_agent.errors import CheckpointError, StorageError, quoted
-from vitron_agent.training.loop import Run
-from vitron_agent.training.peers import Peers
 
 
-class GuardedRun(Run):
-    """`Run` whose checkpoint is never replaced by a bad or a broken one."""
+def check_finite(
+    value: float, step: int, checkpoint: Path, what: str = "loss", parts: Mapping[str, float] | None = None
+) -> None:
+    """Sees to it that what a step is taken by is a number, before it spoils weights.
 
-    def advance(
-        self,
-        loss: Tensor,
-        samples: int,
-        parts: Mapping[str, float] | None = None,
-        clip: float = 1.0,
-        factor: float | None = None,
-        peers: Peers | None = None,
-    ) -> None:
-        """Takes one step, as `Run.advance`; weights that a bad loss would spoil are left as they are.
+    Args:
+        value: Loss, or norm of the gradient.
+        step: How many steps were taken before.
+        checkpoint: Of the run; it may not be there yet.
+        what: Says which of them.
+        parts: What a loss consists of, by name; those that are no numbers are named.
 
-        Raises:
-            CheckpointError: The loss is NaN or infinite; the message says at which step, in what, and what lies saved.
-        """
-        if not bool(loss.detach().isfinite()):
-            bad = [name for name, value in (parts or {}).items() if value != value or abs(value) == float("inf")]
-            what = f" (in {', '.join(bad)})" if bad else ""
-            raise CheckpointError(
-                f"the loss is {float(loss.detach())} at step {self.step}{what}: the run has ended, {self._kept()}; "
-                f"resume with a lower rate (`--set lr=...`)"
-            )
-        super().advance(loss, samples, parts, clip, factor, peers)
+    Raises:
+        CheckpointError: It is NaN or infinite; the message says at which step, in what, and what lies saved.
+    """
+    if math.isfinite(value):
+        return
+    bad = [name for name, part in (parts or {}).items() if not math.isfinite(part)]
+    where = f" (in {', '.join(bad)})" if bad else ""
+    raise CheckpointError(
+        f"the {what} is {value} at step {step}{where}: the run has ended, {_kept(checkpoint)}; resume with a lower rate"
+    )
 
-    def save(self) -> None:
-        """Writes the checkpoint, as `Run.save`.
 
-        Raises:
-            StorageError: It cannot be written, mostly for want of space; the last one stays as it was.
-        """
-        try:
-            self.written(self.path, super().save)
-        finally:
-            for half in self.path.parent.glob(f"{self.path.stem}.*.tmp"):
-                half.unlink(missing_ok=True)
+def write_or_say(path: Path, write: Callable[[], object], step: int, checkpoint: Path) -> None:
+    """Lets `write` write to a path.
 
-    def written(self, path: Path, write: Callable[[], None]) -> None:
-        """Lets `write` write to a path.
+    Raises:
+        StorageError: It cannot, mostly for want of space. What is half written to the checkpoint's folder is removed.
+    """
+    try:
+        write()
+    except (OSError, SafetensorError) as error:
+        for half in checkpoint.parent.glob(f"{checkpoint.stem}.*.tmp"):
+            half.unlink(missing_ok=True)
+        raise StorageError(
+            f"{quoted(str(path), 300)} cannot be written at step {step} ({_line(error)}): {_kept(checkpoint)}; "
+            f"make room on the disk, then resume"
+        ) from None
 
-        Raises:
-            StorageError: It cannot, mostly for want of space.
-        """
-        try:
-            write()
-        except (OSError, SafetensorError) as error:
-            reason = _line(error)
-            raise StorageError(
-                f"{quoted(str(path), 300)} cannot be written at step {self.step} ({reason}): {self._kept()}; "
-                f"make room on the disk, then resume"
-            ) from None
 
-    def _kept(self) -> str:
-        return "the last good checkpoint is kept" if self.path.exists() else "there is no checkpoint yet"
+@contextmanager
+def fitting(checkpoint: Path) -> Iterator[None]:
+    """Within it a checkpoint is read.
 
-    def _load(self) -> None:
-        try:
-            super()._load()
-        except (RuntimeError, KeyError, ValueError, SafetensorError) as error:
-            raise CheckpointError(
-                f"{quoted(str(self.path), 300)} is damaged or of another architecture ({_line(error)}): "
-                f"give the settings it was begun with, or another --run folder"
-            ) from None
+    Raises:
+        CheckpointError: What is read does not fit; the file stays as it is.
+    """
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{quoted(str(checkpoint), 300)} is damaged or of another architecture ({_line(error)}): "
+            f"give the settings it was begun with, or another folder for the run"
+        ) from None
+
+
+def _kept(checkpoint: Path) -> str:
+    return "the last good checkpoint is kept" if checkpoint.exists() else "there is no checkpoint yet"
 
 
 def _line(error: Exception) -> str:

@@ -7,9 +7,9 @@ never stopped. This file does not know what is trained, on which data, or where 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vitron_agent.training.board import Board
+from vitron_agent.training.checkpoint import read_checkpoint, write_checkpoint
+from vitron_agent.training.guard import check_finite, fitting, write_or_say
 from vitron_agent.training.peers import Peers
 
 
@@ -104,7 +105,7 @@ class Ema:
 
 
 class Run:
-    """Clock, checkpoint and log of one training run."""
+    """Clock, checkpoint and log of one training run; its last good checkpoint outlives bad losses and full disks."""
 
     def __init__(
         self,
@@ -113,7 +114,11 @@ class Run:
         optimiser: torch.optim.Optimizer,
         emas: dict[str, Ema],
     ) -> None:
-        """Remember the parts and, with ``config.resume``, load the last checkpoint into them."""
+        """Remember the parts and, with ``config.resume``, load the last checkpoint into them.
+
+        Raises:
+            CheckpointError: The checkpoint is damaged or of another architecture.
+        """
         torch.set_num_threads(config.threads)
         self.config, self.models, self.optimiser, self.emas = config, models, optimiser, emas
         self.step = 0
@@ -121,6 +126,7 @@ class Run:
         self.before = 0.0  # seconds spent by earlier processes of this run
         self.path = config.run / "checkpoint.safetensors"
         config.run.mkdir(parents=True, exist_ok=True)
+        self.board = Board(config.run, self.write)
         self.base_rates = [group["lr"] for group in optimiser.param_groups]
         if config.resume and self.path.exists():
             self._load()
@@ -147,46 +153,59 @@ class Run:
 
     def advance(
         self,
-        loss: Tensor,
+        losses: Tensor | Iterable[Tensor],
         samples: int,
         parts: Mapping[str, float] | None = None,
         clip: float = 1.0,
         factor: float | None = None,
         peers: Peers | None = None,
     ) -> None:
-        """Back-propagate ``loss``, take one optimiser step, update the averages, count ``samples``.
+        """Back-propagate, take one optimiser step, update the averages, count ``samples``.
 
-        With ``peers`` each of the run's processes brings a loss of its own, and all take the same step.
+        Several losses are computed and back-propagated one after the other (gradient accumulation); their sum counts.
+        With ``peers`` each of the run's processes brings losses of its own, and all take the same step.
+
+        Raises:
+            CheckpointError: A loss or the gradient is NaN or infinite; weights stay as they were.
         """
         factor = warm_cosine(self.fraction) if factor is None else factor
         for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
             group["lr"] = base * factor
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        total = 0.0
+        for loss in [losses] if isinstance(losses, Tensor) else losses:
+            total += float(loss.detach())
+            check_finite(total, self.step, self.path, parts=parts)
+            loss.backward()
         parameters = [p for g in self.optimiser.param_groups for p in g["params"]]
         if peers is not None:
             peers.average(parameters)
-        nn.utils.clip_grad_norm_(parameters, clip)
+        check_finite(float(nn.utils.clip_grad_norm_(parameters, clip)), self.step, self.path, "gradient")
         self.optimiser.step()
         for ema in self.emas.values():
             ema.update()
         self.step += 1
         self.samples += samples
-        for name, value in {"loss": float(loss.detach()), **(parts or {})}.items():
+        for name, value in {"loss": total, **(parts or {})}.items():
             self._losses.setdefault(name, []).append(value)
 
     def log(self, every: int = 50, note: str = "") -> None:
-        """Every ``every`` steps print step, mean losses, samples/s and ETA, and append the line to log.txt."""
+        """Every ``every`` steps print step, mean losses, samples/s and ETA; the line goes to log.txt, too.
+
+        The numbers go to TensorBoard where it is installed, see board.py.
+        """
         if self.step % every:
             return
         now = time.monotonic()
         rate = (self.samples - self._rate_mark[1]) / max(now - self._rate_mark[0], 1e-6)
         self._rate_mark = (now, self.samples)
         eta = self.elapsed * (1 - self.fraction) / max(self.fraction, 1e-6)
-        means = " ".join(f"{k} {sum(v) / len(v):.5f}" for k, v in self._losses.items())
+        means = {name: sum(values) / len(values) for name, values in self._losses.items()}
         self._losses.clear()
+        lr = self.optimiser.param_groups[0]["lr"]
+        self.board.add(self.step, {**means, "lr": lr, "samples_per_second": rate})
         self.write(
-            f"step {self.step} {means} lr {self.optimiser.param_groups[0]['lr']:.2e} {rate:.1f} samples/s "
+            f"step {self.step} {' '.join(f'{k} {v:.5f}' for k, v in means.items())} lr {lr:.2e} {rate:.1f} samples/s "
             f"elapsed {self.elapsed / 60:.1f} min ETA {eta / 60:.1f} min {note}".rstrip()
         )
 
@@ -205,47 +224,39 @@ class Run:
         return True
 
     def save(self) -> None:
-        """Write models, averages, optimiser and counters to one file, atomically."""
-        tensors: dict[str, Tensor] = {}
-        for name, model in self.models.items():
-            tensors |= {f"model/{name}/{k}": v for k, v in model.state_dict().items()}
-        for name, ema in self.emas.items():
-            tensors |= {f"ema/{name}/{k}": v for k, v in ema.shadow.items()}
-        for index, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{index}/{k}": torch.as_tensor(v) for k, v in state.items()}
+        """Write models, averages, optimiser and counters to one file, atomically.
+
+        Raises:
+            StorageError: It cannot be written, mostly for want of space; the last one stays as it was.
+        """
         counters = {
             "step": self.step,
             "samples": self.samples,
             "elapsed": self.elapsed,
             "updates": {name: ema.updates for name, ema in self.emas.items()},
         }
-        # clone: tied weights share memory, which safetensors refuses
-        tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
-        save_file(tensors, temporary, metadata={"counters": json.dumps(counters)})
-        os.replace(temporary, self.path)
+        self.written(
+            self.path, lambda: write_checkpoint(self.path, self.models, self._averages, self.optimiser, counters)
+        )
+
+    def written(self, path: Path, write: Callable[[], object]) -> None:
+        """Let ``write`` write weights to ``path``.
+
+        Raises:
+            StorageError: It cannot, mostly for want of space.
+        """
+        write_or_say(path, write, self.step, self.path)
+
+    @property
+    def _averages(self) -> dict[str, dict[str, Tensor]]:
+        return {name: ema.shadow for name, ema in self.emas.items()}
 
     def _load(self) -> None:
-        with safe_open(self.path, framework="pt") as file:
-            counters = json.loads(file.metadata()["counters"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # safe_open is no mapping
-        for name, model in self.models.items():
-            model.load_state_dict(_below(tensors, f"model/{name}/"))
-        for name, ema in self.emas.items():
-            for key, value in _below(tensors, f"ema/{name}/").items():
-                ema.shadow[key].copy_(value)
-            ema.updates = counters["updates"][name]
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in _below(tensors, "optimiser/").items():
-            index, slot = key.split("/", 1)
-            state.setdefault(int(index), {})[slot] = value
-        self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
-        self.step, self.samples, self.before = counters["step"], counters["samples"], counters["elapsed"]
-
-
-def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the entries under ``prefix`` with the prefix taken off."""
-    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+        with fitting(self.path):
+            counters = read_checkpoint(self.path, self.models, self._averages, self.optimiser)
+            for name, ema in self.emas.items():
+                ema.updates = counters["updates"][name]
+            self.step, self.samples, self.before = counters["step"], counters["samples"], counters["elapsed"]
 
 
 def half_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -263,17 +274,12 @@ def replace_folder_files(folder: Path, write: Callable[[Path], None]) -> None:
     """
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
     scratch.mkdir(parents=True, exist_ok=True)
-    write(scratch)
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in _files(scratch):
-        target = folder / path.relative_to(scratch)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.chmod(0o644)  # safetensors writes files that only their owner may read
-        os.replace(path, target)
-    for path in sorted(scratch.rglob("*"), reverse=True):
-        path.rmdir()
-    scratch.rmdir()
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    try:
+        write(scratch)
+        for path in [path for path in sorted(scratch.rglob("*")) if path.is_file()]:
+            target = folder / path.relative_to(scratch)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.chmod(0o644)  # safetensors writes files that only their owner may read
+            os.replace(path, target)
+    finally:
+        shutil.rmtree(scratch)

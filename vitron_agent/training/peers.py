@@ -1,8 +1,12 @@
 """Several processes that train one model, each on batches of its own: gradients are averaged before every step.
 
-Each is started with the variables that torch names for it (`RANK`, `WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`); on two
-CPU cores two processes are half as fast again as one with two threads. Alone, a process has no peers and nothing here
-does anything. Knows gradients and ranks, not what is trained.
+Each is started with the variables that torch names for it (`RANK`, `WORLD_SIZE`, `LOCAL_RANK`, `MASTER_ADDR`,
+`MASTER_PORT`), as `torchrun` and `accelerate launch` do; on two CPU cores two processes are half as fast again as one
+with two threads. Alone, a process has no peers and nothing here does anything.
+
+accelerate, which finetune.py uses, would not make this shorter: it averages gradients of one wrapped module, and these
+recipes call several, part by part. So the tiny profile trains with what the package itself needs. Knows gradients and
+ranks, not what is trained.
 """
 
 import os
@@ -22,10 +26,16 @@ class Peers:
     """
 
     def __init__(self) -> None:
-        """Meets the others where the launcher's variables say that there are any."""
+        """Meets the others where the launcher's variables say that there are any; device "cuda" is one's own GPU."""
         self.rank, self.count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-        if self.count > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        if self.count == 1:
+            return
+        own = int(os.environ.get("LOCAL_RANK", self.rank))
+        if own < torch.cuda.device_count():
+            torch.cuda.set_device(own)
+        if not dist.is_initialized():
+            # gloo for what lies on CPUs: a machine with GPUs may be told to leave them alone
+            dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replaces each gradient by its mean over all processes; one that a process lacks counts as zero."""

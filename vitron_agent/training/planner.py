@@ -7,6 +7,7 @@ said is `planner_data`'s business.
 
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,6 +21,8 @@ from vitron_agent.planner.model import PlannerModel, tiny_planner_config
 from vitron_agent.planner.processor import Processor
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.training.attention import use_plain_attention
+from vitron_agent.training.board import Board
+from vitron_agent.training.guard import check_finite, fitting, write_or_say
 from vitron_agent.training.loop import Ema, TrainingConfig, config_from_arguments
 from vitron_agent.training.peers import Peers
 from vitron_agent.training.planner_batch import Batch, embed
@@ -143,6 +146,7 @@ class Trainer:
         self.config = config
         self.peers = Peers()
         config.run.mkdir(parents=True, exist_ok=True)
+        self.board = Board(config.run, self.log)
         self.model, self.vocabulary = start(config)
         self.model.to(config.device)
         use_plain_attention(self.model.language_model)
@@ -157,7 +161,8 @@ class Trainer:
         self.counters: dict[str, float] = {"step": 0, "conversations": 0, "tokens": 0, "seconds": 0, "updates": 0}
         self.path = config.run / "checkpoint.safetensors"
         if config.resume and self.path.is_file():
-            self.counters = load_checkpoint(self.path, self.model, self.ema)
+            with fitting(self.path):
+                self.counters = load_checkpoint(self.path, self.model, self.ema)
         self.first_step = self.counters["step"]
         self.processor = Processor(
             self.vocabulary,
@@ -179,7 +184,11 @@ class Trainer:
         return (time.monotonic() - self.begin) / (self.config.minutes * 60)
 
     def step(self) -> None:
-        """One batch."""
+        """One batch.
+
+        Raises:
+            CheckpointError: The loss or its gradient is NaN or infinite; weights stay as they were.
+        """
         decay = self.config.option("decay", DEFAULTS["decay"])
         factor = rate_factor(self.done, int(self.counters["step"] - self.first_step), decay)
         for optimizer, rates in zip(self.optimizers, self.base, strict=True):
@@ -189,14 +198,17 @@ class Trainer:
         batch = self.batches.next().to(self.config.device)
         with torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16):
             loss, _ = batch_loss(self.model, batch)
+        value = float(loss.detach())
+        step = int(self.counters["step"])
+        check_finite(value, step, self.path)
         loss.backward()
         self.peers.average(self.model.parameters())
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        check_finite(float(norm), step, self.path, "gradient")
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.ema.update()
-        value = float(loss.detach())
         self.loss = value if self.loss is None else self.loss * 0.97 + value * 0.03
         self.counters["step"] += 1
         self.counters["conversations"] += len(batch.ids) * self.peers.count
@@ -215,8 +227,20 @@ class Trainer:
         """Measures the averaged weights on held-out conversations, exports and saves them."""
         model = averaged(self.model, self.ema)
         self.log(probe(model, self.processor, int(self.config.option("probe_count", DEFAULTS["probe_count"]))))
-        export(model, self.vocabulary, self.config.out)
-        save_checkpoint(self.path, self.model, self.ema, self.counters)
+        self.written(self.config.out, lambda: export(model, self.vocabulary, self.config.out))
+        self.save()
+
+    def save(self) -> None:
+        """Writes the checkpoint.
+
+        Raises:
+            StorageError: It cannot be written; the last one stays as it was.
+        """
+        self.written(self.path, lambda: save_checkpoint(self.path, self.model, self.ema, self.counters))
+
+    def written(self, path: Path, write: Callable[[], None]) -> None:
+        """Lets `write` write weights to a path, see `write_or_say`."""
+        write_or_say(path, write, int(self.counters["step"]), self.path)
 
     def run(self) -> None:
         """Trains to the end of the planned time."""
@@ -230,7 +254,7 @@ class Trainer:
             if self.counters["step"] % 100 == 0:
                 self.log_pace()
             if now > saved + self.config.export_minutes * 60:
-                save_checkpoint(self.path, self.model, self.ema, self.counters)
+                self.save()
                 saved = now
             if now > probed + probe_seconds:
                 self.report()
@@ -244,10 +268,12 @@ class Trainer:
         passed = {key: value - self.mark[key] for key, value in now.items()}
         self.mark = now
         left = self.counters["seconds"] * (1 - self.done) / max(self.done, 1e-6)
+        step, loss = int(self.counters["step"]), self.loss or 0.0
+        paces = {f"{key}_per_second": passed[key] / passed["seconds"] for key in ("conversations", "tokens")}
+        self.board.add(step, {"loss": loss, **paces})
         self.log(
-            f"{self.done:4.0%} step {self.counters['step']:.0f} loss {self.loss:.4f} "
-            f"{passed['conversations'] / passed['seconds']:.1f} conversations/s "
-            f"{passed['tokens'] / passed['seconds']:.0f} tokens/s ETA {left / 60:.0f} min"
+            f"{self.done:4.0%} step {step} loss {loss:.4f} {paces['conversations_per_second']:.1f} conversations/s "
+            f"{paces['tokens_per_second']:.0f} tokens/s ETA {left / 60:.0f} min"
         )
 
 

@@ -5,25 +5,28 @@ object covers it). The heads are thrown away; the tower goes on into recipe `pla
 language.
 """
 
-import logging
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vitron_agent.planner.vision import new_tower, patch_features, pool_patches, tiny_vision_config, to_pixel_values
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Scene, sample_scene
 from vitron_agent.training.disturb import disturb
-from vitron_agent.training.loop import TrainingConfig, config_from_arguments
-
-log = logging.getLogger(__name__)
+from vitron_agent.training.loop import (
+    Run,
+    TrainingConfig,
+    config_from_arguments,
+    replace_folder_files,
+    step_generator,
+)
+from vitron_agent.training.muon import MuonAdamW
 
 BATCH = 96
 GRID, POOL, SLOTS = 8, 2, 2
@@ -201,93 +204,60 @@ def evaluate(
     return {key: sum(part[key] for part in parts) / len(parts) for key in parts[0]}
 
 
-def make_optimizers(tower: nn.Module, heads: nn.Module, lr: float, muon: bool) -> list[torch.optim.Optimizer]:
+def make_optimiser(tower: nn.Module, heads: nn.Module, lr: float, muon: bool) -> MuonAdamW:
     """Muon for the blocks' matrices (if asked), AdamW for everything else."""
     everything = [*tower.named_parameters(), *((f"heads.{n}", p) for n, p in heads.named_parameters())]
     matrices = [p for n, p in everything if muon and p.ndim == 2 and ".layers." in n]
     rest = [p for _, p in everything if not any(p is m for m in matrices)]
-    adam = torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
-    if not matrices:
-        return [adam]
-    return [adam, torch.optim.Muon(matrices, lr=lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")]
+    groups = [{"params": rest, "lr": lr, "weight_decay": 0.01}]
+    if matrices:
+        groups.append({"params": matrices, "lr": lr, "weight_decay": 0.01, "muon": True})
+    return MuonAdamW(groups, betas=(0.9, 0.98))
 
 
 def train(config: TrainingConfig) -> None:
-    """Trains the tower for a fixed time with a warm-up and a linear decay.
+    """Trains the tower with a warm-up and a linear decay.
 
-    `tower.safetensors` and `heads.safetensors` are written into the run folder, where recipe `planner` finds the tower;
-    own settings are `lr` (peak learning rate), `held_out` (pictures per measurement) and
-    `muon` (0: AdamW for the matrices too). `config.out` is not used: the
-    tower is shipped inside the planner.
+    `tower.safetensors` is written into the run folder, where recipe `planner` finds it; own settings are `lr` (peak
+    learning rate), `held_out` (pictures per measurement) and `muon` (0: AdamW for the matrices too). `config.out` is
+    not used: the tower is shipped inside the planner.
+
+    Raises:
+        CheckpointError: A checkpoint is damaged or of another architecture; the loss is no number.
+        StorageError: A checkpoint or the tower could not be written.
     """
-    torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    rng, generator = random.Random(config.seed), torch.Generator().manual_seed(config.seed)
-    tower, heads = new_tower(), DenseHeads(tiny_vision_config().hidden_size)
+    tower, heads = new_tower().to(config.device), DenseHeads(tiny_vision_config().hidden_size).to(config.device)
     tower.set_attn_implementation("eager")  # twice as fast as sdpa in bf16 on CPU, backward included
-    if config.resume and (config.run / "tower.safetensors").is_file():
-        tower.load_state_dict(load_file(config.run / "tower.safetensors"))
-    if config.resume and (config.run / "heads.safetensors").is_file():
-        heads.load_state_dict(load_file(config.run / "heads.safetensors"))
-    tower.to(config.device)
-    heads.to(config.device)
-    lr, held_out = config.option("lr", 2.5e-3), int(config.option("held_out", 512))
-    optimizers = make_optimizers(tower, heads, lr, muon=bool(config.option("muon", 1)))
-    begin, step, running = time.monotonic(), 0, 0.0
-    while (done := _done(config, begin, step)) < 1:
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = lr * min(1.0, (step + 1) / 100) * min(1.0, (1 - done) / 0.5 + 0.01)
-        loss = _step(tower, heads, optimizers, make_batch(rng, generator, BATCH), config.device)
-        running, step = (running * 0.98 + loss * 0.02 if step else loss), step + 1
-        if step % 150 == 0:
-            rate = step * BATCH / (time.monotonic() - begin)
-            report = evaluate(tower, heads, config.device, held_out)
-            numbers = " ".join(f"{key} {value:.4f}" for key, value in report.items())
-            log.info("%3.0f%% step %d loss %.3f %.0f pictures/s | %s", done * 100, step, running, rate, numbers)
-            save(config.run, tower, heads)
-    save(config.run, tower, heads)
-    log.info("final %s", evaluate(tower, heads, config.device, held_out))
+    optimiser = make_optimiser(tower, heads, config.option("lr", 2.5e-3), muon=bool(config.option("muon", 1)))
+    run = Run(config, {"tower": tower, "heads": heads}, optimiser, {})
+    while not run.done:
+        batch = make_batch(random.Random(f"{config.seed}/{run.step}"), step_generator(config.seed, run.step), BATCH)
+        factor = min(1.0, (run.step + 1) / 100) * min(1.0, (1 - run.fraction) / 0.5 + 0.01)
+        run.advance(_loss(tower, heads, batch, config.device), BATCH, factor=factor)
+        run.log(50)
+        if run.due() or run.done:
+            run.save()
+            run.written(config.run, lambda: save(config.run, tower))
+            report = evaluate(tower, heads, config.device, int(config.option("held_out", 512)))
+            run.write("held out: " + " ".join(f"{key} {value:.4f}" for key, value in report.items()))
 
 
-def _done(config: TrainingConfig, begin: float, step: int) -> float:
-    """Share of the planned run, 0 to 1."""
-    if config.steps is not None:
-        return step / config.steps
-    return (time.monotonic() - begin) / (config.minutes * 60)
-
-
-def _step(
-    tower: nn.Module,
-    heads: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
-    batch: tuple[Tensor, Targets],
-    device: str,
-) -> float:
-    """One step of all optimisers; returns the loss."""
+def _loss(tower: nn.Module, heads: nn.Module, batch: tuple[Tensor, Targets], device: str) -> Tensor:
     pixels, targets = batch
     with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
         outputs = heads(patch_features(tower, pixels.to(device)))
-    loss = dense_loss(outputs, targets.to(device))
-    loss.backward()
-    nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
-    for optimizer in optimizers:
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return float(loss.detach())
+    return dense_loss(outputs, targets.to(device))
 
 
-def save(folder: Path, tower: nn.Module, heads: nn.Module) -> None:
-    """Writes both parts' weights into the run folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, part in (("tower", tower), ("heads", heads)):
-        tensors = {key: value.detach().cpu() for key, value in part.state_dict().items()}
-        save_file(tensors, folder / f"{name}.safetensors")
+def save(folder: Path, tower: nn.Module) -> None:
+    """Writes the tower's weights into the run folder."""
+    tensors = {key: value.detach().cpu() for key, value in tower.state_dict().items()}
+    replace_folder_files(folder, lambda scratch: save_file(tensors, scratch / "tower.safetensors"))
 
 
 def main() -> None:
     """Runs the recipe from the command line."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train(config_from_arguments("planner_vision", Path("vitron_agent/weights/tiny/planner")))
 
 

@@ -144,12 +144,12 @@ def train(config: TrainingConfig) -> None:
             run.save()
             if first:
                 continue  # nothing to show yet
-            export(model, ema, tokenizer, config.out)
+            run.written(config.out, lambda: export(model, ema, tokenizer, config.out))
             ema.swap()
             run.write(f"held-out {report(model, tokenizer, 32)}")
             ema.swap()
     run.save()
-    export(model, ema, tokenizer, config.out)
+    run.written(config.out, lambda: export(model, ema, tokenizer, config.out))
 
 
 if __name__ == "__main__":

@@ -260,7 +260,7 @@ def train_mapper(name: str, config: TrainingConfig) -> dict[str, Any]:
         run.log(25)
         if run.due() or run.done:
             run.save()
-            _export(task.mapper, ema, config.out / "mappers", name)
+            run.written(config.out, lambda: _export(task.mapper, ema, config.out / "mappers", name))
     return _compare(task, model, vocabulary, config)
 
 

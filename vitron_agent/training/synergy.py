@@ -17,9 +17,9 @@ from torch import nn
 
 from vitron_agent.planner.model import PlannerModel
 from vitron_agent.planner.tokenizer import Vocabulary
-from vitron_agent.training.guard import GuardedRun
 from vitron_agent.training.loop import (
     Ema,
+    Run,
     TrainingConfig,
     config_from_arguments,
     half_precision,
@@ -80,7 +80,7 @@ class Trainer:
             own = {"params": list(model.language_model.parameters()), "lr": self.option("planner_lr")}
             optimiser.add_param_group(own)
         self.emas = {name: Ema(learner, 0.99) for name, learner in learners.items()}
-        self.run = GuardedRun(config, {**learners, "discriminator": self.stage.discriminator}, optimiser, self.emas)
+        self.run = Run(config, {**learners, "discriminator": self.stage.discriminator}, optimiser, self.emas)
 
     def option(self, name: str) -> float:
         """The recipe's own number."""

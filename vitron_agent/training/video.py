@@ -93,7 +93,7 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
         if run.due() or run.done:
             run.save()
             ema.swap()
-            export(config.out, models, tokenizer)
+            run.written(config.out, lambda: export(config.out, models, tokenizer))
             parts = VideoParts(tokenizer, encoder, vae, unet, schedule_config(), None, f"step {run.step}")
             count = int(config.option("judge", 32))
             if count:
