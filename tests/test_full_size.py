@@ -55,6 +55,7 @@ def tower() -> CLIPVisionModel:
         (published.gligen_unet, 1_068_623_204),
         (lambda: published.gligen_unet(9), 1_068_637_604),
         (published.controlnet, 361_279_120),
+        (published.midas, 122_377_985),
         (published.autoencoder, 83_653_863),
         (published.clip_l_text_encoder, 123_060_480),
         (published.zeroscope_unet, 1_411_233_860),
@@ -113,7 +114,21 @@ def test_seem_has_the_published_entries() -> None:
         (lambda: published.gligen_unet(9), {"conv_in.weight": (320, 9, 3, 3)}),
         (published.zeroscope_unet, {"transformer_in.proj_in.weight": (512, 320)}),
         (published.i2vgen_xl_unet, {"image_latents_proj_in.0.weight": (16, 4, 3, 3)}),
-        (published.controlnet, {"controlnet_mid_block.weight": (1280, 1280, 1, 1)}),
+        (
+            published.controlnet,
+            {
+                "controlnet_mid_block.weight": (1280, 1280, 1, 1),
+                "controlnet_cond_embedding.conv_out.weight": (320, 256, 3, 3),
+            },
+        ),
+        (
+            published.midas,
+            {
+                "dpt.embeddings.backbone.bit.embedder.convolution.weight": (64, 3, 7, 7),
+                "dpt.embeddings.position_embeddings": (1, 577, 768),
+                "neck.fusion_stage.layers.3.residual_layer2.convolution2.weight": (256, 256, 3, 3),
+            },
+        ),
     ],
 )
 def test_characteristic_entries_are_there(build: Callable[[], nn.Module], entries: dict[str, Any]) -> None:

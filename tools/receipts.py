@@ -21,7 +21,7 @@ from vitron_agent.media import MediaKind, MediaStore, Region
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.tools.stopping import Check, held, never_stop
 
-_FORM = 3  # of keys and results: another number, and older receipts are no longer found
+_FORM = 4  # of keys and results: another number, and older receipts are no longer found
 
 
 class Receipts:
@@ -131,6 +131,7 @@ def request_key(specialist: str, revision: str, request: SpecialistRequest) -> s
         "mask": _digest(request.mask),
         "masks": _digest(request.masks),
         "keyframes": {str(frame): _digest(picture) for frame, picture in request.keyframes.items()},
+        "draft": _digest(request.draft),
         "reference": [_digest(reference[0]), _plain(reference[1])] if reference else None,
         "signals": [_digest(s.task_specific), _digest(s.task_invariant)] if (s := request.signals) else None,
         "settings": [request.seed, request.steps, request.guidance],

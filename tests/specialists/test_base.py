@@ -41,6 +41,6 @@ def test_progress_can_cancel() -> None:
 def test_a_request_needs_a_command_alone_and_cannot_be_changed() -> None:
     request = SpecialistRequest("a red circle")
     others = [getattr(request, field.name) for field in dataclasses.fields(request)[1:]]
-    assert others == [None, None, (), None, None, None, 0, None, None, None, None, {}]
+    assert others == [None, None, (), None, None, None, 0, None, None, None, None, {}, None]
     with pytest.raises(dataclasses.FrozenInstanceError):
         request.seed = 1  # type: ignore[misc]  # frozen

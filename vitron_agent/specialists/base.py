@@ -39,6 +39,7 @@ class SpecialistRequest:
         video: the clip to work on, uint8 (T, 3, H, W) RGB.
         masks: the object in every frame of the clip, bool (T, H, W).
         keyframes: edited frames of the clip, frame number -> uint8 (3, H, W): the rest of it shall look like them.
+        draft: a rough version of the picture to come, uint8 (3, H, W) RGB: the work goes on from it.
     """
 
     command: str
@@ -54,6 +55,7 @@ class SpecialistRequest:
     video: Tensor | None = None
     masks: Tensor | None = None
     keyframes: Mapping[int, Tensor] = field(default_factory=dict)
+    draft: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

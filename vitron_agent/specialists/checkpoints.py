@@ -46,9 +46,11 @@ def load_diffusers(kind: type[ModelMixin], folder: Path, recipe: str, dtype: tor
     )
 
 
-def load_transformers(kind: type[PreTrainedModel], folder: Path, recipe: str, dtype: torch.dtype) -> Any:
-    """Load a transformers model; see `load_diffusers`."""
-    options = {"attn_implementation": ATTENTION, **_form(folder)}
+def load_transformers(
+    kind: type[PreTrainedModel], folder: Path, recipe: str, dtype: torch.dtype, attention: str = ATTENTION
+) -> Any:
+    """Load a transformers model; see `load_diffusers`. Some have no attention but their own plain one, "eager"."""
+    options = {"attn_implementation": attention, **_form(folder)}
     return load_part(folder, recipe, lambda path: _whole(kind.from_pretrained(path, dtype=dtype, **options, **_HERE)))
 
 
@@ -117,7 +119,9 @@ def move(models: Iterable[nn.Module | None], device: str) -> None:
 
 
 def remedy(recipe: str) -> str:
-    """Return what to do about missing or broken weights."""
+    """Return what to do about missing or broken weights; `recipe` is "" for what is not trained here."""
+    if not recipe:
+        return "fetch the published weights again"
     return f"install the package again, fetch published weights again, or train it with `vitron-agent train {recipe}`"
 
 

@@ -7,7 +7,14 @@ check names, shapes and counts. SEEM's sizes are the defaults of `SeemConfig`.
 from typing import Any
 
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel, UNet3DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    DPTConfig,
+    DPTForDepthEstimation,
+)
 
 from vitron_agent.specialists.i2vgen_xl.unet import AnimationUNet
 
@@ -63,6 +70,24 @@ def controlnet() -> ControlNetModel:
     Source: `config.json` of lllyasviel/sd-controlnet-canny; sd-controlnet-depth has the same.
     """
     return ControlNetModel(**_PICTURES)
+
+
+def midas() -> DPTForDepthEstimation:
+    """Return MiDaS' hybrid DPT, the estimator of depth for that ControlNet, 122,377,985 parameters (a file of 490 MB).
+
+    Source: `config.json` of Intel/dpt-hybrid-midas; its ResNet of three stages is DPT's default.
+    """
+    return DPTForDepthEstimation(
+        DPTConfig(
+            is_hybrid=True,
+            readout_type="project",
+            reassemble_factors=[1, 1, 1, 0.5],
+            neck_hidden_sizes=[256, 512, 768, 768],
+            neck_ignore_stages=[0, 1],
+            backbone_featmap_shape=[1, 1024, 24, 24],
+            backbone_out_indices=[2, 5, 8, 11],
+        )
+    )
 
 
 def autoencoder() -> AutoencoderKL:

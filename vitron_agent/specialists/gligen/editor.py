@@ -86,7 +86,7 @@ class GligenEditor:
             InputError: the mask is of another size than the picture, or empty.
             Cancelled: `progress` asked to stop.
         """
-        image, mask = _checked(request)
+        image, mask = checked(request)
         unet, size = self.parts.unet, self.parts.picture_size
         small = resized(image, size)
         hole = functional.interpolate(mask[None, None].float(), size=(size, size), mode="area")[0] > 0
@@ -117,8 +117,13 @@ class GligenEditor:
         return SpecialistResult(MediaKind.IMAGE, image=result, mask=mask, boxes=boxes, labels=labels)
 
 
-def _checked(request: SpecialistRequest) -> tuple[Tensor, Tensor]:
-    """Return picture and mask (H, W) of a request, or say what is wrong with them."""
+def checked(request: SpecialistRequest) -> tuple[Tensor, Tensor]:
+    """Return the picture, uint8 (3, H, W), and the mask, bool (H, W), of an edit, or say what is wrong with them.
+
+    Raises:
+        MissingInputError: no picture, or nothing says where to edit.
+        InputError: the mask is of another size than the picture, or empty.
+    """
     if request.image is None:
         raise MissingInputError("there is no picture to edit: give one, or generate it first")
     image, (height, width) = request.image.cpu(), request.image.shape[1:]
