@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AddedToken, LlamaTokenizer, LlavaForConditionalGeneration
 
+from tests.specialists.control_parts_on_disk import write_random_controlnet
 from tests.specialists.gligen_parts_on_disk import write_random_gligen
 from tests.specialists.video_parts_on_disk import write_random_i2vgen, write_random_zeroscope
 from vitron_agent.planner.published import llava_config
@@ -113,4 +114,5 @@ def write_full_size(root: Path) -> Path:
     write_seem(root / "seem")
     only_a_pickle(write_random_zeroscope(root / "zeroscope"))
     write_random_i2vgen(root / "i2vgen_xl")
+    only_a_pickle(write_random_controlnet(root / "controlnet") / "midas")
     return root

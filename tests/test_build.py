@@ -28,7 +28,8 @@ def test_importing_build_is_cheap() -> None:
 
 
 def test_the_tools_of_a_profile_load_nothing(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PROFILES, "tiny", replace(PROFILES["tiny"], extras=()))
+    tiny = PROFILES["tiny"]
+    monkeypatch.setitem(PROFILES, "tiny", replace(tiny, parts=(*tiny.parts, *tiny.extras), extras=()))
     monkeypatch.setattr(build, "build_specialist", lambda name, profile, **where: pytest.fail("loaded too early"))
     names = [tool.name for tool in build.vitron_tools("tiny", store)]
     assert names == list(TOOLS)
@@ -102,7 +103,7 @@ def test_missing_weights_are_named(hollow: Path) -> None:
         build.build_planner()
 
 
-@pytest.mark.parametrize("name", sorted(build.SPECIALISTS))
+@pytest.mark.parametrize("name", sorted(build.SPECIALISTS.keys() - {"controlnet"}))
 def test_truncated_weights_are_a_checkpoint_error(hollow: Path, name: str) -> None:
     for part in (*PROFILES["tiny"].parts, *PROFILES["tiny"].extras):
         for file in part.files:
@@ -114,10 +115,22 @@ def test_truncated_weights_are_a_checkpoint_error(hollow: Path, name: str) -> No
 
 
 def test_the_registries_are_the_profiles_parts() -> None:
-    for profile in PROFILES.values():
-        for name in build.SPECIALISTS:
-            assert profile.part(name).files
+    parts = {name: {part.name for part in (*found.parts, *found.extras)} for name, found in PROFILES.items()}
+    assert parts["vitron-7b"] == {"planner", *build.SPECIALISTS}
+    assert parts["tiny"] - {"mappers"} == {"planner", *build.SPECIALISTS} - {"controlnet"}
     assert set(build.PLANNERS) == set(PROFILES)
+
+
+def test_a_specialist_that_a_profile_has_no_weights_of_is_refused_and_offered_to_no_tool(
+    store: MediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="profile 'tiny' has no controlnet"):
+        build.build_specialist("controlnet")
+    boxes = []
+    monkeypatch.setattr("vitron_agent.tools.make_tools", boxes.append)
+    for own in ({}, {"controlnet": EchoSpecialist}):
+        build.vitron_tools("tiny", store, specialists=own)
+    assert ["controlnet" in box.residents.names for box in boxes] == [False, True]
 
 
 def test_own_specialists_take_the_place_of_the_profiles(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:

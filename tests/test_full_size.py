@@ -12,6 +12,7 @@ from tests.live_memory import peak_memory
 from vitron_agent.planner import published as planner
 from vitron_agent.profiles import VITRON_7B
 from vitron_agent.specialists import published
+from vitron_agent.specialists.controlnet.editor import LONGEST
 from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED as ANIMATION
 from vitron_agent.specialists.seem import Seem, SeemConfig
 from vitron_agent.specialists.seem.model import IGNORED
@@ -148,6 +149,14 @@ PARTS: dict[str, tuple[Callable[[], nn.Module], ...]] = {
         published.clip_h_image_encoder,
         published.autoencoder,
     ),
+    "controlnet": (
+        published.stable_diffusion_unet,
+        published.clip_l_text_encoder,
+        published.autoencoder,
+        published.controlnet,
+        published.controlnet,
+        published.midas,
+    ),
 }
 
 
@@ -196,6 +205,8 @@ STEPS: dict[str, tuple[tuple[Callable[[], nn.Module], Callable[[Any], Any]], ...
         (published.i2vgen_xl_unet, animate),
         (published.autoencoder, lambda vae: vae.decode(half(8, 4, ANIMATION.height // 8, ANIMATION.width // 8))),
     ),
+    # the longest pictures that are edited; a step with both networks takes less (measured: 332 MiB)
+    "controlnet": ((published.autoencoder, lambda vae: vae.decode(half(1, 4, 64, 64 * LONGEST))),),
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.specialists.control_parts_on_disk import write_random_controlnet
 from tests.specialists.video_parts_on_disk import write_random_i2vgen, write_random_zeroscope
 from vitron_agent import build
 from vitron_agent.errors import CheckpointError, StorageError
@@ -49,6 +50,7 @@ def folder(tmp_path: Path) -> Path:
     for part, write in (("zeroscope", write_random_zeroscope), ("i2vgen_xl", write_random_i2vgen)):
         if TINY.missing(TINY.part(part)):
             write(copy / part)
+    write_random_controlnet(copy / "controlnet")
     return copy
 
 
@@ -75,7 +77,7 @@ def load(name: str, folder: Path) -> None:
     if name == "planner":
         ChatVitron.from_pretrained(folder / "planner")
     else:
-        build.build_specialist(name, weights=folder)
+        build.build_specialist(name, "vitron-7b" if name == "controlnet" else "tiny", weights=folder)
 
 
 @pytest.mark.parametrize("name", WEIGHTED)

@@ -38,7 +38,7 @@ BOX = Region.from_box(0.2, 0.2, 0.8, 0.9)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("name", ["gligen", "gligen_inpaint", "seem", "zeroscope", "i2vgen_xl"])
+@pytest.mark.parametrize("name", ["gligen", "gligen_inpaint", "seem", "zeroscope", "i2vgen_xl", "controlnet"])
 def test_every_specialist_works_on_published_folders(
     name: str, dtype: torch.dtype, weights: Path, picture: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,6 +54,7 @@ def test_every_specialist_works_on_published_folders(
         "seem": (MediaKind.MASK, (40, 60)),
         "zeroscope": (MediaKind.VIDEO, (3, 3, 32, 48)),
         "i2vgen_xl": (MediaKind.VIDEO, (3, 3, 32, 48)),
+        "controlnet": (MediaKind.IMAGE, (3, 40, 60)),
     }
     made = {MediaKind.IMAGE: result.image, MediaKind.MASK: result.mask, MediaKind.VIDEO: result.video}[result.kind]
     assert made is not None
@@ -63,6 +64,7 @@ def test_every_specialist_works_on_published_folders(
 
 def test_the_profile_s_numbers_are_those_of_the_specialists() -> None:
     from vitron_agent.profiles import VITRON_7B
+    from vitron_agent.specialists.controlnet import ControlDefaults
     from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED as ANIMATION
     from vitron_agent.specialists.zeroscope.generator import PUBLISHED as CLIP
 
@@ -71,6 +73,9 @@ def test_the_profile_s_numbers_are_those_of_the_specialists() -> None:
         assert said is not None
         for field in ("steps", "guidance", "frames", "height", "width"):
             assert getattr(said, field) == getattr(published, field)
+    edits = VITRON_7B.part("controlnet").sampling
+    assert edits is not None
+    assert ControlDefaults(edits.steps, edits.guidance) == ControlDefaults()
 
 
 def test_the_planner_reads_pictures_videos_and_regions(weights: Path, tmp_path: Path, picture: torch.Tensor) -> None:

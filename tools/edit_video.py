@@ -1,6 +1,6 @@
-"""The tool for module F: change an object of a video, or its background. One frame is edited, the rest follows it.
+"""The tool for module F: change an object of a video, or its background. Some of it is edited, the rest follows.
 
-The segmenter follows what is meant, the picture editor repaints it in the frame that shows most of it, and StableVideo
+The segmenter follows what is meant, an editor repaints it in one frame or some (`keyframes.py`), and StableVideo
 carries that over to every frame through the video's layered atlas.
 """
 
@@ -12,17 +12,13 @@ from vitron_agent.errors import InvocationError, MissingInputError, NothingFound
 from vitron_agent.invocation import Module, parse_edit
 from vitron_agent.media import MediaKind
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
-from vitron_agent.specialists.stable_video.specialist import BACKGROUND, REMOVE
-from vitron_agent.tools import edit_image, edit_plan
+from vitron_agent.specialists.stable_video.specialist import REMOVE
+from vitron_agent.tools import edit_image, keyframes
 from vitron_agent.tools.arguments import EditVideoArguments
 from vitron_agent.tools.base import Artifact, Call, Picture, Toolbox, Video, make_tool
-from vitron_agent.tools.edit_plan import EditPlan
+from vitron_agent.tools.keyframes import OBJECT, SPECIALIST
 from vitron_agent.tools.results import MADE
 from vitron_agent.tools.track_video import follow
-
-SPECIALIST = "stable_video"
-KEYFRAME_EDITOR = edit_image.SPECIALIST
-OBJECT = "replace"
 
 
 def edit_video(call: Call, arguments: EditVideoArguments) -> tuple[str, Artifact]:
@@ -87,10 +83,8 @@ def edit_object(call: Call, command: str, video: Video) -> SpecialistResult:
     assert masks is not None
     request = SpecialistRequest(REMOVE, video=video.frames, masks=masks)
     if wish.operation == OBJECT:
-        key = int(masks.flatten(1).sum(1).argmax())
-        plan = edit_plan.replacement(edit_plan.main_parts(masks[key]), wish.new or "object")
-        edited = repaint(call, command, video.frames[key], plan)
-        request = SpecialistRequest(OBJECT, video=video.frames, masks=masks, keyframes={key: edited})
+        edited = keyframes.of_object(call, command, wish.new or "object", video.frames, masks)
+        request = SpecialistRequest(OBJECT, video=video.frames, masks=masks, keyframes=edited)
     return call.run(SPECIALIST, request)
 
 
@@ -103,16 +97,7 @@ def edit_background(call: Call, command: str, frames: Tensor) -> SpecialistResul
     masks = torch.stack([edit_image.Looker(call, Picture("", None, frame)).objects()[0] for frame in frames])
     if not masks.any():
         raise NothingFoundError("no frame of the video shows an object before its background")
-    edited = repaint(call, command, frames[0], edit_plan.new_background(masks[0]))
-    return call.run(SPECIALIST, SpecialistRequest(BACKGROUND, video=frames, masks=masks, keyframes={0: edited}))
-
-
-def repaint(call: Call, command: str, frame: Tensor, plan: EditPlan) -> Tensor:
-    """Return a frame, uint8 (3, H, W), as the picture editor changes it."""
-    request = SpecialistRequest(command, image=frame, layout=plan.layout, mask=plan.mask, seed=call.seed)
-    image = call.run(KEYFRAME_EDITOR, request).image
-    assert image is not None  # the contract of an editor
-    return image
+    return call.run(SPECIALIST, keyframes.of_background(call, command, frames, masks))
 
 
 def _drawn(call: Call) -> bool:

@@ -72,13 +72,13 @@ def build_specialist(
     """Load one specialist of a profile.
 
     Args:
-        name: gligen, gligen_inpaint, seem, stable_video, zeroscope or i2vgen_xl.
+        name: gligen, gligen_inpaint, seem, stable_video, zeroscope, i2vgen_xl or controlnet.
         profile: its name.
         weights: as in `build_planner`.
         device: as in `build_planner`.
 
     Raises:
-        InputError: unknown profile, specialist or device.
+        InputError: unknown profile, specialist or device, or the profile has no such specialist.
         CheckpointError: weights are missing or broken.
     """
     found = placed(profile, weights)
@@ -86,6 +86,8 @@ def build_specialist(
         raise InputError(f"specialist {name[:60]!r} is unknown: choose one of {', '.join((*SPECIALISTS, *WEIGHTLESS))}")
     if name in WEIGHTLESS:
         return WEIGHTLESS[name]()
+    if name not in {part.name for part in (*found.parts, *found.extras)}:
+        raise InputError(f"profile {profile!r} has no {name}: choose another profile")
     return SPECIALISTS[name](require(found, name), found.part(name), choose_device(found, device))
 
 
@@ -136,10 +138,12 @@ def vitron_tools(
             raise InputError(
                 f"specialist {name!r} is one {type(make).__name__}: give what builds it, such as its class"
             )
-    absent = {part.name for part in found.extras if found.missing(part)}
+    there = {part.name for part in found.parts} | {part.name for part in found.extras if not found.missing(part)}
     on = choose_device(found, device)
     where: dict[str, Any] = {"weights": weights, "device": on.name}
-    ours = {name: partial(build_specialist, name, profile, **where) for name in known if name not in absent}
+    ours = {
+        name: partial(build_specialist, name, profile, **where) for name in known if name in there | WEIGHTLESS.keys()
+    }
     budget = budget_for(found, on, memory, with_planner=with_planner)
     residents = Residents({**ours, **own}, budget, shelf_for(on, host_memory))
     return make_tools(Toolbox(store or default_store(), residents, use_signals))

@@ -40,6 +40,7 @@ class Source:
 
 
 _DIFFUSION = ("unet/*", "vae/*", "text_encoder/*", "tokenizer/*", "scheduler/*")
+_CONTROLNET = ("config.json", "diffusion_pytorch_model.*")
 _CLIP_WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 SOURCES: dict[str, tuple[Source, ...]] = {
@@ -79,6 +80,32 @@ SOURCES: dict[str, tuple[Source, ...]] = {
             "39e1979ea27be737b0278c06755e321f2b4360d5",
             (*_DIFFUSION, "image_encoder/*"),
             "i2vgen_xl",
+        ),
+    ),
+    "controlnet": (
+        Source(
+            "stable-diffusion-v1-5/stable-diffusion-v1-5",
+            "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+            _DIFFUSION,
+            "controlnet",
+        ),
+        Source(
+            "lllyasviel/sd-controlnet-canny",
+            "7f2f69197050967007f6bbd23ab5e52f0384162a",
+            _CONTROLNET,
+            "controlnet/canny",
+        ),
+        Source(
+            "lllyasviel/sd-controlnet-depth",
+            "35e42a3ea49845b3c76f202f145f257b9fb1b7d4",
+            _CONTROLNET,
+            "controlnet/depth",
+        ),
+        Source(
+            "Intel/dpt-hybrid-midas",
+            None,
+            ("config.json", "model.safetensors", "pytorch_model.bin"),
+            "controlnet/midas",
         ),
     ),
 }

@@ -40,7 +40,7 @@ class Part:
     """One set of weights.
 
     Attributes:
-        name: what build.py calls it: planner, gligen, gligen_inpaint, seem, mappers, zeroscope, i2vgen_xl.
+        name: what build.py calls it: planner, gligen, gligen_inpaint, seem, mappers, zeroscope, i2vgen_xl, controlnet.
         role: what it does, in a few words.
         files: paths below the profile's folder that must be there; `a|b` is either.
         source: public name of the weights.
@@ -192,6 +192,9 @@ TINY = Profile(
 )
 
 
+_DIFFUSERS = "diffusion_pytorch_model"  # what diffusers calls any model's weights
+
+
 def _weights(folder: str, name: str) -> tuple[str, str]:
     """Files of a published model: its weights may be in shards, in half precision alone, or a pickle of tensors."""
     pickled = "pytorch_model" if name == "model" else name
@@ -210,8 +213,8 @@ def _published(folder: str, common: str) -> tuple[str, ...]:
 
     vocabulary = (f"{folder}/tokenizer/tokenizer.json|{folder}/tokenizer/vocab.json",)
     return (
-        *_weights(f"{folder}/unet", "diffusion_pytorch_model"),
-        *either(_weights(f"{folder}/vae", "diffusion_pytorch_model")),
+        *_weights(f"{folder}/unet", _DIFFUSERS),
+        *either(_weights(f"{folder}/vae", _DIFFUSERS)),
         *either(_weights(f"{folder}/text_encoder", "model")),
         *either((*vocabulary, f"{folder}/scheduler/scheduler_config.json")),
     )
@@ -277,6 +280,21 @@ VITRON_7B = Profile(
             "MIT",
             10_562,
             Sampling(50, 9.0, "the model card's example; VITRON's release has the same", 16, 704, 1280),
+        ),
+        Part(
+            "controlnet",
+            "edits videos' keyframes and backgrounds",
+            (
+                *_published("controlnet", "controlnet"),
+                *(file for net in ("canny", "depth") for file in _weights(f"controlnet/{net}", _DIFFUSERS)),
+                *_weights("controlnet/midas", "model"),
+            ),
+            "stable-diffusion-v1-5/stable-diffusion-v1-5, lllyasviel/sd-controlnet-canny and -depth, "
+            "Intel/dpt-hybrid-midas",
+            3_645,
+            f"{_RAIL} (the estimator of depth: Apache-2.0)",
+            768,
+            Sampling(20, 9.0, "StableVideo's release; pictures are 512 pixels on their short side"),
         ),
     ),
 )

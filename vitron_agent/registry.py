@@ -79,6 +79,14 @@ def _i2vgen_xl(folder: Path, part: Part, device: Device) -> "Specialist":
     return I2VGenAnimator.from_pretrained(folder, device.name, device.dtype, defaults=defaults)
 
 
+def _controlnet(folder: Path, part: Part, device: Device) -> "Specialist":
+    from vitron_agent.specialists.controlnet import ControlDefaults, ControlEditor
+
+    said = part.sampling
+    defaults = ControlDefaults(said.steps, said.guidance) if said else None
+    return ControlEditor.from_pretrained(folder, device.name, device.dtype, defaults)
+
+
 def _of_clips(published: "VideoDefaults", sampling: Sampling | None) -> "VideoDefaults | None":
     """Return what a profile says of sampling; what it does not say (words to lead away from) is as published."""
     if sampling is None:
@@ -109,6 +117,7 @@ SPECIALISTS: dict[str, Callable[[Path, Part, Device], "Specialist"]] = {
     "seem": _seem,
     "zeroscope": _zeroscope,
     "i2vgen_xl": _i2vgen_xl,
+    "controlnet": _controlnet,
 }
 WEIGHTLESS: dict[str, Callable[[], "Specialist"]] = {"stable_video": _stable_video}
 """Specialists that are no network: they fit what they need to each video."""

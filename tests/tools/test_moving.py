@@ -37,7 +37,7 @@ def test_all_that_a_packaged_specialist_holds_moves(name: str) -> None:
     holds_all_on_meta(build.build_specialist(name))
 
 
-@pytest.mark.parametrize("name", ["gligen", "gligen_inpaint", "seem", "zeroscope", "i2vgen_xl"])
+@pytest.mark.parametrize("name", ["gligen", "gligen_inpaint", "seem", "zeroscope", "i2vgen_xl", "controlnet"])
 def test_all_that_a_full_size_specialist_holds_moves(
     name: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

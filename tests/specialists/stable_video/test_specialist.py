@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vitron_agent.errors import Cancelled, MissingInputError
+from vitron_agent.errors import Cancelled, InputError, MissingInputError
 from vitron_agent.shapes.check import read_scene
 from vitron_agent.shapes.clip import Clip, Motion, render_clip
 from vitron_agent.shapes.scene import COLOURS, Obj, Scene
@@ -45,6 +45,24 @@ def test_a_background_changes_behind_the_object() -> None:
     result = StableVideo(QUICK).run(SpecialistRequest("background", video=video, masks=both, keyframes={0: wanted[0]}))
     assert result.video is not None
     assert {read_scene(frame).scene.background for frame in result.video} == {"pink"}
+
+
+def test_a_background_is_edited_as_one_picture() -> None:
+    video, masks = drawn(RED)
+    both = masks | (video.float() - video[0, :, 0, 0, None, None].float()).abs().sum(1).gt(60)
+    editor = StableVideo(QUICK)
+    scenery = editor.run(SpecialistRequest("unwrap", video=video, masks=both)).image
+    assert scenery is not None
+    navy = video[0, :, 0, 0, None, None]
+    assert (scenery.int() - navy.int()).abs().max() <= 3  # behind the circle too
+    left = torch.arange(scenery.shape[2]) < scenery.shape[2] // 2
+    painted = torch.where(left, torch.tensor([200, 0, 0], dtype=torch.uint8)[:, None, None], scenery)
+    result = editor.run(SpecialistRequest("background", image=painted, video=video, masks=both)).video
+    assert result is not None
+    assert (result[:, :, 2:8, 2:12].float().mean((0, 2, 3)) - torch.tensor([200.0, 0, 0])).abs().max() < 4
+    assert torch.equal(result[:, :, 58:, 50:], video[:, :, 58:, 50:])
+    with pytest.raises(InputError, match="keep its size"):
+        editor.run(SpecialistRequest("background", image=painted[:, 1:], video=video, masks=both))
 
 
 def test_an_object_is_taken_out() -> None:

@@ -55,19 +55,30 @@ def behind(atlas: LayeredAtlas, pixels: Tensor, masks: Tensor) -> Tensor:
         pixels: The clip, (T, 3, H, W) float in [0, 1].
         masks: The object, (T, H, W) bool.
     """
-    texture, coverage = background_texture(atlas, dict(enumerate(pixels)), masks)
-    layer = atlas.background.with_texture(filled(texture, (coverage > SEEN).float()))
+    layer = atlas.background.with_texture(laid_out(atlas, pixels, masks))
     return layer.seen_at(layer.places(*masks.shape[1:]))
 
 
-def edited_background(atlas: LayeredAtlas, pixels: Tensor, masks: Tensor, keyframes: Mapping[int, Tensor]) -> Tensor:
-    """The clip with its background as in the edited keyframes, (T, 3, H, W) float in [0, 1].
+def laid_out(atlas: LayeredAtlas, pixels: Tensor, masks: Tensor) -> Tensor:
+    """The background of all frames as one picture, (3, h, w) float in [0, 1]; arguments as for `behind`."""
+    texture, coverage = background_texture(atlas, dict(enumerate(pixels)), masks)
+    return filled(texture, (coverage > SEEN).float())
 
-    Every frame gets the change of the background, by the background's share of each pixel. What the keyframes hide
-    behind the object takes over the change of its surroundings.
+
+def edited_background(atlas: LayeredAtlas, pixels: Tensor, masks: Tensor, after: Tensor, covered: Tensor) -> Tensor:
+    """The clip with another background, (T, 3, H, W) float in [0, 1].
+
+    Every frame gets the change of the background, by the background's share of each pixel. Where the new one is not
+    known, such as behind an object in all edited keyframes, the change of the surroundings is taken over.
+
+    Args:
+        atlas: Of the clip.
+        pixels: The clip, (T, 3, H, W) float in [0, 1].
+        masks: The object, (T, H, W) bool.
+        after: The background's texture as it shall be, (3, h, w), such as `background_texture` of edited keyframes.
+        covered: (h, w), 0 where it is not known.
     """
     before, known = background_texture(atlas, dict(enumerate(pixels)), masks)
-    after, covered = background_texture(atlas, keyframes, masks)
     seen = ((covered > SEEN) & (known > SEEN)).float()
     layer = atlas.background.with_texture(filled((after - before) * seen, seen))
     change = layer.seen_at(layer.places(*masks.shape[1:]))

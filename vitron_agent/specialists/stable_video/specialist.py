@@ -11,16 +11,24 @@ from collections import OrderedDict
 import torch
 from torch import Tensor
 
-from vitron_agent.errors import MissingInputError
+from vitron_agent.errors import InputError, MissingInputError
 from vitron_agent.media import MediaKind
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
 from vitron_agent.specialists.stable_video.fit import FitSettings, fit_atlas
 from vitron_agent.specialists.stable_video.layers import LayeredAtlas
-from vitron_agent.specialists.stable_video.matting import EDGE, behind, edited_background, grown
+from vitron_agent.specialists.stable_video.matting import (
+    EDGE,
+    background_texture,
+    behind,
+    edited_background,
+    grown,
+    laid_out,
+)
 from vitron_agent.specialists.stable_video.propagation import edit_layer, keyframe_atlas
 
 KEPT = 4  # atlases in memory
-BACKGROUND = "background"  # the command whose keyframes change everything but the object
+BACKGROUND = "background"  # the command whose keyframes, or picture, change everything but the object
+UNWRAP = "unwrap"  # the command that lays the background of all frames out as one picture
 REMOVE = "remove"  # the command that takes the object out
 
 
@@ -43,21 +51,27 @@ class StableVideo:
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
         """Edit `request.video`, whose object is in `request.masks`.
 
-        `command` says what to do: "remove" takes the object out; "background" carries the keyframes over to everything
-        but the object; anything else, to the object. What is not edited stays as it is, pixel for pixel.
+        `command` says what to do: "remove" takes the object out; "unwrap" makes a picture of the background of all
+        frames; "background" gives everything but the object the look of that picture edited, which is `image`, or of
+        the keyframes; anything else carries the keyframes over to the object. What is not edited stays as it is, pixel
+        for pixel.
 
         Returns:
-            `video`, and in `looks` both textures, the object's share of the first frame, and the first frame as the
-            atlas remembers it.
+            `video` (of "unwrap" `image`, uint8 (3, h, w)), and in `looks` both textures, the object's share of the
+            first frame, and the first frame as the atlas remembers it.
 
         Raises:
             MissingInputError: video, masks or keyframes are missing, or no frame shows the object.
+            InputError: the edited picture of the background has another size than what "unwrap" made.
             Cancelled: `progress` asked to stop.
         """
         video, masks = request.video, request.masks
         if video is None or masks is None or not masks.any():
             raise MissingInputError("a video edit needs a video and the object's mask in its frames: find it first")
         atlas = self.atlas(video, masks, progress)
+        if request.command == UNWRAP:
+            scenery = _as_bytes(laid_out(atlas, video.float() / 255, masks))
+            return SpecialistResult(MediaKind.IMAGE, image=scenery, looks=looks_of(atlas))
         edited = self._edited(atlas, request, video, masks)
         return SpecialistResult(MediaKind.VIDEO, video=edited, looks=looks_of(atlas))
 
@@ -67,12 +81,9 @@ class StableVideo:
         if request.command == REMOVE:
             gone = grown(masks, EDGE)[:, None]
             return _as_bytes(torch.where(gone, behind(atlas, pixels, masks), pixels))
-        if not request.keyframes:
-            raise MissingInputError("a video edit needs at least one edited frame")
-        keyframes = {frame: picture.float() / 255 for frame, picture in request.keyframes.items()}
         if request.command == BACKGROUND:  # several objects may move in several ways: their colours know the edges best
-            return _as_bytes(edited_background(atlas, pixels, masks, keyframes))
-        texture, coverage = keyframe_atlas(atlas, "foreground", keyframes)
+            return _as_bytes(edited_background(atlas, pixels, masks, *_new_background(atlas, request, masks)))
+        texture, coverage = keyframe_atlas(atlas, "foreground", _keyframes(request))
         return edit_layer(atlas, "foreground", texture, coverage, video)
 
     def atlas(self, video: Tensor, masks: Tensor, progress: Progress = ignore_progress) -> LayeredAtlas:
@@ -88,6 +99,23 @@ class StableVideo:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return found
+
+
+def _new_background(atlas: LayeredAtlas, request: SpecialistRequest, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the background's texture as it shall be, float (3, h, w), and where it is known, (h, w)."""
+    if request.image is None:
+        return background_texture(atlas, _keyframes(request), masks)
+    size = atlas.background.texture.shape
+    if request.image.shape != size:
+        raise InputError(f"the edited background is {tuple(request.image.shape)}, and was {tuple(size)}: keep its size")
+    return request.image.float() / 255, torch.ones(size[1:])
+
+
+def _keyframes(request: SpecialistRequest) -> dict[int, Tensor]:
+    """Return the edited frames, float (3, H, W) in [0, 1], by their numbers."""
+    if not request.keyframes:
+        raise MissingInputError("a video edit needs at least one edited frame")
+    return {frame: picture.float() / 255 for frame, picture in request.keyframes.items()}
 
 
 def _as_bytes(pixels: Tensor) -> Tensor:
