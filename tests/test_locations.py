@@ -68,3 +68,17 @@ def test_a_folder_of_an_unknown_user_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("VITRON_WEIGHTS", "~nobody-of-this-name/weights")
     with pytest.raises(InputError, match="set VITRON_WEIGHTS to a full path"):
         locations.placed("vitron-7b")
+
+
+def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = locations.Device("cpu", torch.float32), locations.Device("cuda:0", torch.bfloat16)
+    monkeypatch.setattr(locations, "find_spec", lambda name: None)
+    monkeypatch.setattr(locations.shutil, "which", lambda name: None)
+    monkeypatch.setenv("CXX", "c++-99")
+    with pytest.raises(InputError, match=r"needs a C\+\+ compiler, and 'c\+\+-99' is not there: install it, set CXX"):
+        locations.compiling(cpu)
+    with pytest.raises(InputError, match="needs the package triton on CUDA: install it, or leave compiled out"):
+        locations.compiling(gpu)
+    monkeypatch.setattr(locations, "find_spec", lambda name: object())
+    monkeypatch.setattr(locations.shutil, "which", lambda name: f"bin/{name}")
+    assert [locations.compiling(each).compiled for each in (cpu, gpu)] == [True, True]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from vitron_agent.errors import InputError
 from vitron_agent.fitting import budget_for, shelf_for
-from vitron_agent.locations import choose_device, loadable, placed, require, user_folder
-from vitron_agent.profiles import DEFAULT_PROFILE
+from vitron_agent.locations import Device, choose_device, compiling, loadable, placed, require, user_folder
+from vitron_agent.profiles import DEFAULT_PROFILE, Profile
 from vitron_agent.registry import PLANNERS, SPECIALISTS, WEIGHTLESS
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def build_specialist(
     *,
     weights: str | Path | None = None,
     device: str | None = None,
+    compiled: bool = False,
 ) -> "Specialist":
     """Load one specialist of a profile.
 
@@ -76,9 +77,10 @@ def build_specialist(
         profile: its name.
         weights: as in `build_planner`.
         device: as in `build_planner`.
+        compiled: whether a diffusion model's UNet is compiled at its first call, which then takes minutes.
 
     Raises:
-        InputError: unknown profile, specialist or device.
+        InputError: unknown profile, specialist or device, or no compiler.
         CheckpointError: weights are missing or broken.
     """
     found = placed(profile, weights)
@@ -86,7 +88,13 @@ def build_specialist(
         raise InputError(f"specialist {name[:60]!r} is unknown: choose one of {', '.join((*SPECIALISTS, *WEIGHTLESS))}")
     if name in WEIGHTLESS:
         return WEIGHTLESS[name]()
-    return SPECIALISTS[name](require(found, name), found.part(name), choose_device(found, device))
+    return SPECIALISTS[name](require(found, name), found.part(name), _device(found, device, compiled))
+
+
+def _device(profile: Profile, name: str | None, compiled: bool) -> Device:
+    """Choose where specialists compute, and how."""
+    chosen = choose_device(profile, name)
+    return compiling(chosen) if compiled else chosen
 
 
 def vitron_tools(
@@ -99,6 +107,7 @@ def vitron_tools(
     device: str | None = None,
     memory: str | None = None,
     host_memory: str | None = None,
+    compiled: bool = False,
     with_planner: bool = False,
 ) -> "list[StructuredTool]":
     """Make the tools of a profile; its specialists are loaded at their first call.
@@ -117,11 +126,12 @@ def vitron_tools(
             used longest ago leave before another is loaded. What cannot fit is said before it is loaded.
         host_memory: of the machine's memory, in which those wait that had to leave a GPU, and come back without the
             disk; by default what is free, less 4 GiB. Nobody waits where specialists compute on the CPU.
+        compiled: whether UNets are compiled: see `build_specialist`.
         with_planner: whether the profile's planner is loaded there too: its share is then kept free.
 
     Raises:
-        InputError: unknown profile or device, no amount of memory, a specialist that no tool asks for or that is
-            built already.
+        InputError: unknown profile or device, no amount of memory, no compiler, a specialist that no tool asks for or
+            that is built already.
         MemoryExhausted: the planner alone does not fit.
         CheckpointError: the profile's weights cannot be found.
     """
@@ -137,8 +147,8 @@ def vitron_tools(
                 f"specialist {name!r} is one {type(make).__name__}: give what builds it, such as its class"
             )
     absent = {part.name for part in found.extras if found.missing(part)}
-    on = choose_device(found, device)
-    where: dict[str, Any] = {"weights": weights, "device": on.name}
+    on = _device(found, device, compiled)
+    where: dict[str, Any] = {"weights": weights, "device": on.name, "compiled": compiled}
     ours = {name: partial(build_specialist, name, profile, **where) for name in known if name not in absent}
     budget = budget_for(found, on, memory, with_planner=with_planner)
     residents = Residents({**ours, **own}, budget, shelf_for(on, host_memory))
@@ -159,6 +169,7 @@ def build_agent(
     device: str | None = None,
     memory: str | None = None,
     host_memory: str | None = None,
+    compiled: bool = False,
 ) -> "Agent":
     """Build the agent: planner, tools and the graph around them.
 
@@ -181,13 +192,14 @@ def build_agent(
         device: where planner and specialists compute: see `build_planner`.
         memory: what planner and specialists may take together, such as "24GB": see `vitron_tools`.
         host_memory: where specialists wait that had to leave a GPU: see `vitron_tools`.
+        compiled: whether UNets are compiled: see `build_specialist`.
 
     Returns:
         The compiled graph. `agent.invoke({"messages": [user_turn("draw a red circle")]})` runs one turn.
 
     Raises:
-        InputError: unknown profile, module or device, no amount of memory, a specialist that no tool asks for, or
-            approval without a checkpointer.
+        InputError: unknown profile, module or device, no amount of memory, no compiler, a specialist that no tool asks
+            for, or approval without a checkpointer.
         CheckpointError: the planner's weights are missing or broken.
         MemoryExhausted: the planner alone does not fit; nothing was loaded.
     """
@@ -197,7 +209,7 @@ def build_agent(
     store = store or default_store()
     where: dict[str, Any] = {"weights": weights, "device": device}
     limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, "with_planner": planner is None}
-    tools = vitron_tools(profile, store, use_signals, specialists=specialists, **limits, **where)
+    tools = vitron_tools(profile, store, use_signals, specialists=specialists, compiled=compiled, **limits, **where)
     chosen = planner or build_planner(profile, store, use_signals, **where)
     return make_agent(chosen, tools, store, checkpointer, approve=approve, sources=sources or NO_SOURCES)
 
@@ -216,6 +228,7 @@ def create_vitron_agent(
     device: str | None = None,
     memory: str | None = None,
     host_memory: str | None = None,
+    compiled: bool = False,
 ) -> "Agent":
     """Build the agent as LangChain's `create_agent` with our planner, tools and middleware, and with more middleware.
 
@@ -235,6 +248,7 @@ def create_vitron_agent(
         device: as in `build_agent`.
         memory: as in `build_agent`.
         host_memory: as in `build_agent`.
+        compiled: as in `build_agent`.
 
     Raises:
         InputError: as in `build_agent`.
@@ -247,7 +261,7 @@ def create_vitron_agent(
     store = store or default_store()
     where: dict[str, Any] = {"weights": weights, "device": device}
     limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, "with_planner": planner is None}
-    tools = vitron_tools(profile, store, use_signals, **limits, **where)
+    tools = vitron_tools(profile, store, use_signals, compiled=compiled, **limits, **where)
     chosen = planner or build_planner(profile, store, use_signals, **where)
     return make_langchain_agent(
         chosen, tools, store, checkpointer, approve=approve, middleware=middleware, sources=sources or NO_SOURCES

@@ -5,7 +5,10 @@ else below the user's folder, where `vitron-agent models pull` puts them. Nothin
 """
 
 import os
+import shutil
+import sys
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,15 +102,17 @@ def _remedy(profile: Profile, part: str) -> str:
 
 @dataclass(frozen=True)
 class Device:
-    """Where a profile computes.
+    """Where a profile computes, and how.
 
     Attributes:
         name: as torch calls it, such as "cuda:0" or "cpu".
         dtype: of the weights there.
+        compiled: whether the UNets of diffusion models are compiled (see specialists/speed.py).
     """
 
     name: str
     dtype: "torch.dtype"
+    compiled: bool = False
 
     @property
     def scale(self) -> float:
@@ -147,3 +152,22 @@ def choose_device(profile: Profile, device: str | None = None) -> Device:
     if kind != "cpu":
         raise InputError(f"device {quoted(name, 40)} is not supported: choose cuda, cuda:1 or cpu")
     return Device(name, torch.float32)
+
+
+def compiling(device: Device) -> Device:
+    """Return a device with compiled UNets, after a look at whether torch can compile for it.
+
+    Raises:
+        InputError: there is no compiler.
+    """
+    if device.name.startswith("cuda"):
+        if find_spec("triton") is None:
+            raise InputError("compiled=True needs the package triton on CUDA: install it, or leave compiled out")
+        return replace(device, compiled=True)
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")  # torch looks for the same
+    if shutil.which(compiler) is None:
+        raise InputError(
+            f"compiled=True needs a C++ compiler, and {quoted(compiler, 60)} is not there: install it, set CXX to "
+            "another, or leave compiled out"
+        )
+    return replace(device, compiled=True)

@@ -39,13 +39,25 @@ def _full_size_planner(folder: Path, store: "MediaStore", use_signals: bool, dev
 def _gligen(folder: Path, part: Part, device: Device) -> "Specialist":
     from vitron_agent.specialists.gligen import GligenGenerator
 
-    return GligenGenerator.from_pretrained(folder, device.name, device.dtype, defaults=_of_pictures(part.sampling))
+    defaults = _of_pictures(part.sampling)
+    return _tuned(GligenGenerator.from_pretrained(folder, device.name, device.dtype, defaults=defaults), device)
 
 
 def _gligen_inpaint(folder: Path, part: Part, device: Device) -> "Specialist":
     from vitron_agent.specialists.gligen import GligenEditor
 
-    return GligenEditor.from_pretrained(folder, device.name, device.dtype, defaults=_of_pictures(part.sampling))
+    defaults = _of_pictures(part.sampling)
+    return _tuned(GligenEditor.from_pretrained(folder, device.name, device.dtype, defaults=defaults), device)
+
+
+def _tuned(diffusion: Any, device: Device) -> "Specialist":
+    """Return a diffusion model with its UNet compiled, where that was asked for."""
+    from vitron_agent.specialists.speed import compile_unet
+
+    if device.compiled:
+        compile_unet(diffusion.parts.unet)
+    specialist: Specialist = diffusion
+    return specialist
 
 
 def _of_pictures(sampling: Sampling | None) -> Any:
@@ -68,7 +80,7 @@ def _zeroscope(folder: Path, part: Part, device: Device) -> "Specialist":
     from vitron_agent.specialists.zeroscope.generator import PUBLISHED
 
     defaults = _of_clips(PUBLISHED, part.sampling)
-    return ZeroscopeGenerator.from_pretrained(folder, device.name, device.dtype, defaults=defaults)
+    return _tuned(ZeroscopeGenerator.from_pretrained(folder, device.name, device.dtype, defaults=defaults), device)
 
 
 def _i2vgen_xl(folder: Path, part: Part, device: Device) -> "Specialist":
@@ -76,7 +88,7 @@ def _i2vgen_xl(folder: Path, part: Part, device: Device) -> "Specialist":
     from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED
 
     defaults = _of_clips(PUBLISHED, part.sampling)
-    return I2VGenAnimator.from_pretrained(folder, device.name, device.dtype, defaults=defaults)
+    return _tuned(I2VGenAnimator.from_pretrained(folder, device.name, device.dtype, defaults=defaults), device)
 
 
 def _of_clips(published: "VideoDefaults", sampling: Sampling | None) -> "VideoDefaults | None":
