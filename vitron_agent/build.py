@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitron_agent.errors import InputError
-from vitron_agent.fitting import budget_for, shelf_for
+from vitron_agent.fitting import budget_for, fitted_for, shelf_for
 from vitron_agent.locations import Device, choose_device, compiling, loadable, placed, require, user_folder
 from vitron_agent.profiles import DEFAULT_PROFILE, Profile
 from vitron_agent.registry import PLANNERS, SPECIALISTS, WEIGHTLESS
@@ -69,6 +69,7 @@ def build_specialist(
     weights: str | Path | None = None,
     device: str | None = None,
     compiled: bool = False,
+    frugal: bool = False,
 ) -> "Specialist":
     """Load one specialist of a profile.
 
@@ -78,6 +79,7 @@ def build_specialist(
         weights: as in `build_planner`.
         device: as in `build_planner`.
         compiled: whether a diffusion model's UNet is compiled at its first call, which then takes minutes.
+        frugal: whether a model of clips computes piece by piece: the same clip, later, in less memory.
 
     Raises:
         InputError: unknown profile, specialist or device, or no compiler.
@@ -88,7 +90,8 @@ def build_specialist(
         raise InputError(f"specialist {name[:60]!r} is unknown: choose one of {', '.join((*SPECIALISTS, *WEIGHTLESS))}")
     if name in WEIGHTLESS:
         return WEIGHTLESS[name]()
-    return SPECIALISTS[name](require(found, name), found.part(name), _device(found, device, compiled))
+    part = found.part(name).frugal if frugal else found.part(name)
+    return SPECIALISTS[name](require(found, name), part, _device(found, device, compiled))
 
 
 def _device(profile: Profile, name: str | None, compiled: bool) -> Device:
@@ -123,7 +126,8 @@ def vitron_tools(
         weights: as in `build_planner`.
         device: as in `build_planner`.
         memory: what they may take together, such as "24GB", and by default all of a GPU's, on a CPU no limit: those
-            used longest ago leave before another is loaded. What cannot fit is said before it is loaded.
+            used longest ago leave before another is loaded, and who fits no other way computes piece by piece. What
+            cannot fit is said before it is loaded.
         host_memory: of the machine's memory, in which those wait that had to leave a GPU, and come back without the
             disk; by default what is free, less 4 GiB. Nobody waits where specialists compute on the CPU.
         compiled: whether UNets are compiled: see `build_specialist`.
@@ -137,7 +141,8 @@ def vitron_tools(
     """
     from vitron_agent.tools import Residents, Toolbox, make_tools
 
-    found, known = placed(profile, weights), (*SPECIALISTS, *WEIGHTLESS)
+    known, on = (*SPECIALISTS, *WEIGHTLESS), _device(placed(profile, weights), device, compiled)
+    found = fitted_for(placed(profile, weights), on, memory, with_planner=with_planner)
     own = dict(specialists or {})
     if foreign := sorted(own.keys() - set(known)):
         raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(known)}")
@@ -147,9 +152,13 @@ def vitron_tools(
                 f"specialist {name!r} is one {type(make).__name__}: give what builds it, such as its class"
             )
     absent = {part.name for part in found.extras if found.missing(part)}
-    on = _device(found, device, compiled)
+    frugal = {part.name for part in (*found.parts, *found.extras) if part.is_frugal}
     where: dict[str, Any] = {"weights": weights, "device": on.name, "compiled": compiled}
-    ours = {name: partial(build_specialist, name, profile, **where) for name in known if name not in absent}
+    ours = {
+        name: partial(build_specialist, name, profile, frugal=name in frugal, **where)
+        for name in known
+        if name not in absent
+    }
     budget = budget_for(found, on, memory, with_planner=with_planner)
     residents = Residents({**ours, **own}, budget, shelf_for(on, host_memory))
     return make_tools(Toolbox(store or default_store(), residents, use_signals))

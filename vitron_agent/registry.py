@@ -80,7 +80,10 @@ def _zeroscope(folder: Path, part: Part, device: Device) -> "Specialist":
     from vitron_agent.specialists.zeroscope.generator import PUBLISHED
 
     defaults = _of_clips(PUBLISHED, part.sampling)
-    return _tuned(ZeroscopeGenerator.from_pretrained(folder, device.name, device.dtype, defaults=defaults), device)
+    made = ZeroscopeGenerator.from_pretrained(
+        folder, device.name, device.dtype, defaults=defaults, frugal=part.is_frugal
+    )
+    return _tuned(made, device)
 
 
 def _i2vgen_xl(folder: Path, part: Part, device: Device) -> "Specialist":
@@ -88,7 +91,8 @@ def _i2vgen_xl(folder: Path, part: Part, device: Device) -> "Specialist":
     from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED
 
     defaults = _of_clips(PUBLISHED, part.sampling)
-    return _tuned(I2VGenAnimator.from_pretrained(folder, device.name, device.dtype, defaults=defaults), device)
+    made = I2VGenAnimator.from_pretrained(folder, device.name, device.dtype, defaults=defaults, frugal=part.is_frugal)
+    return _tuned(made, device)
 
 
 def _of_clips(published: "VideoDefaults", sampling: Sampling | None) -> "VideoDefaults | None":

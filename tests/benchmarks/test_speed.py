@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from vitron_agent.profiles import TINY
 from vitron_agent.specialists import published
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.specialists.speed import compile_unet
+from vitron_agent.testing import paint
 
 ROUNDS, READ, WRITTEN = 11, 100, 24  # runs of each way; ids that are read at once, and one by one
 SIZES = [
@@ -206,3 +208,14 @@ def test_bf16_in_a_whole_picture(compare: Any) -> None:
     assert pictures[0] is not None
     assert pictures[1] is not None
     assert (pictures[0].int() - pictures[1].int()).abs().float().mean() < 3
+
+
+def test_a_clip_piece_by_piece(compare: Any) -> None:
+    """What it costs that less memory suffices."""
+    whole: Any = build_specialist("i2vgen_xl")
+    frugal = type(whole)(replace(whole.parts, frugal=True), whole.image_encoder, whole.defaults)
+    request = SpecialistRequest("the circle moves right", image=paint("a picture", 0, 64, 64), steps=4)
+    ours, other = _by_turns(lambda: frugal.run(request), lambda: whole.run(request))
+    compare("I2VGen-XL, tiny, a clip in four steps: piece by piece / at once", "s", ours, other)
+    clips = [each.run(request).video for each in (frugal, whole)]
+    assert (clips[0].int() - clips[1].int()).abs().max() <= 1
