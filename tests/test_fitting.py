@@ -4,6 +4,7 @@ import gc
 import logging
 import math
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 
 from vitron_agent import build, fitting
 from vitron_agent.errors import InputError, MemoryExhausted
-from vitron_agent.fitting import budget_for
+from vitron_agent.fitting import budget_for, fitted_for
 from vitron_agent.graphs import user_turn
 from vitron_agent.locations import Device
 from vitron_agent.media import MediaStore
@@ -74,6 +75,17 @@ def test_models_of_clips_that_fit_no_other_way_compute_piece_by_piece(
         ("24GB", True): {"i2vgen_xl"},
         ("22GB", True): {"zeroscope", "i2vgen_xl"},
     }
+
+
+def test_a_planner_in_fewer_bits_takes_less_of_the_budget() -> None:
+    found = {}
+    for bits in (None, 8, 4):
+        device = replace(GPU, planner_bits=bits)
+        profile = fitted_for(VITRON_7B, device, "24GB", with_planner=True)
+        budget = budget_for(profile, device, "24GB", with_planner=True)
+        assert budget.weights["gligen"] == 2_433
+        found[bits] = round(budget.reserved), budget.lack("i2vgen_xl") is None, profile.part("i2vgen_xl").is_frugal
+    assert found == {None: (15_908, False, True), 8: (9_738, True, True), 4: (6_743, True, False)}
 
 
 def test_specialists_that_will_never_fit_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:

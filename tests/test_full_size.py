@@ -10,7 +10,7 @@ from transformers import CLIPVisionModel, LlamaForCausalLM, LlavaForConditionalG
 
 from tests.live_memory import peak_memory
 from vitron_agent.planner import published as planner
-from vitron_agent.profiles import VITRON_7B
+from vitron_agent.profiles import QUANTISED, VITRON_7B
 from vitron_agent.specialists import published
 from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED as ANIMATION
 from vitron_agent.specialists.seem import Seem, SeemConfig
@@ -140,6 +140,15 @@ PARTS: dict[str, tuple[Callable[[], nn.Module], ...]] = {
 def test_the_profile_says_how_large_its_parts_are(name: str) -> None:
     parameters = sum(count(build()) for build in PARTS[name])
     assert VITRON_7B.part(name).size == pytest.approx(2 * parameters / 2**20, abs=1)
+
+
+def test_the_profile_says_how_much_of_its_planner_fewer_bits_can_hold() -> None:
+    layers = vicuna().model.layers
+    linear = sum(count(layer) for layer in layers.modules() if isinstance(layer, nn.Linear))
+    assert VITRON_7B.part("planner").quantisable == pytest.approx(2 * linear / 2**20, abs=1)
+    # 4 bits: a scale of 8 bits for each 64 weights, and one of 32 for 256 such; 8 bits: one of 32 for each row
+    assert QUANTISED[4] == pytest.approx((4 + 8 / 64 + 32 / (64 * 256)) / 16, abs=1e-3)
+    assert QUANTISED[8] == pytest.approx((8 + 32 / 4096) / 16, abs=1e-3)
 
 
 def half(*shape: int) -> Tensor:

@@ -1,7 +1,7 @@
 import pytest
 
 from vitron_agent.errors import InputError
-from vitron_agent.memory import fitted, needed, parse_memory, plan_memory
+from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory
 from vitron_agent.profiles import Part, Profile
 
 
@@ -51,6 +51,17 @@ def test_who_fits_no_other_way_runs_the_slower_one() -> None:
         (10, True): frugal,  # others have no other way
     }
     assert (film.is_frugal, film.frugal.is_frugal, part("draw", 50).is_frugal) == (False, True, False)
+
+
+def test_a_planner_in_fewer_bits_leaves_room_for_others() -> None:
+    planner = Part("planner", "x", (), "x", 100, "x", 20, quantisable=80)
+    profile = Profile("toy", "x", None, (planner, part("draw", 50, 30)), 64)
+    assert [p.size for p in in_bits(profile, 8).parts] == pytest.approx([100 - 80 * (1 - 0.5005), 50])
+    assert [p.size for p in in_bits(profile, 4).parts] == pytest.approx([100 - 80 * (1 - 0.258), 50])
+    assert names(plan_memory(profile, 150).stay) == ["planner"]
+    assert names(plan_memory(in_bits(profile, 4), 150).stay) == ["planner", "draw"]
+    with pytest.raises(InputError, match="planner_bits is 5: give 4 or 8"):
+        in_bits(profile, 5)
 
 
 def test_all_stays_where_there_is_room_for_all() -> None:

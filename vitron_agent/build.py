@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vitron_agent.errors import InputError
 from vitron_agent.fitting import budget_for, fitted_for, shelf_for
-from vitron_agent.locations import Device, choose_device, compiling, loadable, placed, require, user_folder
+from vitron_agent.locations import Device, choose_device, compiling, in_bits, loadable, placed, require, user_folder
 from vitron_agent.profiles import DEFAULT_PROFILE, Profile
 from vitron_agent.registry import PLANNERS, SPECIALISTS, WEIGHTLESS
 
@@ -41,6 +41,7 @@ def build_planner(
     *,
     weights: str | Path | None = None,
     device: str | None = None,
+    planner_bits: int | None = None,
 ) -> "BaseChatModel":
     """Load the planner of a profile as a chat model.
 
@@ -52,14 +53,17 @@ def build_planner(
             `vitron-agent models pull` put them.
         device: where it computes, such as "cuda:1"; by default CUDA in half precision where there is one (but the tiny
             profile on the CPU), else the CPU in float32.
+        planner_bits: 4 or 8 hold its language model in so many, with a loss of quality; on CUDA, with bitsandbytes
+            (`vitron-agent[gpu]`). Never run on a GPU yet.
 
     Raises:
-        InputError: unknown profile or device.
+        InputError: unknown profile or device, or these bits cannot be had here.
         CheckpointError: weights are missing or broken.
     """
     found = loadable(profile, weights)
     assert found.folder is not None  # `placed` made sure
-    return PLANNERS[profile](found.folder, store or default_store(), use_signals, choose_device(found, device))
+    on = _device(found, device, planner_bits=planner_bits)
+    return PLANNERS[profile](found.folder, store or default_store(), use_signals, on)
 
 
 def build_specialist(
@@ -94,9 +98,11 @@ def build_specialist(
     return SPECIALISTS[name](require(found, name), part, _device(found, device, compiled))
 
 
-def _device(profile: Profile, name: str | None, compiled: bool) -> Device:
-    """Choose where specialists compute, and how."""
+def _device(profile: Profile, name: str | None, compiled: bool = False, planner_bits: int | None = None) -> Device:
+    """Choose where planner and specialists compute, and how."""
     chosen = choose_device(profile, name)
+    if planner_bits is not None:
+        chosen = in_bits(chosen, planner_bits, profile)
     return compiling(chosen) if compiled else chosen
 
 
@@ -112,6 +118,7 @@ def vitron_tools(
     host_memory: str | None = None,
     compiled: bool = False,
     with_planner: bool = False,
+    planner_bits: int | None = None,
 ) -> "list[StructuredTool]":
     """Make the tools of a profile; its specialists are loaded at their first call.
 
@@ -132,6 +139,7 @@ def vitron_tools(
             disk; by default what is free, less 4 GiB. Nobody waits where specialists compute on the CPU.
         compiled: whether UNets are compiled: see `build_specialist`.
         with_planner: whether the profile's planner is loaded there too: its share is then kept free.
+        planner_bits: in how many bits that planner is held: see `build_planner`.
 
     Raises:
         InputError: unknown profile or device, no amount of memory, no compiler, a specialist that no tool asks for or
@@ -141,7 +149,7 @@ def vitron_tools(
     """
     from vitron_agent.tools import Residents, Toolbox, make_tools
 
-    known, on = (*SPECIALISTS, *WEIGHTLESS), _device(placed(profile, weights), device, compiled)
+    known, on = (*SPECIALISTS, *WEIGHTLESS), _device(placed(profile, weights), device, compiled, planner_bits)
     found = fitted_for(placed(profile, weights), on, memory, with_planner=with_planner)
     own = dict(specialists or {})
     if foreign := sorted(own.keys() - set(known)):
@@ -179,6 +187,7 @@ def build_agent(
     memory: str | None = None,
     host_memory: str | None = None,
     compiled: bool = False,
+    planner_bits: int | None = None,
 ) -> "Agent":
     """Build the agent: planner, tools and the graph around them.
 
@@ -202,6 +211,7 @@ def build_agent(
         memory: what planner and specialists may take together, such as "24GB": see `vitron_tools`.
         host_memory: where specialists wait that had to leave a GPU: see `vitron_tools`.
         compiled: whether UNets are compiled: see `build_specialist`.
+        planner_bits: in how many bits the profile's planner is held: see `build_planner`.
 
     Returns:
         The compiled graph. `agent.invoke({"messages": [user_turn("draw a red circle")]})` runs one turn.
@@ -217,10 +227,17 @@ def build_agent(
 
     store = store or default_store()
     where: dict[str, Any] = {"weights": weights, "device": device}
-    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, "with_planner": planner is None}
+    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
     tools = vitron_tools(profile, store, use_signals, specialists=specialists, compiled=compiled, **limits, **where)
-    chosen = planner or build_planner(profile, store, use_signals, **where)
+    chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
     return make_agent(chosen, tools, store, checkpointer, approve=approve, sources=sources or NO_SOURCES)
+
+
+def _own(planner: "BaseChatModel | None", bits: int | None) -> dict[str, Any]:
+    """Return what the tools are told of the profile's planner: whether it is there, and in how many bits."""
+    if planner is not None and bits is not None:
+        raise InputError(f"planner_bits={bits} is for the profile's planner, and another is given: leave it out")
+    return {"with_planner": planner is None, "planner_bits": bits}
 
 
 def create_vitron_agent(
@@ -238,6 +255,7 @@ def create_vitron_agent(
     memory: str | None = None,
     host_memory: str | None = None,
     compiled: bool = False,
+    planner_bits: int | None = None,
 ) -> "Agent":
     """Build the agent as LangChain's `create_agent` with our planner, tools and middleware, and with more middleware.
 
@@ -258,6 +276,7 @@ def create_vitron_agent(
         memory: as in `build_agent`.
         host_memory: as in `build_agent`.
         compiled: as in `build_agent`.
+        planner_bits: as in `build_agent`.
 
     Raises:
         InputError: as in `build_agent`.
@@ -269,9 +288,9 @@ def create_vitron_agent(
 
     store = store or default_store()
     where: dict[str, Any] = {"weights": weights, "device": device}
-    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, "with_planner": planner is None}
+    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
     tools = vitron_tools(profile, store, use_signals, compiled=compiled, **limits, **where)
-    chosen = planner or build_planner(profile, store, use_signals, **where)
+    chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
     return make_langchain_agent(
         chosen, tools, store, checkpointer, approve=approve, middleware=middleware, sources=sources or NO_SOURCES
     )

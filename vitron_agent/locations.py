@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitron_agent.errors import CheckpointError, InputError, quoted
-from vitron_agent.profiles import DEFAULT_PROFILE, Profile, find_profile
+from vitron_agent.profiles import DEFAULT_PROFILE, QUANTISED, Profile, find_profile
 
 if TYPE_CHECKING:
     import torch
@@ -108,11 +108,13 @@ class Device:
         name: as torch calls it, such as "cuda:0" or "cpu".
         dtype: of the weights there.
         compiled: whether the UNets of diffusion models are compiled (see specialists/speed.py).
+        planner_bits: in how many bits the planner's language model is held; None for those of `dtype`.
     """
 
     name: str
     dtype: "torch.dtype"
     compiled: bool = False
+    planner_bits: int | None = None
 
     @property
     def scale(self) -> float:
@@ -171,3 +173,24 @@ def compiling(device: Device) -> Device:
             "another, or leave compiled out"
         )
     return replace(device, compiled=True)
+
+
+def in_bits(device: Device, bits: int, profile: Profile) -> Device:
+    """Return a device on which the planner's language model is held in fewer bits, by bitsandbytes.
+
+    Raises:
+        InputError: not 4 or 8, no CUDA, a packaged profile, or a package is missing.
+    """
+    if bits not in QUANTISED:
+        raise InputError(f"planner_bits is {bits!r}: give 4 or 8, or leave it out")
+    if not profile.part("planner").quantisable:
+        raise InputError(
+            f"planner_bits={bits} is not for profile {profile.name!r}, whose planner is small: leave it out"
+        )
+    if not device.name.startswith("cuda"):
+        raise InputError(f"planner_bits={bits} needs CUDA, and {device.name} computes here: leave it out")
+    if missing := [name for name in ("bitsandbytes", "accelerate") if find_spec(name) is None]:
+        raise InputError(
+            f"planner_bits={bits} needs the package {missing[0]}: install vitron-agent[gpu], or leave planner_bits out"
+        )
+    return replace(device, planner_bits=bits)

@@ -12,6 +12,8 @@ from pathlib import Path
 from vitron_agent.errors import InputError
 
 DEFAULT_PROFILE = "tiny"
+QUANTISED = {4: 0.258, 8: 0.5005}
+"""Bits -> the share of its half-precision size that a weight takes in so many, its scales included."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Part:
         work: what it needs besides while it runs, MiB; 0 where that is next to nothing.
         sampling: how a diffusion model samples; None for the specialist's own defaults.
         frugal_work: what it needs while it runs the slower way that takes less; 0 where there is none.
+        quantisable: how much of `size` may be held in fewer bits; 0 for nothing.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Part:
     work: float = 0.0
     sampling: Sampling | None = None
     frugal_work: float = 0.0
+    quantisable: float = 0.0
 
     @property
     def is_frugal(self) -> bool:
@@ -246,7 +250,16 @@ VITRON_7B = Profile(
     summary="full size: LLaVA-1.5-7B (CLIP ViT-L/14@336, Vicuna-7B v1.5), GLIGEN, SEEM focal-L; you bring the weights",
     folder=None,
     parts=(
-        Part("planner", "converses and plans", _PLANNER, "llava-hf/llava-1.5-7b-hf", 13_472, _LLAMA, 2_436),
+        Part(
+            "planner",
+            "converses and plans",
+            _PLANNER,
+            "llava-hf/llava-1.5-7b-hf",
+            13_472,
+            _LLAMA,
+            2_436,
+            quantisable=12_352,
+        ),
         Part(
             "gligen",
             "draws",

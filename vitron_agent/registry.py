@@ -32,7 +32,7 @@ def _full_size_planner(folder: Path, store: "MediaStore", use_signals: bool, dev
     from vitron_agent.planner.chat import ChatVitron
     from vitron_agent.planner.full_size import load_full_size
 
-    planner = load_full_size(folder / "planner", device.name, device.dtype)
+    planner = load_full_size(folder / "planner", device.name, device.dtype, device.planner_bits)
     return ChatVitron(planner=planner, store=store, use_signals=use_signals, model="vitron-7b")
 
 

@@ -106,6 +106,14 @@ def test_a_plan_says_what_computes_piece_by_piece(run) -> None:
     assert any("i2vgen_xl" in line and "4,548 MiB at work" in line for line in lines)
 
 
+def test_a_plan_may_have_the_planner_in_fewer_bits(run) -> None:
+    asked = ("models", "plan", "--memory", "16GB", "--profile", "vitron-7b")
+    assert "planner          13,472 MiB" in run(*asked).stdout
+    assert "planner           4,307 MiB" in run(*asked, "--planner-bits", 4).stdout
+    refused = run(*asked, "--planner-bits", 0)
+    assert (refused.exit_code, refused.stderr) == (2, "error: planner_bits is 0: give 4 or 8, or leave it out\n")
+
+
 def test_without_a_profile_all_are_planned(run) -> None:
     shown = run("models", "plan", "--memory", "24GB").stdout
     assert "tiny in 22,888 MiB" in shown

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import AddedToken, LlamaTokenizer, LlavaForConditionalGeneration, PreTrainedTokenizerBase
 
-from vitron_agent.errors import CheckpointError
+from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.planner.checkpoints import read_sentencepiece
 from vitron_agent.planner.engine import VitronPlanner
 from vitron_agent.planner.loading import REMEDY, load_llava
@@ -32,7 +32,9 @@ PREFIX_BYTES = 2 * 2**30  # keys and values of 4,096 tokens, the whole context: 
 _ROWS = 64  # rows are added in multiples of it: matrices of odd sizes are slow on GPUs
 
 
-def load_full_size(folder: Path, device: torch.device | str, dtype: torch.dtype) -> VitronPlanner:
+def load_full_size(
+    folder: Path, device: torch.device | str, dtype: torch.dtype, bits: int | None = None
+) -> VitronPlanner:
     """Load a LLaVA-1.5 folder, one that our recipe made of such a folder, or the folders that starts.py knows.
 
     Args:
@@ -40,10 +42,19 @@ def load_full_size(folder: Path, device: torch.device | str, dtype: torch.dtype)
             or it holds `vitron-base/` and `vitron-lora/`, or `vicuna/` and `clip/`.
         device: Where the weights go.
         dtype: What they become.
+        bits: Holds the language model in 4 or 8 of them, see `load_llava`; for folders of LLaVA's layout.
 
     Raises:
         CheckpointError: A file is missing, damaged, or of another shape; the message names it.
+        InputError: The folder holds parts that are put together first, which is not done in fewer bits.
     """
+    if bits is not None and ((folder / "vitron-base").is_dir() or (folder / "vicuna").is_dir()):
+        raise InputError(
+            f"planner_bits={bits} needs a folder like llava-hf/llava-1.5-7b-hf, and {folder} holds parts to put "
+            "together: leave planner_bits out"
+        )
+    if bits == 8:
+        dtype = torch.float16  # bitsandbytes computes in no other then
     if (folder / "vitron-base").is_dir():
         llava, regions = released_vitron(folder / "vitron-base", folder / "vitron-lora", dtype)
         return started(llava, load_tokenizer(folder / "vitron-base"), device, regions)
@@ -51,8 +62,8 @@ def load_full_size(folder: Path, device: torch.device | str, dtype: torch.dtype)
         llava = vicuna_and_clip(folder / "vicuna", folder / "clip", dtype)
         return started(llava, load_tokenizer(folder / "vicuna"), device)
     if (folder / EXTRA_FILE).is_file():
-        return full_size(PlannerModel.load(folder, device, dtype), load_tokenizer(folder))
-    return started(load_llava(folder, dtype), load_tokenizer(folder), device)
+        return full_size(PlannerModel.load(folder, device, dtype, bits), load_tokenizer(folder))
+    return started(load_llava(folder, dtype, bits, device), load_tokenizer(folder), device)
 
 
 def started(
