@@ -1,7 +1,7 @@
 """UNets made faster for those who call them often: another memory layout, and torch's compiler.
 
-Not the default: the first call, and the first with another batch (with guidance, without), waits for the compiler, a
-minute or more; tests/benchmarks/test_speed.py measures what later calls gain. Knows networks, no requests.
+Not the default: the first call, and the first with another batch (with guidance, without), waits for the compiler, for
+minutes; tests/benchmarks/test_speed.py measures what later calls gain. Knows networks, no requests.
 """
 
 import torch
