@@ -11,7 +11,7 @@ from vitron_agent import build
 from vitron_agent.cli import app
 from vitron_agent.media import encode_png
 from vitron_agent.profiles import Profile
-from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, paint
+from vitron_agent.testing import EchoSpecialist, EchoVideoMaker, ScriptedPlanner, paint
 
 
 @pytest.fixture
@@ -25,7 +25,8 @@ def script(monkeypatch: pytest.MonkeyPatch, echo: EchoSpecialist, tmp_path: Path
     monkeypatch.setenv("VITRON_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Profile, "missing", lambda self, part: [])
-    monkeypatch.setattr(build, "build_specialist", lambda name, profile, **where: echo)
+    made = dict.fromkeys(("zeroscope", "i2vgen_xl"), EchoVideoMaker())
+    monkeypatch.setattr(build, "build_specialist", lambda name, profile, **where: made.get(name, echo))
 
     def use(*replies: Any) -> ScriptedPlanner:
         planner = ScriptedPlanner(replies=list(replies))
