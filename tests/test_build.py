@@ -11,7 +11,7 @@ from vitron_agent import build
 from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.graphs import user_turn
 from vitron_agent.media import Folders, MediaSources, MediaStore, encode_png
-from vitron_agent.profiles import PROFILES
+from vitron_agent.profiles import PROFILES, Profile
 from vitron_agent.testing import EchoSpecialist, EchoVideoMaker, ScriptedPlanner, call, paint
 from vitron_agent.tools import TOOLS
 
@@ -170,6 +170,19 @@ def test_a_planner_that_cannot_plan_is_refused_with_the_remedy(make, store: Medi
         make(store=store, planner="openai:gpt-4o")
     with pytest.raises(InputError, match="planner FakeListChatModel cannot call tools"):
         make(store=store, planner=FakeListChatModel(responses=["Hello."]))
+
+
+@pytest.mark.parametrize("make", [build.build_agent, build.create_vitron_agent])
+def test_bits_of_a_planner_that_is_not_the_profile_s_are_refused(make, store: MediaStore) -> None:
+    with pytest.raises(InputError, match="planner_bits=4 is for the profile's planner, and another is given"):
+        make("vitron-7b", store=store, planner=ScriptedPlanner(replies=["Hi."]), planner_bits=4)
+
+
+@pytest.mark.parametrize("make", [build.build_agent, build.create_vitron_agent, build.build_planner])
+def test_bits_that_cannot_be_had_are_refused_before_anything_is_loaded(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Profile, "missing", lambda self, part: [])
+    with pytest.raises(InputError, match="planner_bits=4 needs CUDA, and cpu computes here: leave it out"):
+        make("vitron-7b", device="cpu", planner_bits=4)
 
 
 @pytest.mark.parametrize("make", [build.build_agent, build.create_vitron_agent])

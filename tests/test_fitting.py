@@ -4,6 +4,7 @@ import gc
 import logging
 import math
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import torch
 
 from vitron_agent import build, fitting
 from vitron_agent.errors import InputError, MemoryExhausted
-from vitron_agent.fitting import budget_for
+from vitron_agent.fitting import budget_for, fitted_for
 from vitron_agent.graphs import user_turn
 from vitron_agent.locations import Device
 from vitron_agent.media import MediaStore
-from vitron_agent.profiles import TINY, VITRON_7B
+from vitron_agent.profiles import TINY, VITRON_7B, Profile
 from vitron_agent.testing import ScriptedPlanner, call
+from vitron_agent.tools import Residents
 from vitron_agent.tools.budget import MIB, weight_bytes
 
 CPU = Device("cpu", torch.float32)
@@ -52,6 +54,38 @@ def test_a_planner_that_does_not_fit_is_refused_before_it_is_loaded(
         build.build_agent("tiny", store=MediaStore(tmp_path), memory="10MiB")
     with pytest.raises(InputError, match="'10' is no amount"):
         build.build_agent("tiny", store=MediaStore(tmp_path), memory="10")
+
+
+def test_models_of_clips_that_fit_no_other_way_compute_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builders: dict[str, Any] = {}
+    monkeypatch.setattr(Profile, "missing", lambda self, part: [])
+    monkeypatch.setattr(build, "choose_device", lambda profile, device: GPU)
+    monkeypatch.setattr("vitron_agent.tools.Residents", lambda made, *more: builders.update(made) or Residents(made))
+    monkeypatch.setattr(build, "build_specialist", lambda name, profile, *, frugal, **where: frugal)
+    found = {}
+    for memory, with_planner in (("24GB", False), ("7GB", False), ("6GB", False), ("24GB", True), ("22GB", True)):
+        build.vitron_tools("vitron-7b", MediaStore(tmp_path), memory=memory, with_planner=with_planner)
+        found[memory, with_planner] = {name for name, make in builders.items() if make()}
+    assert found == {
+        ("24GB", False): set(),
+        ("7GB", False): {"i2vgen_xl"},
+        ("6GB", False): {"zeroscope", "i2vgen_xl"},
+        ("24GB", True): {"i2vgen_xl"},
+        ("22GB", True): {"zeroscope", "i2vgen_xl"},
+    }
+
+
+def test_a_planner_in_fewer_bits_takes_less_of_the_budget() -> None:
+    found = {}
+    for bits in (None, 8, 4):
+        device = replace(GPU, planner_bits=bits)
+        profile = fitted_for(VITRON_7B, device, "24GB", with_planner=True)
+        budget = budget_for(profile, device, "24GB", with_planner=True)
+        assert budget.weights["gligen"] == 2_433
+        found[bits] = round(budget.reserved), budget.lack("i2vgen_xl") is None, profile.part("i2vgen_xl").is_frugal
+    assert found == {None: (15_908, False, True), 8: (9_738, True, True), 4: (6_743, True, False)}
 
 
 def test_specialists_that_will_never_fit_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:

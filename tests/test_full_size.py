@@ -10,7 +10,7 @@ from transformers import CLIPVisionModel, LlamaForCausalLM, LlavaForConditionalG
 
 from tests.live_memory import peak_memory
 from vitron_agent.planner import published as planner
-from vitron_agent.profiles import VITRON_7B
+from vitron_agent.profiles import QUANTISED, VITRON_7B
 from vitron_agent.specialists import published
 from vitron_agent.specialists.controlnet.editor import LONGEST
 from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED as ANIMATION
@@ -166,6 +166,15 @@ def test_the_profile_says_how_large_its_parts_are(name: str) -> None:
     assert VITRON_7B.part(name).size == pytest.approx(2 * parameters / 2**20, abs=1)
 
 
+def test_the_profile_says_how_much_of_its_planner_fewer_bits_can_hold() -> None:
+    layers = vicuna().model.layers
+    linear = sum(count(layer) for layer in layers.modules() if isinstance(layer, nn.Linear))
+    assert VITRON_7B.part("planner").quantisable == pytest.approx(2 * linear / 2**20, abs=1)
+    # 4 bits: a scale of 8 bits for each 64 weights, and one of 32 for 256 such; 8 bits: one of 32 for each row
+    assert QUANTISED[4] == pytest.approx((4 + 8 / 64 + 32 / (64 * 256)) / 16, abs=1e-3)
+    assert QUANTISED[8] == pytest.approx((8 + 32 / 4096) / 16, abs=1e-3)
+
+
 def half(*shape: int) -> Tensor:
     return torch.empty(*shape, dtype=torch.bfloat16)
 
@@ -176,15 +185,15 @@ def see(model: Seem) -> None:
     model(features, PromptTokens.none(1, features.mask_features.movedim(1, -1)))
 
 
-def animate(unet: Any) -> None:
-    """One step with guidance."""
-    clip = half(2, 4, ANIMATION.frames, ANIMATION.height // 8, ANIMATION.width // 8)
-    unet(clip, torch.empty(()), torch.empty(2), clip, half(2, 1, 1024), half(2, 77, 1024))
+def animate(unet: Any, rows: int = 2) -> None:
+    """One step; with guidance there are two rows."""
+    clip = half(rows, 4, ANIMATION.frames, ANIMATION.height // 8, ANIMATION.width // 8)
+    unet(clip, torch.empty(()), torch.empty(rows), clip, half(rows, 1, 1024), half(rows, 77, 1024))
 
 
-def make_clip(unet: Any) -> None:
-    """One step with guidance."""
-    unet(half(2, 4, CLIP.frames, CLIP.height // 8, CLIP.width // 8), torch.empty(()), half(2, 77, 1024))
+def make_clip(unet: Any, rows: int = 2) -> None:
+    """One step; with guidance there are two rows."""
+    unet(half(rows, 4, CLIP.frames, CLIP.height // 8, CLIP.width // 8), torch.empty(()), half(rows, 77, 1024))
 
 
 # Part -> the steps that take most: a model, and a run of it at the published size. Of clips, eight frames are decoded
@@ -214,6 +223,25 @@ STEPS: dict[str, tuple[tuple[Callable[[], nn.Module], Callable[[Any], Any]], ...
 def test_the_profile_says_what_its_parts_need_at_work(name: str) -> None:
     peak = max(peak_memory(build(), run) for build, run in STEPS[name])
     assert VITRON_7B.part(name).work == pytest.approx(peak, rel=0.05)
+
+
+FRUGAL: dict[str, tuple[tuple[Callable[[], nn.Module], Callable[[Any], Any]], ...]] = {
+    "zeroscope": (
+        (published.zeroscope_unet, lambda unet: make_clip(unet, 1)),
+        (published.autoencoder, lambda vae: vae.decode(half(1, 4, CLIP.height // 8, CLIP.width // 8))),
+    ),
+    "i2vgen_xl": (
+        (published.i2vgen_xl_unet, lambda unet: animate(unet, 1)),
+        (published.autoencoder, lambda vae: vae.decode(half(1, 4, ANIMATION.height // 8, ANIMATION.width // 8))),
+        (published.autoencoder, lambda vae: vae.encode(half(1, 3, ANIMATION.height, ANIMATION.width))),
+    ),
+}
+
+
+def test_the_profile_says_what_its_parts_need_piece_by_piece() -> None:
+    peaks = {name: max(peak_memory(build(), run) for build, run in steps) for name, steps in FRUGAL.items()}
+    said = {part.name: part.frugal_work for part in VITRON_7B.extras if part.frugal_work}
+    assert said == pytest.approx(peaks, rel=0.05)
 
 
 def test_what_lives_at_once_is_added_up() -> None:

@@ -68,3 +68,33 @@ def test_a_folder_of_an_unknown_user_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("VITRON_WEIGHTS", "~nobody-of-this-name/weights")
     with pytest.raises(InputError, match="set VITRON_WEIGHTS to a full path"):
         locations.placed("vitron-7b")
+
+
+def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = locations.Device("cpu", torch.float32), locations.Device("cuda:0", torch.bfloat16)
+    monkeypatch.setattr(locations, "find_spec", lambda name: None)
+    monkeypatch.setattr(locations.shutil, "which", lambda name: None)
+    monkeypatch.setenv("CXX", "c++-99")
+    with pytest.raises(InputError, match=r"needs a C\+\+ compiler, and 'c\+\+-99' is not there: install it, set CXX"):
+        locations.compiling(cpu)
+    with pytest.raises(InputError, match="needs the package triton on CUDA: install it, or leave compiled out"):
+        locations.compiling(gpu)
+    monkeypatch.setattr(locations, "find_spec", lambda name: object())
+    monkeypatch.setattr(locations.shutil, "which", lambda name: f"bin/{name}")
+    assert [locations.compiling(each).compiled for each in (cpu, gpu)] == [True, True]
+
+
+def test_what_fewer_bits_need_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = locations.Device("cpu", torch.float32), locations.Device("cuda:1", torch.bfloat16)
+    monkeypatch.setattr(locations, "find_spec", lambda name: None if name == "bitsandbytes" else object())
+    for device, bits, profile, said in (
+        (gpu, 3, VITRON_7B, "planner_bits is 3: give 4 or 8"),
+        (gpu, "4", VITRON_7B, "planner_bits is '4': give 4 or 8"),
+        (gpu, 4, TINY, "not for profile 'tiny', whose planner is small"),
+        (cpu, 4, VITRON_7B, "planner_bits=4 needs CUDA, and cpu computes here"),
+        (gpu, 8, VITRON_7B, r"planner_bits=8 needs the package bitsandbytes: install vitron-agent\[gpu\]"),
+    ):
+        with pytest.raises(InputError, match=said):
+            locations.in_bits(device, bits, profile)  # type: ignore[arg-type]
+    monkeypatch.setattr(locations, "find_spec", lambda name: object())
+    assert locations.in_bits(gpu, 4, VITRON_7B) == locations.Device("cuda:1", torch.bfloat16, planner_bits=4)

@@ -1,7 +1,7 @@
 import pytest
 
 from vitron_agent.errors import InputError
-from vitron_agent.memory import needed, parse_memory, plan_memory
+from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory
 from vitron_agent.profiles import Part, Profile
 
 
@@ -32,6 +32,36 @@ def test_what_is_no_amount_is_refused_by_name(text: str) -> None:
 
 def names(parts: tuple[Part, ...]) -> list[str]:
     return [each.name for each in parts]
+
+
+def test_who_fits_no_other_way_runs_the_slower_one() -> None:
+    film = Part("film", "x", (), "x", 80, "x", 60, frugal_work=25)
+    profile = Profile("toy", "x", None, (part("planner", 100, 20), part("draw", 50, 30)), 64, (film,))
+    works = {
+        (budget, with_planner): [p.work for p in (*found.parts, *found.extras)]
+        for budget, with_planner in ((260, True), (259, True), (140, False), (139, False), (10, True))
+        for found in [fitted(profile, budget, with_planner=with_planner)]
+    }
+    plain, frugal = [20, 30, 60], [20, 30, 25]
+    assert works == {
+        (260, True): plain,
+        (259, True): frugal,
+        (140, False): plain,
+        (139, False): frugal,
+        (10, True): frugal,  # others have no other way
+    }
+    assert (film.is_frugal, film.frugal.is_frugal, part("draw", 50).is_frugal) == (False, True, False)
+
+
+def test_a_planner_in_fewer_bits_leaves_room_for_others() -> None:
+    planner = Part("planner", "x", (), "x", 100, "x", 20, quantisable=80)
+    profile = Profile("toy", "x", None, (planner, part("draw", 50, 30)), 64)
+    assert [p.size for p in in_bits(profile, 8).parts] == pytest.approx([100 - 80 * (1 - 0.5005), 50])
+    assert [p.size for p in in_bits(profile, 4).parts] == pytest.approx([100 - 80 * (1 - 0.258), 50])
+    assert names(plan_memory(profile, 150).stay) == ["planner"]
+    assert names(plan_memory(in_bits(profile, 4), 150).stay) == ["planner", "draw"]
+    with pytest.raises(InputError, match="planner_bits is 5: give 4 or 8"):
+        in_bits(profile, 5)
 
 
 def test_all_stays_where_there_is_room_for_all() -> None:

@@ -11,6 +11,8 @@ from vitron_agent.errors import CheckpointError
 from vitron_agent.graphs import user_turn
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind, MediaStore, Region
+from vitron_agent.planner import VitronPlanner, full_size
+from vitron_agent.planner.full_size import load_full_size
 from vitron_agent.planner.processor import DrawnRegion, UserTurn
 from vitron_agent.planner.reply import Settings
 from vitron_agent.profiles import PROFILES
@@ -88,6 +90,22 @@ def test_the_planner_reads_pictures_videos_and_regions(weights: Path, tmp_path: 
     assert output.prompt_tokens > 16 + 16 + 8  # a picture of 4 x 4 patches, a video's mean, and its eight frames
     assert planner.processor.system.startswith("A chat between a curious user")
     assert isinstance(output.text, str)
+
+
+def test_bits_of_the_planner_reach_its_loader(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[object, ...]] = []
+
+    def load(folder: Path, device: str, dtype: torch.dtype, bits: int | None) -> VitronPlanner:
+        told.append((device, dtype, bits))
+        return load_full_size(folder, "cpu", dtype)
+
+    gpu = locations.Device("cuda", torch.bfloat16)
+    monkeypatch.setattr(build, "choose_device", lambda profile, device: gpu)
+    monkeypatch.setattr(locations, "find_spec", lambda name: object())
+    monkeypatch.setattr(full_size, "load_full_size", load)
+    build.build_agent("vitron-7b", store=MediaStore(tmp_path), weights=weights, planner_bits=4, memory="24GB")
+    build.build_planner("vitron-7b", MediaStore(tmp_path), weights=weights)
+    assert told == [("cuda", torch.bfloat16, 4), ("cuda", torch.bfloat16, None)]
 
 
 @pytest.mark.parametrize("module", list(Module))

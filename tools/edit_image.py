@@ -133,11 +133,10 @@ def _place(command: EditCommand, region: Region | None, looker: Looker) -> Box:
     size = placing.size_of(command.new or "") or placing.ANY
     if region is not None:
         return placing.inside(region.box, size)
+    spot = placing.spot_at(command.place) if command.place else None
     if command.beside is not None:
-        relation, anchor = command.beside
-        spot = placing.spot_beside(relation, edit_plan.box_of(looker.find(anchor, None)))
-    else:
-        spot = placing.spot_at(command.place) if command.place else None
+        relation, anchors = command.beside
+        spot = placing.spot_beside(relation, [edit_plan.box_of(looker.find(anchor, None)) for anchor in anchors])
     return placing.free_place(looker.objects()[1], size, spot)
 
 

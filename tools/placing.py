@@ -16,6 +16,7 @@ from vitron_agent.media import Box
 GAP = 0.04  # kept free between a new object and the others
 MARGIN = 0.02  # kept free between a new object and the picture's edge
 APART = 0.15  # least distance of two centres that stand in a relation
+BETWEEN = 0.12  # how far from their middle something still stands between two others
 LOW, HIGH, CENTRE = 0.45, 0.55, 0.15  # "left" ends at 0.45, "right" begins at 0.55; the centre's radius
 _SLACK = GAP / 2  # how much of the gap is given up before it is said that there is no room
 _POINT = 2 / 64  # radius below which a box is a click
@@ -67,10 +68,12 @@ def spot_at(place: str) -> Spot:
     return Spot(holds, lambda r: (x, y))
 
 
-def spot_beside(relation: str, anchor: Box) -> Spot:
-    """Return the spot that stands in a relation, of `RELATIONS`, to the object at `anchor`."""
+def spot_beside(relation: str, anchors: Sequence[Box]) -> Spot:
+    """Return the spot that stands in a relation to objects: in one of `RELATIONS` to one, or "between" two."""
+    if relation == "between":
+        return _between(*anchors)
     dx, dy = RELATIONS[relation]
-    column, row, radius = centre_of(anchor)
+    column, row, radius = centre_of(anchors[0])
 
     def holds(x: float, y: float) -> bool:
         along, across = (x - column) * dx + (y - row) * dy, (x - column) * dy + (y - row) * dx
@@ -81,6 +84,15 @@ def spot_beside(relation: str, anchor: Box) -> Spot:
         return column + dx * step, row + dy * step
 
     return Spot(holds, liked)
+
+
+def _between(first: Box, second: Box) -> Spot:
+    """Return the spot around the middle of the gap between two objects, or of the line between their centres."""
+    (x1, y1, r1), (x2, y2, r2) = centre_of(first), centre_of(second)
+    length = hypot(x2 - x1, y2 - y1) or 1.0
+    share = (r1 + (length - r1 - r2) / 2) / length
+    column, row = x1 + share * (x2 - x1), y1 + share * (y2 - y1)
+    return Spot(lambda x, y: hypot(x - column, y - row) <= BETWEEN, lambda r: (column, row))
 
 
 def size_of(words: str) -> Size | None:

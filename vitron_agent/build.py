@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitron_agent.errors import InputError
-from vitron_agent.fitting import budget_for, shelf_for
-from vitron_agent.locations import choose_device, loadable, placed, require, user_folder
-from vitron_agent.profiles import DEFAULT_PROFILE
+from vitron_agent.fitting import budget_for, fitted_for, shelf_for
+from vitron_agent.locations import Device, choose_device, compiling, in_bits, loadable, placed, require, user_folder
+from vitron_agent.profiles import DEFAULT_PROFILE, Profile
 from vitron_agent.registry import PLANNERS, SPECIALISTS, WEIGHTLESS
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def build_planner(
     *,
     weights: str | Path | None = None,
     device: str | None = None,
+    planner_bits: int | None = None,
 ) -> "BaseChatModel":
     """Load the planner of a profile as a chat model.
 
@@ -52,14 +53,17 @@ def build_planner(
             `vitron-agent models pull` put them.
         device: where it computes, such as "cuda:1"; by default CUDA in half precision where there is one (but the tiny
             profile on the CPU), else the CPU in float32.
+        planner_bits: 4 or 8 hold its language model in so many, with a loss of quality; on CUDA, with bitsandbytes
+            (`vitron-agent[gpu]`). Never run on a GPU yet.
 
     Raises:
-        InputError: unknown profile or device.
+        InputError: unknown profile or device, or these bits cannot be had here.
         CheckpointError: weights are missing or broken.
     """
     found = loadable(profile, weights)
     assert found.folder is not None  # `placed` made sure
-    return PLANNERS[profile](found.folder, store or default_store(), use_signals, choose_device(found, device))
+    on = _device(found, device, planner_bits=planner_bits)
+    return PLANNERS[profile](found.folder, store or default_store(), use_signals, on)
 
 
 def build_specialist(
@@ -68,6 +72,8 @@ def build_specialist(
     *,
     weights: str | Path | None = None,
     device: str | None = None,
+    compiled: bool = False,
+    frugal: bool = False,
 ) -> "Specialist":
     """Load one specialist of a profile.
 
@@ -76,9 +82,12 @@ def build_specialist(
         profile: its name.
         weights: as in `build_planner`.
         device: as in `build_planner`.
+        compiled: whether a diffusion model's UNet is compiled at its first call, which then takes minutes.
+        frugal: whether a model of clips computes piece by piece: the same clip, later, in less memory.
 
     Raises:
-        InputError: unknown profile, specialist or device, or the profile has no such specialist.
+    there = {part.name for part in found.parts} | {part.name for part in found.extras if not found.missing(part)}
+        InputError: unknown profile, specialist or device, or no compiler.
         CheckpointError: weights are missing or broken.
     """
     found = placed(profile, weights)
@@ -88,7 +97,16 @@ def build_specialist(
         return WEIGHTLESS[name]()
     if name not in {part.name for part in (*found.parts, *found.extras)}:
         raise InputError(f"profile {profile!r} has no {name}: choose another profile")
-    return SPECIALISTS[name](require(found, name), found.part(name), choose_device(found, device))
+    part = found.part(name).frugal if frugal else found.part(name)
+    return SPECIALISTS[name](require(found, name), part, _device(found, device, compiled))
+
+
+def _device(profile: Profile, name: str | None, compiled: bool = False, planner_bits: int | None = None) -> Device:
+    """Choose where planner and specialists compute, and how."""
+    chosen = choose_device(profile, name)
+    if planner_bits is not None:
+        chosen = in_bits(chosen, planner_bits, profile)
+    return compiling(chosen) if compiled else chosen
 
 
 def vitron_tools(
@@ -101,7 +119,9 @@ def vitron_tools(
     device: str | None = None,
     memory: str | None = None,
     host_memory: str | None = None,
+    compiled: bool = False,
     with_planner: bool = False,
+    planner_bits: int | None = None,
 ) -> "list[StructuredTool]":
     """Make the tools of a profile; its specialists are loaded at their first call.
 
@@ -116,20 +136,24 @@ def vitron_tools(
         weights: as in `build_planner`.
         device: as in `build_planner`.
         memory: what they may take together, such as "24GB", and by default all of a GPU's, on a CPU no limit: those
-            used longest ago leave before another is loaded. What cannot fit is said before it is loaded.
+            used longest ago leave before another is loaded, and who fits no other way computes piece by piece. What
+            cannot fit is said before it is loaded.
         host_memory: of the machine's memory, in which those wait that had to leave a GPU, and come back without the
             disk; by default what is free, less 4 GiB. Nobody waits where specialists compute on the CPU.
+        compiled: whether UNets are compiled: see `build_specialist`.
         with_planner: whether the profile's planner is loaded there too: its share is then kept free.
+        planner_bits: in how many bits that planner is held: see `build_planner`.
 
     Raises:
-        InputError: unknown profile or device, no amount of memory, a specialist that no tool asks for or that is
-            built already.
+        InputError: unknown profile or device, no amount of memory, no compiler, a specialist that no tool asks for or
+            that is built already.
         MemoryExhausted: the planner alone does not fit.
         CheckpointError: the profile's weights cannot be found.
     """
     from vitron_agent.tools import Residents, Toolbox, make_tools
 
-    found, known = placed(profile, weights), (*SPECIALISTS, *WEIGHTLESS)
+    known, on = (*SPECIALISTS, *WEIGHTLESS), _device(placed(profile, weights), device, compiled, planner_bits)
+    found = fitted_for(placed(profile, weights), on, memory, with_planner=with_planner)
     own = dict(specialists or {})
     if foreign := sorted(own.keys() - set(known)):
         raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(known)}")
@@ -139,10 +163,12 @@ def vitron_tools(
                 f"specialist {name!r} is one {type(make).__name__}: give what builds it, such as its class"
             )
     there = {part.name for part in found.parts} | {part.name for part in found.extras if not found.missing(part)}
-    on = choose_device(found, device)
-    where: dict[str, Any] = {"weights": weights, "device": on.name}
+    frugal = {part.name for part in (*found.parts, *found.extras) if part.is_frugal}
+    where: dict[str, Any] = {"weights": weights, "device": on.name, "compiled": compiled}
     ours = {
-        name: partial(build_specialist, name, profile, **where) for name in known if name in there | WEIGHTLESS.keys()
+        name: partial(build_specialist, name, profile, frugal=name in frugal, **where)
+        for name in known
+        if name in there | WEIGHTLESS.keys()
     }
     budget = budget_for(found, on, memory, with_planner=with_planner)
     residents = Residents({**ours, **own}, budget, shelf_for(on, host_memory))
@@ -163,6 +189,8 @@ def build_agent(
     device: str | None = None,
     memory: str | None = None,
     host_memory: str | None = None,
+    compiled: bool = False,
+    planner_bits: int | None = None,
 ) -> "Agent":
     """Build the agent: planner, tools and the graph around them.
 
@@ -185,13 +213,15 @@ def build_agent(
         device: where planner and specialists compute: see `build_planner`.
         memory: what planner and specialists may take together, such as "24GB": see `vitron_tools`.
         host_memory: where specialists wait that had to leave a GPU: see `vitron_tools`.
+        compiled: whether UNets are compiled: see `build_specialist`.
+        planner_bits: in how many bits the profile's planner is held: see `build_planner`.
 
     Returns:
         The compiled graph. `agent.invoke({"messages": [user_turn("draw a red circle")]})` runs one turn.
 
     Raises:
-        InputError: unknown profile, module or device, no amount of memory, a specialist that no tool asks for, or
-            approval without a checkpointer.
+        InputError: unknown profile, module or device, no amount of memory, no compiler, a specialist that no tool asks
+            for, or approval without a checkpointer.
         CheckpointError: the planner's weights are missing or broken.
         MemoryExhausted: the planner alone does not fit; nothing was loaded.
     """
@@ -200,10 +230,17 @@ def build_agent(
 
     store = store or default_store()
     where: dict[str, Any] = {"weights": weights, "device": device}
-    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, "with_planner": planner is None}
-    tools = vitron_tools(profile, store, use_signals, specialists=specialists, **limits, **where)
-    chosen = planner or build_planner(profile, store, use_signals, **where)
+    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
+    tools = vitron_tools(profile, store, use_signals, specialists=specialists, compiled=compiled, **limits, **where)
+    chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
     return make_agent(chosen, tools, store, checkpointer, approve=approve, sources=sources or NO_SOURCES)
+
+
+def _own(planner: "BaseChatModel | None", bits: int | None) -> dict[str, Any]:
+    """Return what the tools are told of the profile's planner: whether it is there, and in how many bits."""
+    if planner is not None and bits is not None:
+        raise InputError(f"planner_bits={bits} is for the profile's planner, and another is given: leave it out")
+    return {"with_planner": planner is None, "planner_bits": bits}
 
 
 def create_vitron_agent(
@@ -220,6 +257,8 @@ def create_vitron_agent(
     device: str | None = None,
     memory: str | None = None,
     host_memory: str | None = None,
+    compiled: bool = False,
+    planner_bits: int | None = None,
 ) -> "Agent":
     """Build the agent as LangChain's `create_agent` with our planner, tools and middleware, and with more middleware.
 
@@ -239,6 +278,8 @@ def create_vitron_agent(
         device: as in `build_agent`.
         memory: as in `build_agent`.
         host_memory: as in `build_agent`.
+        compiled: as in `build_agent`.
+        planner_bits: as in `build_agent`.
 
     Raises:
         InputError: as in `build_agent`.
@@ -250,9 +291,9 @@ def create_vitron_agent(
 
     store = store or default_store()
     where: dict[str, Any] = {"weights": weights, "device": device}
-    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, "with_planner": planner is None}
-    tools = vitron_tools(profile, store, use_signals, **limits, **where)
-    chosen = planner or build_planner(profile, store, use_signals, **where)
+    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
+    tools = vitron_tools(profile, store, use_signals, compiled=compiled, **limits, **where)
+    chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
     return make_langchain_agent(
         chosen, tools, store, checkpointer, approve=approve, middleware=middleware, sources=sources or NO_SOURCES
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vitron_agent.errors import MemoryExhausted
 from vitron_agent.locations import Device
-from vitron_agent.memory import MIB, needed, parse_memory
+from vitron_agent.memory import MIB, fitted, in_bits, needed, parse_memory
 from vitron_agent.profiles import DEFAULT_PROFILE, Profile
 
 if TYPE_CHECKING:
@@ -25,6 +25,20 @@ MEMINFO = Path("/proc/meminfo")
 CONTAINER = Path("/sys/fs/cgroup")  # control groups, version 2
 
 _log = logging.getLogger(__name__)
+
+
+def fitted_for(profile: Profile, device: Device, memory: str | None, *, with_planner: bool) -> Profile:
+    """Return a profile as it is loaded on a device.
+
+    The planner is in fewer bits where that was asked for; specialists that fit no other way run the slower one. The
+    arguments are those of `budget_for`, which is to be asked about what this returns.
+
+    Raises:
+        InputError: `memory` is no amount.
+    """
+    if device.planner_bits is not None:
+        profile = in_bits(profile, device.planner_bits)
+    return fitted(profile, _total(device, memory) / device.scale, with_planner=with_planner)
 
 
 def budget_for(profile: Profile, device: Device, memory: str | None, *, with_planner: bool) -> "Budget":
@@ -42,7 +56,7 @@ def budget_for(profile: Profile, device: Device, memory: str | None, *, with_pla
     """
     from vitron_agent.tools.budget import Budget
 
-    total = parse_memory(memory) if memory is not None else _all_of(device)
+    total = _total(device, memory)
     scale = device.scale
     planner = profile.part("planner")
     reserved = needed(planner) * scale if with_planner else 0.0
@@ -65,10 +79,12 @@ def budget_for(profile: Profile, device: Device, memory: str | None, *, with_pla
     return budget
 
 
-def _all_of(device: Device) -> float:
-    """Return the MiB that a GPU has for us; elsewhere the limit is the machine's own."""
+def _total(device: Device, memory: str | None) -> float:
+    """Return the MiB of an amount, or those that a GPU has for us; elsewhere the limit is the machine's own."""
     import torch
 
+    if memory is not None:
+        return parse_memory(memory)
     if torch.device(device.name).type != "cuda":
         return math.inf
     return torch.cuda.get_device_properties(device.name).total_memory / MIB - DRIVER

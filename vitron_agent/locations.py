@@ -5,12 +5,15 @@ else below the user's folder, where `vitron-agent models pull` puts them. Nothin
 """
 
 import os
+import shutil
+import sys
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitron_agent.errors import CheckpointError, InputError, quoted
-from vitron_agent.profiles import DEFAULT_PROFILE, Profile, find_profile
+from vitron_agent.profiles import DEFAULT_PROFILE, QUANTISED, Profile, find_profile
 
 if TYPE_CHECKING:
     import torch
@@ -99,15 +102,19 @@ def _remedy(profile: Profile, part: str) -> str:
 
 @dataclass(frozen=True)
 class Device:
-    """Where a profile computes.
+    """Where a profile computes, and how.
 
     Attributes:
         name: as torch calls it, such as "cuda:0" or "cpu".
         dtype: of the weights there.
+        compiled: whether the UNets of diffusion models are compiled (see specialists/speed.py).
+        planner_bits: in how many bits the planner's language model is held; None for those of `dtype`.
     """
 
     name: str
     dtype: "torch.dtype"
+    compiled: bool = False
+    planner_bits: int | None = None
 
     @property
     def scale(self) -> float:
@@ -147,3 +154,43 @@ def choose_device(profile: Profile, device: str | None = None) -> Device:
     if kind != "cpu":
         raise InputError(f"device {quoted(name, 40)} is not supported: choose cuda, cuda:1 or cpu")
     return Device(name, torch.float32)
+
+
+def compiling(device: Device) -> Device:
+    """Return a device with compiled UNets, after a look at whether torch can compile for it.
+
+    Raises:
+        InputError: there is no compiler.
+    """
+    if device.name.startswith("cuda"):
+        if find_spec("triton") is None:
+            raise InputError("compiled=True needs the package triton on CUDA: install it, or leave compiled out")
+        return replace(device, compiled=True)
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")  # torch looks for the same
+    if shutil.which(compiler) is None:
+        raise InputError(
+            f"compiled=True needs a C++ compiler, and {quoted(compiler, 60)} is not there: install it, set CXX to "
+            "another, or leave compiled out"
+        )
+    return replace(device, compiled=True)
+
+
+def in_bits(device: Device, bits: int, profile: Profile) -> Device:
+    """Return a device on which the planner's language model is held in fewer bits, by bitsandbytes.
+
+    Raises:
+        InputError: not 4 or 8, no CUDA, a packaged profile, or a package is missing.
+    """
+    if bits not in QUANTISED:
+        raise InputError(f"planner_bits is {bits!r}: give 4 or 8, or leave it out")
+    if not profile.part("planner").quantisable:
+        raise InputError(
+            f"planner_bits={bits} is not for profile {profile.name!r}, whose planner is small: leave it out"
+        )
+    if not device.name.startswith("cuda"):
+        raise InputError(f"planner_bits={bits} needs CUDA, and {device.name} computes here: leave it out")
+    if missing := [name for name in ("bitsandbytes", "accelerate") if find_spec(name) is None]:
+        raise InputError(
+            f"planner_bits={bits} needs the package {missing[0]}: install vitron-agent[gpu], or leave planner_bits out"
+        )
+    return replace(device, planner_bits=bits)

@@ -6,10 +6,10 @@ for themselves (half a gigabyte on a common GPU) is not in it.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vitron_agent.errors import InputError, quoted
-from vitron_agent.profiles import Part, Profile
+from vitron_agent.profiles import QUANTISED, Part, Profile
 
 MIB = 2**20
 _UNITS = {"MB": 10**6, "MIB": MIB, "GB": 10**9, "GIB": 2**30}
@@ -61,6 +61,36 @@ def plan_memory(profile: Profile, budget: float) -> MemoryPlan:
             stay = (*stay, part)
     turns = tuple(part for part in parts if part not in stay and needed(part) <= budget)
     return MemoryPlan(stay, turns, tuple(part for part in parts if needed(part) > budget))
+
+
+def in_bits(profile: Profile, bits: int) -> Profile:
+    """Return a profile whose planner's language model is held in 4 or 8 bits, where it is made for that.
+
+    Raises:
+        InputError: other bits.
+    """
+    if bits not in QUANTISED:
+        raise InputError(f"planner_bits is {bits}: give 4 or 8, or leave it out")
+    spared = 1 - QUANTISED[bits]
+    parts = tuple(replace(part, size=part.size - part.quantisable * spared) for part in profile.parts)
+    return replace(profile, parts=parts)
+
+
+def fitted(profile: Profile, budget: float, *, with_planner: bool) -> Profile:
+    """Return a profile some of whose specialists run the slower way, which takes less: those that fit no other way.
+
+    Args:
+        profile: its parts and extras.
+        budget: MiB.
+        with_planner: whether the planner takes its share of it first.
+    """
+    planner = [part for part in profile.parts if part.name == "planner"]
+    room = budget - needed(*planner) if with_planner else budget
+
+    def within(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        return tuple(part if needed(part) <= room else part.frugal for part in parts)
+
+    return replace(profile, parts=within(profile.parts), extras=within(profile.extras))
 
 
 def needed(*parts: Part) -> float:

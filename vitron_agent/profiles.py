@@ -5,13 +5,15 @@ folder for each part, as published. How a part is made of its folder stands in b
 locations.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 from vitron_agent.errors import InputError
 
 DEFAULT_PROFILE = "tiny"
+QUANTISED = {4: 0.258, 8: 0.5005}
+"""Bits -> the share of its half-precision size that a weight takes in so many, its scales included."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Part:
         licence: under which they may be used.
         work: what it needs besides while it runs, MiB; 0 where that is next to nothing.
         sampling: how a diffusion model samples; None for the specialist's own defaults.
+        frugal_work: what it needs while it runs the slower way that takes less; 0 where there is none.
+        quantisable: how much of `size` may be held in fewer bits; 0 for nothing.
     """
 
     name: str
@@ -58,6 +62,18 @@ class Part:
     licence: str
     work: float = 0.0
     sampling: Sampling | None = None
+    frugal_work: float = 0.0
+    quantisable: float = 0.0
+
+    @property
+    def is_frugal(self) -> bool:
+        """Whether it runs the slower way."""
+        return 0 < self.work == self.frugal_work
+
+    @property
+    def frugal(self) -> "Part":
+        """The same weights, run the slower way where there is one."""
+        return replace(self, work=self.frugal_work) if self.frugal_work else self
 
 
 @dataclass(frozen=True)
@@ -229,13 +245,24 @@ _SEEM = (
 
 # tests/test_full_size.py counts the parameters, and adds up on the meta device what lives at once besides them, at the
 # published sizes in half precision: the planner at 4,096 tokens with its cache; 8 frames in the tower; one denoising
-# step with guidance, or the decoding of a picture or of 8 frames, whichever takes more. Kernels' workspace is not.
+# step with guidance, or the decoding of a picture or of 8 frames, whichever takes more. Kernels' workspace is not. The
+# frugal way of clips is one row of guidance after the other, and one frame; pictures have none: torch's attention holds
+# no matrix that could be sliced (slicing takes more: 337 MiB in GLIGEN's UNet for 141), and one picture decodes whole.
 VITRON_7B = Profile(
     name="vitron-7b",
     summary="full size: LLaVA-1.5-7B (CLIP ViT-L/14@336, Vicuna-7B v1.5), GLIGEN, SEEM focal-L; you bring the weights",
     folder=None,
     parts=(
-        Part("planner", "converses and plans", _PLANNER, "llava-hf/llava-1.5-7b-hf", 13_472, _LLAMA, 2_436),
+        Part(
+            "planner",
+            "converses and plans",
+            _PLANNER,
+            "llava-hf/llava-1.5-7b-hf",
+            13_472,
+            _LLAMA,
+            2_436,
+            quantisable=12_352,
+        ),
         Part(
             "gligen",
             "draws",
@@ -270,6 +297,7 @@ VITRON_7B = Profile(
             "CC-BY-NC 4.0",
             2_793,
             Sampling(50, 7.5, "VITRON's release; the sizes are the model card's", 24, 320, 576),
+            frugal_work=1_397,
         ),
         Part(
             "i2vgen_xl",
@@ -280,6 +308,7 @@ VITRON_7B = Profile(
             "MIT",
             10_562,
             Sampling(50, 9.0, "the model card's example; VITRON's release has the same", 16, 704, 1280),
+            frugal_work=4_548,
         ),
         Part(
             "controlnet",

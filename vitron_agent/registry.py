@@ -32,20 +32,32 @@ def _full_size_planner(folder: Path, store: "MediaStore", use_signals: bool, dev
     from vitron_agent.planner.chat import ChatVitron
     from vitron_agent.planner.full_size import load_full_size
 
-    planner = load_full_size(folder / "planner", device.name, device.dtype)
+    planner = load_full_size(folder / "planner", device.name, device.dtype, device.planner_bits)
     return ChatVitron(planner=planner, store=store, use_signals=use_signals, model="vitron-7b")
 
 
 def _gligen(folder: Path, part: Part, device: Device) -> "Specialist":
     from vitron_agent.specialists.gligen import GligenGenerator
 
-    return GligenGenerator.from_pretrained(folder, device.name, device.dtype, defaults=_of_pictures(part.sampling))
+    defaults = _of_pictures(part.sampling)
+    return _tuned(GligenGenerator.from_pretrained(folder, device.name, device.dtype, defaults=defaults), device)
 
 
 def _gligen_inpaint(folder: Path, part: Part, device: Device) -> "Specialist":
     from vitron_agent.specialists.gligen import GligenEditor
 
-    return GligenEditor.from_pretrained(folder, device.name, device.dtype, defaults=_of_pictures(part.sampling))
+    defaults = _of_pictures(part.sampling)
+    return _tuned(GligenEditor.from_pretrained(folder, device.name, device.dtype, defaults=defaults), device)
+
+
+def _tuned(diffusion: Any, device: Device) -> "Specialist":
+    """Return a diffusion model with its UNet compiled, where that was asked for."""
+    from vitron_agent.specialists.speed import compile_unet
+
+    if device.compiled:
+        compile_unet(diffusion.parts.unet)
+    specialist: Specialist = diffusion
+    return specialist
 
 
 def _of_pictures(sampling: Sampling | None) -> Any:
@@ -68,7 +80,10 @@ def _zeroscope(folder: Path, part: Part, device: Device) -> "Specialist":
     from vitron_agent.specialists.zeroscope.generator import PUBLISHED
 
     defaults = _of_clips(PUBLISHED, part.sampling)
-    return ZeroscopeGenerator.from_pretrained(folder, device.name, device.dtype, defaults=defaults)
+    made = ZeroscopeGenerator.from_pretrained(
+        folder, device.name, device.dtype, defaults=defaults, frugal=part.is_frugal
+    )
+    return _tuned(made, device)
 
 
 def _i2vgen_xl(folder: Path, part: Part, device: Device) -> "Specialist":
@@ -76,7 +91,8 @@ def _i2vgen_xl(folder: Path, part: Part, device: Device) -> "Specialist":
     from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED
 
     defaults = _of_clips(PUBLISHED, part.sampling)
-    return I2VGenAnimator.from_pretrained(folder, device.name, device.dtype, defaults=defaults)
+    made = I2VGenAnimator.from_pretrained(folder, device.name, device.dtype, defaults=defaults, frugal=part.is_frugal)
+    return _tuned(made, device)
 
 
 def _controlnet(folder: Path, part: Part, device: Device) -> "Specialist":

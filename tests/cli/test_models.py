@@ -100,6 +100,20 @@ def test_a_plan_says_what_stays_and_what_does_not_fit(run, folder: Path) -> None
     assert "choose a device of at least 8 MiB, or --profile tiny" in shown
 
 
+def test_a_plan_says_what_computes_piece_by_piece(run) -> None:
+    lines = run("models", "plan", "--memory", "32GB", "--profile", "vitron-7b").stdout.splitlines()
+    assert [line.split()[0] for line in lines if line.endswith(", computing piece by piece")] == ["i2vgen_xl"]
+    assert any("i2vgen_xl" in line and "4,548 MiB at work" in line for line in lines)
+
+
+def test_a_plan_may_have_the_planner_in_fewer_bits(run) -> None:
+    asked = ("models", "plan", "--memory", "16GB", "--profile", "vitron-7b")
+    assert "planner          13,472 MiB" in run(*asked).stdout
+    assert "planner           4,307 MiB" in run(*asked, "--planner-bits", 4).stdout
+    refused = run(*asked, "--planner-bits", 0)
+    assert (refused.exit_code, refused.stderr) == (2, "error: planner_bits is 0: give 4 or 8, or leave it out\n")
+
+
 def test_without_a_profile_all_are_planned(run) -> None:
     shown = run("models", "plan", "--memory", "24GB").stdout
     assert "tiny in 22,888 MiB" in shown

@@ -1,14 +1,16 @@
 """What published weights lack is added so that what they know stays as it was."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import AddedToken
 
 from tests.full_size_folders import PADDED, toy_llava, toy_tokenizer, write_llava
-from vitron_agent.errors import CheckpointError
+from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.planner.full_size import PREFIX_BYTES, add_words, load_full_size
+from vitron_agent.planner.loading import load_llava
 from vitron_agent.planner.tokenizer import TAGS, signal_names
 
 
@@ -53,3 +55,32 @@ def test_a_folder_without_words_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(CheckpointError, match=r"tokenizer.json is missing"):
         load_full_size(tmp_path, "cpu", torch.float32)
+
+
+@pytest.mark.parametrize(("bits", "dtype"), [(None, torch.bfloat16), (4, torch.bfloat16), (8, torch.float16)])
+def test_eight_bits_come_with_the_precision_they_compute_in(
+    bits: int | None, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_llava(tmp_path)
+    told: list[Any] = []
+
+    def load(folder: Path, *options: Any) -> Any:
+        told.append(options)
+        return load_llava(folder, options[0])
+
+    monkeypatch.setattr("vitron_agent.planner.full_size.load_llava", load)
+    load_full_size(tmp_path, "cpu", torch.bfloat16, bits)
+    assert told == [(dtype, bits, "cpu")]
+
+
+@pytest.mark.parametrize("folder", ["vicuna", "vitron-base"])
+def test_parts_are_not_put_together_in_fewer_bits(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir()
+    with pytest.raises(InputError, match="planner_bits=4 needs a folder like llava-hf/llava-1.5-7b-hf"):
+        load_full_size(tmp_path, "cuda", torch.bfloat16, 4)
+
+
+def test_an_adapter_is_not_merged_into_fewer_bits(tmp_path: Path) -> None:
+    (tmp_path / "lora").mkdir()
+    with pytest.raises(InputError, match="lora cannot be merged into weights of 4 bits"):
+        load_full_size(tmp_path, "cpu", torch.bfloat16, 4)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from transformers import LlavaForConditionalGeneration
 
 from vitron_agent.errors import CheckpointError
 from vitron_agent.planner import PlannerModel
-from vitron_agent.planner.loading import load_llava, weight_files
+from vitron_agent.planner.loading import load_llava, quantisation, weight_files
 from vitron_agent.planner.published import llava_config
 
 INDEX = "model.safetensors.index.json"
@@ -140,3 +141,36 @@ def test_a_folder_without_weights_is_named(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"a pickle is no substitute")
     with pytest.raises(CheckpointError, match="model.safetensors is missing"):
         load_llava(folder)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_only_the_layers_of_the_language_model_are_held_in_fewer_bits(bits: int) -> None:
+    told = quantisation(bits, torch.bfloat16).to_dict()
+    assert (told["load_in_4bit"], told["load_in_8bit"]) == (bits == 4, bits == 8)
+    assert told["llm_int8_skip_modules"] == ["model.vision_tower", "model.multi_modal_projector", "lm_head"]
+    if bits == 4:
+        assert (told["bnb_4bit_quant_type"], told["bnb_4bit_compute_dtype"]) == ("nf4", "bfloat16")
+        assert told["bnb_4bit_use_double_quant"]
+
+
+def test_the_names_that_stay_are_those_of_the_model(llava: LlavaForConditionalGeneration) -> None:
+    names = {name for name, _ in llava.named_modules()}
+    assert set(quantisation(4, torch.float16).llm_int8_skip_modules) <= names
+
+
+def test_transformers_is_told_of_bits_and_device_and_else_of_neither(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    real = LlavaForConditionalGeneration.from_pretrained
+
+    def load(path: Path, quantization_config: Any = None, device_map: Any = None, **more: Any) -> Any:
+        told.append({"config": quantization_config, "map": device_map})
+        return real(path, **more)
+
+    monkeypatch.setattr(LlavaForConditionalGeneration, "from_pretrained", load)
+    load_llava(folder, torch.bfloat16)
+    load_llava(folder, torch.bfloat16, 4, "cuda:1")
+    assert told[0] == {"config": None, "map": None}
+    assert told[1]["config"].load_in_4bit
+    assert told[1]["map"] == {"": "cuda:1"}

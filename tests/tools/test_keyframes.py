@@ -105,7 +105,8 @@ def test_with_controlnets_the_background_of_all_frames_is_edited_as_one_picture(
     away = ~torch.nn.functional.max_pool2d(MASKS[:, None].float(), 7, 1, 3).bool()[:, 0]
     assert (edited.movedim(1, -1)[away].float() - torch.tensor([0.0, 200, 0])).abs().max() < 9
     inner = ~torch.nn.functional.max_pool2d((~MASKS)[:, None].float(), 7, 1, 3).bool()[:, 0]
-    assert (edited.movedim(1, -1)[inner].float() - FRAMES.movedim(1, -1)[inner].float()).abs().max() < 6
+    # the video is compressed once; with the picture editor the object changes as little
+    assert (edited.movedim(1, -1)[inner].float() - FRAMES.movedim(1, -1)[inner].float()).abs().max() < 9
 
 
 def test_without_them_the_background_of_one_frame_is(store: MediaStore, painter: Recolourer) -> None:

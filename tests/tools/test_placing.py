@@ -55,13 +55,22 @@ def test_a_place_is_kept_and_what_stands_near_it_is_spared(place: str) -> None:
 )
 def test_beside_is_next_to_the_anchor_and_clear_of_the_rest(relation: str, side: tuple[int, int]) -> None:
     anchor = (0.4, 0.4, 0.6, 0.6)
-    spot = placing.spot_beside(relation, anchor)
+    spot = placing.spot_beside(relation, [anchor])
     x, y, r = placing.centre_of(placing.free_place([anchor], SMALL, spot))
     step = 0.1 + r + GAP
     assert (x, y) == pytest.approx((0.5 + side[0] * step, 0.5 + side[1] * step), abs=0.04)
     x, y, _ = placing.centre_of(placing.free_place([anchor, placing.square(x, y, r)], SMALL, spot))
     assert (x - 0.5) * side[0] + (y - 0.5) * side[1] >= abs((x - 0.5) * side[1] + (y - 0.5) * side[0])
     assert hypot(x - 0.5, y - 0.5) > 0.2
+
+
+def test_between_is_in_the_middle_of_the_gap() -> None:
+    large, small = (0.0, 0.4, 0.3, 0.7), (0.8, 0.5, 0.9, 0.6)
+    box = placing.free_place([large, small], SMALL, placing.spot_beside("between", [large, small]))
+    assert placing.centre_of(box)[:2] == pytest.approx((0.55, 0.55), abs=0.03)
+    near = [large, (0.35, 0.4, 0.65, 0.7)]
+    with pytest.raises(NothingFoundError, match="no room"):
+        placing.free_place(near, SMALL, placing.spot_beside("between", near))
 
 
 SHARES = st.floats(0, 1)

@@ -8,7 +8,7 @@ import typer
 
 from vitron_agent.cli.inputs import check_inputs, check_thread, check_writable
 from vitron_agent.cli.plain import Meter, answer, one_line, plainly, quiet_libraries, say
-from vitron_agent.cli.run import Memory, Out, Profile, Seed, Signals, Thread, Weights
+from vitron_agent.cli.run import HostMemory, Memory, Out, Profile, Seed, Signals, Thread, Weights
 from vitron_agent.errors import CheckpointError, InputError, StorageError, VitronError, quoted
 from vitron_agent.profiles import DEFAULT_PROFILE
 
@@ -40,6 +40,7 @@ def chat(
     signals: Signals = True,
     weights: Weights = None,
     memory: Memory = None,
+    host_memory: HostMemory = None,
 ) -> None:
     """Talk with the agent at the terminal; /help lists what else you can do there."""
     quiet_libraries()
@@ -50,7 +51,8 @@ def chat(
     check_thread(thread)
     check_writable(out)
     say("loading ...")
-    with open_session(profile, thread, signals, seed, weights=weights, memory=memory) as session:
+    where: dict[str, Any] = {"weights": weights, "memory": memory, "host_memory": host_memory}
+    with open_session(profile, thread, signals, seed, **where) as session:
         say(HELP)
         draft = _Draft()
         while (line := _ask()) is not None:

@@ -95,12 +95,14 @@ def verify(
 def plan(
     memory: Annotated[str, typer.Option(help="What the device has, such as 24GB, 24GiB or 8000MB.")],
     profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
+    planner_bits: Annotated[int | None, typer.Option(help="With the planner in 4 or 8 bits, where it can be.")] = None,
 ) -> None:
     """Say which parts fit together into a budget of memory in half precision, and which take turns."""
-    from vitron_agent.memory import needed, parse_memory, plan_memory
+    from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory
 
     budget = parse_memory(memory)
-    for found in [find_profile(profile)] if profile else PROFILES.values():
+    for asked in [find_profile(profile)] if profile else PROFILES.values():
+        found = fitted(in_bits(asked, planner_bits) if planner_bits is not None else asked, budget, with_planner=True)
         chosen = plan_memory(found, budget)
         typer.echo(f"{found.name} in {budget:,.0f} MiB:")
         for part in (*found.parts, *found.extras):
@@ -110,6 +112,7 @@ def plan(
                 fate = "is offloaded, and takes the place of others when it is called"
             else:
                 fate = "does not fit, not even alone"
+            fate += ", computing piece by piece" if part.is_frugal else ""
             typer.echo(f"  {part.name:15} {part.size:>7,.0f} MiB  and {part.work:>7,.0f} MiB at work: {fate}")
         whole = needed(*found.parts, *found.extras)
         typer.echo(

@@ -25,6 +25,10 @@ Memory = Annotated[
     str | None,
     typer.Option(help="What planner and specialists may take together, such as 24GB; by default all of a GPU's."),
 ]
+HostMemory = Annotated[
+    str | None,
+    typer.Option(help="Of the machine's memory, where those wait that had to leave a GPU; by default most of it."),
+]
 Thread = Annotated[str | None, typer.Option(help="Go on with the stored conversation of this name, or start it.")]
 
 
@@ -46,6 +50,7 @@ def run(
     gif: Annotated[bool, typer.Option("--gif", help="Write videos as GIF instead of MP4.")] = False,
     weights: Weights = None,
     memory: Memory = None,
+    host_memory: HostMemory = None,
 ) -> None:
     """Run a conversation: each REQUEST is one turn; picture, video and region belong to the first.
 
@@ -65,7 +70,8 @@ def run(
         raise InputError("--region needs something to lie on: give a picture with --image, or a video with --video")
     check_writable(out)
     names = [str(path) for path in [*(image or []), *([video] if video else [])]]
-    with open_session(profile, thread, signals, seed, weights=weights, memory=memory) as session:
+    where: dict[str, Any] = {"weights": weights, "memory": memory, "host_memory": host_memory}
+    with open_session(profile, thread, signals, seed, **where) as session:
         records = _converse(session, inputs, names, out, "gif" if gif else "mp4")
     if as_json:
         typer.echo(json.dumps({"turns": records}))

@@ -154,8 +154,11 @@ def open_session(
     *,
     weights: Path | None = None,
     memory: str | None = None,
+    host_memory: str | None = None,
 ) -> Iterator[Session]:
     """Open a conversation: a named one from the user's folder, else one that is forgotten afterwards.
+
+    Weights and amounts of memory are as in `build_agent`.
 
     Raises:
         InputError: Unknown profile, no amount of memory, or the thread is open in another process.
@@ -181,7 +184,8 @@ def open_session(
             stack.enter_context(_lock(home, thread))
             saver = stack.enter_context(_conversations(home))
             store = build.default_store()
-        agent = build.build_agent(profile, saver, use_signals, store=store, weights=weights, memory=memory)
+        limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory}
+        agent = build.build_agent(profile, saver, use_signals, store=store, weights=weights, **limits)
         yield Session(agent, store, thread or UNNAMED, seed)
 
 

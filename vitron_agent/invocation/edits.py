@@ -22,14 +22,15 @@ class EditCommand:
         target: what is replaced or removed, without its article; None for the other operations.
         new: what comes instead, is added, or is the new background, without its article; None for "remove".
         place: where it is added: "left", "top", "bottom right" and so on, or "centre"; None where that is left open.
-        beside: how it stands to another object where it is added, of `RELATIONS`, and that object without its article.
+        beside: how it stands to others where it is added, and these without their articles: one of `RELATIONS` to one
+            object, or "between" two.
     """
 
     operation: Operation
     target: str | None = None
     new: str | None = None
     place: str | None = None
-    beside: tuple[str, str] | None = None
+    beside: tuple[str, tuple[str, ...]] | None = None
 
 
 RELATIONS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}
@@ -63,6 +64,7 @@ _BESIDE = re.compile(
     r" (?P<anchor>.+)",
     re.IGNORECASE,
 )
+_BETWEEN = re.compile(r"(?P<new>.+?),? (?:in )?between (?P<first>.+?) and (?P<second>.+)", re.IGNORECASE)
 _UP, _DOWN = {"top", "upper"}, {"bottom", "lower"}
 _ARTICLE = re.compile(r"(?:(?:the|a|an|another|my|this|that|these|those) )+", re.IGNORECASE)
 
@@ -95,11 +97,14 @@ def parse_edit(command: str) -> EditCommand:
 def _placed(edit: EditCommand) -> EditCommand:
     """Take from an addition's words what they say of its place."""
     words = edit.new or ""
+    if match := _BETWEEN.fullmatch(words):
+        anchors = tuple(_ARTICLE.sub("", match[name], count=1) for name in ("first", "second"))
+        return replace(edit, new=match["new"], beside=("between", anchors))
     if match := _BESIDE.fullmatch(words):
         side = match["word"].lower().split()
         word = "above" if side[-1] in ("above", "over") else "below"
         relation = f"{side[0]} of" if side[-1] == "of" else word
-        return replace(edit, new=match["new"], beside=(relation, _ARTICLE.sub("", match["anchor"], count=1)))
+        return replace(edit, new=match["new"], beside=(relation, (_ARTICLE.sub("", match["anchor"], count=1),)))
     match = _PLACE.fullmatch(words)
     if match is None or not (match["x"] or match["y"]):
         return edit

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import AddedToken, LlamaTokenizer, LlavaForConditionalGeneration, PreTrainedTokenizerBase
 
-from vitron_agent.errors import CheckpointError
+from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.planner.checkpoints import read_sentencepiece
 from vitron_agent.planner.engine import VitronPlanner
 from vitron_agent.planner.loading import REMEDY, load_llava
@@ -34,24 +34,31 @@ LORA_FOLDER = "lora"
 _ROWS = 64  # rows are added in multiples of it: matrices of odd sizes are slow on GPUs
 
 
-def load_full_size(folder: Path, device: torch.device | str, dtype: torch.dtype) -> VitronPlanner:
+def load_full_size(
+    folder: Path, device: torch.device | str, dtype: torch.dtype, bits: int | None = None
+) -> VitronPlanner:
     """Load what `load_base` loads, with the adapter in `folder`/lora, where there is one, merged into it.
 
     Args:
         folder: As `load_base`.
         device: Where the weights go.
         dtype: What they become.
+        bits: As `load_base`.
 
     Raises:
         CheckpointError: A file is missing, damaged, or of another shape; the message names it.
+        InputError: There is an adapter, and `bits` are asked for.
     """
-    planner = load_base(folder, device, dtype)
-    if (folder / LORA_FOLDER).is_dir():
+    is_adapted = (folder / LORA_FOLDER).is_dir()
+    if bits is not None and is_adapted:
+        raise InputError(f"{folder / LORA_FOLDER} cannot be merged into weights of {bits} bits: leave one of them out")
+    planner = load_base(folder, device, dtype, bits)
+    if is_adapted:
         adapt(planner.model.llava, planner.model.regions, folder / LORA_FOLDER)
     return planner
 
 
-def load_base(folder: Path, device: torch.device | str, dtype: torch.dtype) -> VitronPlanner:
+def load_base(folder: Path, device: torch.device | str, dtype: torch.dtype, bits: int | None = None) -> VitronPlanner:
     """Load a LLaVA-1.5 folder, one that our recipe made of such a folder, or the folders that starts.py knows.
 
     Args:
@@ -59,10 +66,19 @@ def load_base(folder: Path, device: torch.device | str, dtype: torch.dtype) -> V
             or it holds `vitron-base/` and `vitron-lora/`, or `vicuna/` and `clip/`.
         device: Where the weights go.
         dtype: What they become.
+        bits: Holds the language model in 4 or 8 of them, see `load_llava`; for folders of LLaVA's layout.
 
     Raises:
         CheckpointError: A file is missing, damaged, or of another shape; the message names it.
+        InputError: The folder holds parts that are put together first, which is not done in fewer bits.
     """
+    if bits is not None and ((folder / "vitron-base").is_dir() or (folder / "vicuna").is_dir()):
+        raise InputError(
+            f"planner_bits={bits} needs a folder like llava-hf/llava-1.5-7b-hf, and {folder} holds parts to put "
+            "together: leave planner_bits out"
+        )
+    if bits == 8:
+        dtype = torch.float16  # bitsandbytes computes in no other then
     if (folder / "vitron-base").is_dir():
         llava, regions = released_vitron(folder / "vitron-base", folder / "vitron-lora", dtype)
         return started(llava, load_tokenizer(folder / "vitron-base"), device, regions)
@@ -70,8 +86,8 @@ def load_base(folder: Path, device: torch.device | str, dtype: torch.dtype) -> V
         llava = vicuna_and_clip(folder / "vicuna", folder / "clip", dtype)
         return started(llava, load_tokenizer(folder / "vicuna"), device)
     if (folder / EXTRA_FILE).is_file():
-        return full_size(PlannerModel.load(folder, device, dtype), load_tokenizer(folder))
-    return started(load_llava(folder, dtype), load_tokenizer(folder), device)
+        return full_size(PlannerModel.load(folder, device, dtype, bits), load_tokenizer(folder))
+    return started(load_llava(folder, dtype, bits, device), load_tokenizer(folder), device)
 
 
 def started(

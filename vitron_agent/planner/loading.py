@@ -11,11 +11,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import LlavaConfig, LlavaForConditionalGeneration
+from transformers import BitsAndBytesConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from vitron_agent.errors import CheckpointError, listed
 
 ATTENTION = "sdpa"  # torch's own: a config.json may name code on the web instead ("owner/kernel"), and is not asked
+_WHOLE = ("model.vision_tower", "model.multi_modal_projector", "lm_head")  # never in fewer bits
 REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
 
 
@@ -52,12 +53,34 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / str(name) for name in names]
 
 
-def load_llava(folder: Path, dtype: torch.dtype = torch.float32) -> LlavaForConditionalGeneration:
+def quantisation(bits: int, dtype: torch.dtype) -> BitsAndBytesConfig:
+    """Say how the language model's layers are held in fewer bits; tower, projector, words and head stay as they are.
+
+    Args:
+        bits: 4 (NF4, the scales of its blocks quantised too) or 8 (LLM.int8, which computes in float16).
+        dtype: What 4-bit layers compute in.
+    """
+    if bits == 8:
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=list(_WHOLE))
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=list(_WHOLE),
+    )
+
+
+def load_llava(
+    folder: Path, dtype: torch.dtype = torch.float32, bits: int | None = None, device: torch.device | str = "cpu"
+) -> LlavaForConditionalGeneration:
     """Loads a LLaVA folder and insists that every weight was there and fitted.
 
     Args:
         folder: Ours, or one in the layout of llava-hf/llava-1.5-7b-hf: one file or shards with an index.
         dtype: What the weights become.
+        bits: Holds the language model in 4 or 8 of them; needs bitsandbytes.
+        device: Where the weights go that are held in fewer bits; without `bits` all stay on the CPU.
 
     Raises:
         CheckpointError: A file is missing or damaged, or weights are missing, too many, or of another shape.
@@ -67,6 +90,9 @@ def load_llava(folder: Path, dtype: torch.dtype = torch.float32) -> LlavaForCond
         config = LlavaConfig.from_pretrained(folder)
     except (json.JSONDecodeError, OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"planner weights: {folder / 'config.json'} is damaged ({error}); {REMEDY}") from error
+    fewer: dict[str, Any] = {}
+    if bits is not None:
+        fewer = {"quantization_config": quantisation(bits, dtype), "device_map": {"": device}}
     try:
         info: dict[str, Any]
         llava, info = LlavaForConditionalGeneration.from_pretrained(
@@ -78,6 +104,7 @@ def load_llava(folder: Path, dtype: torch.dtype = torch.float32) -> LlavaForCond
             local_files_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, by name
+            **fewer,
         )
     except (RuntimeError, ValueError, OSError, KeyError) as error:
         reason = str(error).splitlines()[0]

@@ -257,7 +257,11 @@ class PlannerModel(nn.Module):
 
     @classmethod
     def load(
-        cls, folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+        cls,
+        folder: Path,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        bits: int | None = None,
     ) -> "PlannerModel":
         """Reads a folder written by `save`, or a published LLaVA folder with a region encoder beside it.
 
@@ -265,6 +269,7 @@ class PlannerModel(nn.Module):
             folder: Holds config.json, model.safetensors (or shards and their index) and extra.safetensors.
             device: Where the weights go.
             dtype: What they become.
+            bits: As in `load_llava`.
 
         Raises:
             CheckpointError: A file is missing, damaged, or of another shape.
@@ -272,7 +277,7 @@ class PlannerModel(nn.Module):
         for name in ("config.json", EXTRA_FILE):
             if not (folder / name).is_file():
                 raise CheckpointError(f"planner weights: {folder / name} is missing; {REMEDY}")
-        model = cls(load_llava(folder, dtype))
+        model = cls(load_llava(folder, dtype, bits, device))
         extra = read_weights(folder / EXTRA_FILE)
         wanted = {key: value.shape for key, value in model.extra_state().items()}
         found = {key: value.shape for key, value in extra.items()}

@@ -126,9 +126,10 @@ def referring(scene: Scene, index: int, rng: random.Random) -> str:
 
 
 def positioning(scene: Scene, index: int, rng: random.Random) -> str | None:
-    """As `referring` by place, extreme or size alone ("the object at the top left", "the lowest shape", "the small one").
+    """As `referring` by place, extreme or size alone ("the object on the left", "the lowest shape", "the small thing").
 
-    None if none fits.
+    Returns:
+        The words, or None if none fits.
     """
     size = scene.objects[index].size
     sized = [f"{size} {{noun}}"] if _same(scene, {"size": size}) == [index] else []

@@ -246,8 +246,10 @@ def _free_box(scene: Scene, edit: EditCommand) -> Box:
     """
     beside = None
     if edit.beside is not None:
-        relation_word, anchor = edit.beside
-        beside = relation_word, scene.objects[target_of(scene, anchor)]
+        word, anchors = edit.beside
+        if len(anchors) > 1:
+            raise ValueError(f"the small world has no room {word} {' and '.join(anchors)}")
+        beside = word, scene.objects[target_of(scene, anchors[0])]
     box = free_place(scene, read_words(edit.new or "").size, edit.place, beside)
     if box is None:
         raise ValueError(f"there is no room for {edit.new!r}")

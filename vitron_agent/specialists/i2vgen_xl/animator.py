@@ -19,7 +19,7 @@ from vitron_agent.specialists.i2vgen_xl.unet import AnimationUNet
 from vitron_agent.specialists.video_diffusion import VideoDefaults, VideoParts
 from vitron_agent.specialists.video_diffusion.conditioning import encode_text, with_signals
 from vitron_agent.specialists.video_diffusion.parts import home, load_video_parts
-from vitron_agent.specialists.video_diffusion.sampling import Denoise, decode_frames, sample_clip
+from vitron_agent.specialists.video_diffusion.sampling import Denoise, sample_clip
 
 NAME = "i2vgen_xl"
 PUBLISHED = VideoDefaults(
@@ -63,6 +63,7 @@ class I2VGenAnimator:
         dtype: torch.dtype = torch.float32,
         mapper: SignalMapper | None = None,
         defaults: VideoDefaults | None = None,
+        frugal: bool = False,
     ) -> Self:
         """Load weights; safetensors only.
 
@@ -73,12 +74,13 @@ class I2VGenAnimator:
             dtype: of the weights in memory.
             mapper: used instead of the one in the folder.
             defaults: size and steps; by default those of the published model, for a profile those of the tiny one.
+            frugal: whether rows of guidance and frames are computed one by one: the same clip, in less memory.
 
         Raises:
             CheckpointError: something is missing, damaged or of another shape.
         """
         folder = Path(folder)
-        parts = load_video_parts(folder, NAME, AnimationUNet, device, dtype, mapper)
+        parts = load_video_parts(folder, NAME, AnimationUNet, device, dtype, mapper, frugal)
         root = home(folder, NAME)
         encoder = load_transformers(CLIPVisionModelWithProjection, root / "image_encoder", NAME, dtype)
         if encoder.config.projection_dim != parts.unet.config.cross_attention_dim:
@@ -110,7 +112,7 @@ class I2VGenAnimator:
         if request.image is None:
             raise MissingInputError("there is no picture to set in motion: give one, or draw it first")
         picture = fitted(request.image.cpu(), self.defaults.height, self.defaults.width)
-        video = decode_frames(self.parts.vae, self.latents(request, picture, progress))
+        video = self.parts.decode(self.latents(request, picture, progress))
         return SpecialistResult(MediaKind.VIDEO, video=torch.cat([picture[None], video[1:]]))
 
     @torch.no_grad()
@@ -164,4 +166,4 @@ class I2VGenAnimator:
             "image_embeddings": embedding,
             "encoder_hidden_states": text,
         }
-        return lambda noisy, time: unet(noisy, time, **told).sample
+        return lambda noisy, time: parts.predict(noisy, time, **told)

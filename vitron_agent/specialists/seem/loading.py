@@ -1,7 +1,8 @@
 """Reads a SEEM folder: `config.json`, weights, `tokenizer/`; every damage is one clear error.
 
 Weights are `model.safetensors`, or the published `seem_focall_v1.pt` (or v0), which is a pickle: of it nothing but
-tensors is read, code in it never runs. Beside a published file `config.json` may be absent: its sizes are known.
+tensors is read, code in it never runs. Beside a published file `config.json` may be absent: its sizes are known, and so
+are the classes that it was trained on.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from vitron_agent.errors import CheckpointError, quoted
+from vitron_agent.specialists.seem.coco import CLASSES, STUFF, TEMPLATES
 from vitron_agent.specialists.seem.config import SeemConfig
 from vitron_agent.specialists.seem.model import Seem
 
 WEIGHTS = "model.safetensors"
 PUBLISHED = ("seem_focall_v1.pt", "seem_focall_v0.pt")
+CLASS_FILE = "classes.safetensors"  # written beside published weights, see classes.py
 
 
 def load_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> tuple[Seem, str]:
@@ -37,14 +40,28 @@ def load_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> 
     Raises:
         CheckpointError: a file is missing, truncated, or of another shape.
     """
-    path = next((folder / name for name in (WEIGHTS, *PUBLISHED) if (folder / name).is_file()), folder / WEIGHTS)
-    given = (folder / "config.json").is_file() or path.name not in PUBLISHED
-    config = SeemConfig.load(folder / "config.json") if given else SeemConfig()
+    path = _weights(folder)
+    given = (folder / "config.json").is_file() or not is_published(folder)
+    config = SeemConfig.load(folder / "config.json") if given else published_config()
     weights, digest = _read(path)
     with torch.device("meta"):  # no time and memory for initial values that are replaced at once
         model = Seem(config)
     model.load_weights(weights, str(path))
     return model.to(device, dtype).eval().requires_grad_(False), digest
+
+
+def published_config() -> SeemConfig:
+    """Return the sizes of the published weights, and their classes."""
+    return SeemConfig(classes=CLASSES, templates=TEMPLATES, stuff=STUFF)
+
+
+def is_published(folder: Path) -> bool:
+    """Whether a folder's weights are the published file."""
+    return _weights(folder).name in PUBLISHED
+
+
+def _weights(folder: Path) -> Path:
+    return next((folder / name for name in (WEIGHTS, *PUBLISHED) if (folder / name).is_file()), folder / WEIGHTS)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], str]:

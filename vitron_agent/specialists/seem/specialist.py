@@ -20,9 +20,10 @@ from vitron_agent.media import Box, MediaKind, Region
 from vitron_agent.signals import SignalMapper
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
 from vitron_agent.specialists.checkpoints import move
+from vitron_agent.specialists.seem.classes import ClassFile, embed_classes
 from vitron_agent.specialists.seem.decoder import Features
 from vitron_agent.specialists.seem.inference import panoptic, resize_masks, touched
-from vitron_agent.specialists.seem.loading import load_model, load_tokenizer
+from vitron_agent.specialists.seem.loading import CLASS_FILE, is_published, load_model, load_tokenizer
 from vitron_agent.specialists.seem.model import Prediction, Seem, prepare_images, stroke_scores
 from vitron_agent.specialists.seem.prompts import VISUAL, PromptTokens, StrokePoints, stroke_points
 from vitron_agent.specialists.seem.strokes import resized_mask, stroke_of
@@ -49,7 +50,12 @@ class SeemSegmenter:
     name = "seem"
 
     def __init__(
-        self, model: Seem, tokenizer: CLIPTokenizer, revision: str, mapper: SignalMapper | None = None
+        self,
+        model: Seem,
+        tokenizer: CLIPTokenizer,
+        revision: str,
+        mapper: SignalMapper | None = None,
+        kept: ClassFile | None = None,
     ) -> None:
         """Take the parts; see `from_pretrained`.
 
@@ -58,12 +64,14 @@ class SeemSegmenter:
             tokenizer: in CLIP's format, of the model's vocabulary.
             revision: names the weights.
             mapper: from signals to one token per query and one for the phrase; None ignores signals.
+            kept: where embeddings of the classes' names are kept between processes; None for nowhere.
         """
         self.model = model
         self.tokenizer = tokenizer
         self.revision = revision
         self.mapper = mapper
-        self._classes = self._embed_classes()
+        self._kept = kept
+        self._rows: Tensor | None = None  # of the classes, once they were asked for
 
     @classmethod
     def from_pretrained(
@@ -73,7 +81,7 @@ class SeemSegmenter:
         dtype: torch.dtype = torch.float32,
         mapper: SignalMapper | None = None,
     ) -> SeemSegmenter:
-        """Load a folder with `config.json`, `model.safetensors` and `tokenizer/`.
+        """Load a folder with `config.json`, `model.safetensors` and `tokenizer/`, or a published one (see loading.py).
 
         Args:
             folder: where they lie.
@@ -85,12 +93,13 @@ class SeemSegmenter:
             CheckpointError: a file is missing, truncated, or of another shape.
         """
         model, revision = load_model(Path(folder), device, dtype)
-        return cls(model, load_tokenizer(Path(folder), model.config), revision, mapper)
+        kept = ClassFile(Path(folder) / CLASS_FILE, revision) if is_published(Path(folder)) else None
+        return cls(model, load_tokenizer(Path(folder), model.config), revision, mapper, kept)
 
     def move_to(self, device: str) -> None:
         """Move all weights, and what was made of them: see `Movable`."""
         move((self.model, self.mapper), device)
-        self._classes = None if self._classes is None else self._classes.to(device)
+        self._rows = None if self._rows is None else self._rows.to(device)
 
     @torch.inference_mode()
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
@@ -160,14 +169,19 @@ class SeemSegmenter:
         return self.model.text_tokens(words.input_ids.to(device), words.attention_mask.to(device))
 
     @torch.inference_mode()
-    def _embed_classes(self) -> Tensor | None:
-        """Embed the panoptic classes once: (K, C) unit rows, each the mean over its templates; None without classes."""
-        config = self.model.config
-        if not config.classes:
-            return None
-        phrases = [template.format(name) for name in config.classes for template in config.templates]
-        rows = F.normalize(self._tokens(phrases)[1], dim=-1).unflatten(0, (-1, len(config.templates)))
-        return F.normalize(rows.mean(1), dim=-1)
+    def _classes(self) -> Tensor | None:
+        """Return the panoptic classes' embeddings, (K, C) unit rows; None without classes."""
+        config, rows = self.model.config, self._rows
+        if rows is not None or not config.classes:
+            return rows
+        if self._kept:
+            rows = self._kept.read(config, self.model.decoder.class_embed)
+        if rows is None:
+            rows = embed_classes(config, lambda phrases: self._tokens(phrases)[1])
+            if self._kept:
+                self._kept.write(config, rows)
+        self._rows = rows
+        return rows
 
     def points(self, view: View, region: Region, mask: Tensor | None) -> StrokePoints:
         """Turn a region into points on the model's input; its pixels come from `mask` when it is one."""
@@ -219,12 +233,13 @@ class SeemSegmenter:
         return self._result(view, prediction, chosen, command, float(scores[best].sigmoid()))
 
     def _everything(self, view: View) -> SpecialistResult:
-        if self._classes is None:
+        classes = self._classes()
+        if classes is None:
             raise MissingInputError("this SEEM has no class names: name what to segment instead of everything")
         config = self.model.config
         none = PromptTokens.none(1, view.features.mask_features.movedim(1, -1))
         prediction = self.model(view.features, none)
-        logits = self.model.class_logits(prediction.captions, self._classes)[0].float()
+        logits = self.model.class_logits(prediction.captions, classes)[0].float()
         masks = resize_masks(prediction.masks[0].float(), view.padded, view.resized, view.size)
         stuff = frozenset(index for index, name in enumerate(config.classes) if name in config.stuff)
         found = panoptic(logits, masks, config.panoptic_score, config.panoptic_overlap, stuff)
@@ -242,9 +257,10 @@ class SeemSegmenter:
 
     def _label(self, prediction: Prediction, query: int, otherwise: str) -> str:
         """Name what a query shows by the nearest class that is not void."""
-        if self._classes is None:
+        classes = self._classes()
+        if classes is None:
             return otherwise
-        logits = self.model.class_logits(prediction.captions[:, query, None], self._classes)[0, 0]
+        logits = self.model.class_logits(prediction.captions[:, query, None], classes)[0, 0]
         return self.model.config.classes[int(logits[:-1].argmax())]
 
     def _result(

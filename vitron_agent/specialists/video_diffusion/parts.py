@@ -7,10 +7,11 @@ name with the same, whose vae may be GLIGEN's beside it, and its mapper under `m
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import AutoencoderKL, ModelMixin
+from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vitron_agent.errors import CheckpointError
@@ -25,7 +26,7 @@ from vitron_agent.specialists.checkpoints import (
     remedy,
     settled,
 )
-from vitron_agent.specialists.video_diffusion.sampling import SCHEDULERS
+from vitron_agent.specialists.video_diffusion.sampling import AT_ONCE, SCHEDULERS, decode_frames
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class VideoParts:
         schedule: the scheduler's config, with its class's name.
         mapper: makes condition tokens of the planner's signals; None ignores signals.
         revision: stands for all the weights.
+        frugal: whether rows of a batch and frames are computed one by one: the same clip, in less memory.
     """
 
     tokenizer: CLIPTokenizer
@@ -74,6 +76,7 @@ class VideoParts:
     schedule: dict[str, Any]
     mapper: SignalMapper | None
     revision: str
+    frugal: bool = False
 
     @property
     def factor(self) -> int:
@@ -84,6 +87,17 @@ class VideoParts:
         """Return the shape (1, c, T, h, w) of a clip's latents."""
         channels = int(self.unet.config.out_channels)
         return 1, channels, defaults.frames, defaults.height // self.factor, defaults.width // self.factor
+
+    def predict(self, noisy: Tensor, time: Tensor, **told: Tensor) -> Tensor:
+        """Return what the UNet predicts, (B, c, T, h, w), of noisy latents; each row is told its own row of `told`."""
+        if not self.frugal:
+            return cast(Tensor, self.unet(noisy, time, **told).sample)
+        rows = ({name: each[i : i + 1] for name, each in told.items()} for i in range(len(noisy)))
+        return torch.cat([self.unet(noisy[i : i + 1], time, **row).sample for i, row in enumerate(rows)])
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return the frames, uint8 (T, 3, H, W), of latents (1, c, T, h, w)."""
+        return decode_frames(self.vae, latents, 1 if self.frugal else AT_ONCE)
 
     def move_to(self, device: str) -> None:
         """Move the models; no request runs meanwhile."""
@@ -102,6 +116,7 @@ def load_video_parts(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     mapper: SignalMapper | None = None,
+    frugal: bool = False,
 ) -> VideoParts:
     """Load what every video model has.
 
@@ -112,6 +127,7 @@ def load_video_parts(
         device: where to put the models.
         dtype: of their weights in memory.
         mapper: used instead of the one in the folder.
+        frugal: as in `VideoParts`.
 
     Raises:
         CheckpointError: a part is missing, damaged or of another shape.
@@ -137,7 +153,7 @@ def load_video_parts(
     if mapper is None and file.is_file():
         mapper = load_mapper(file)
     revision = settled((vae, unet, encoder, mapper), device)
-    return VideoParts(tokenizer, encoder, vae, unet, schedule, mapper, revision)
+    return VideoParts(tokenizer, encoder, vae, unet, schedule, mapper, revision, frugal)
 
 
 def _schedule(folder: Path) -> dict[str, Any]:

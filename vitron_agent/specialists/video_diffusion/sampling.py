@@ -14,6 +14,7 @@ from torch import Tensor
 from vitron_agent.specialists.base import Progress, ignore_progress
 
 SCHEDULERS = {kind.__name__: kind for kind in (DDIMScheduler, DPMSolverMultistepScheduler)}
+AT_ONCE = 8  # frames that are decoded together
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """A UNet and all that it is told: (noisy latents (B, c, T, h, w), time) -> its prediction."""
 
@@ -66,7 +67,7 @@ def held(latents: Tensor, first: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def decode_frames(vae: AutoencoderKL, latents: Tensor, at_once: int = 8) -> Tensor:
+def decode_frames(vae: AutoencoderKL, latents: Tensor, at_once: int = AT_ONCE) -> Tensor:
     """Return the frames, uint8 (T, 3, H, W), of latents (1, c, T, h, w); `at_once` bounds the memory this takes."""
     frames = latents[0].transpose(0, 1) / vae.config.scaling_factor
     pictures = torch.cat([vae.decode(part).sample.float() for part in frames.split(at_once)])

@@ -14,7 +14,7 @@ from vitron_agent.specialists.base import Progress, SpecialistRequest, Specialis
 from vitron_agent.specialists.video_diffusion import VideoDefaults, VideoParts
 from vitron_agent.specialists.video_diffusion.conditioning import clip_input, encode_text, with_signals
 from vitron_agent.specialists.video_diffusion.parts import home, load_video_parts
-from vitron_agent.specialists.video_diffusion.sampling import decode_frames, sample_clip
+from vitron_agent.specialists.video_diffusion.sampling import sample_clip
 
 NAME = "zeroscope"
 PUBLISHED = VideoDefaults(frames=24, height=320, width=576, steps=50, guidance=7.5)
@@ -41,6 +41,7 @@ class ZeroscopeGenerator:
         dtype: torch.dtype = torch.float32,
         mapper: SignalMapper | None = None,
         defaults: VideoDefaults | None = None,
+        frugal: bool = False,
     ) -> Self:
         """Load weights; safetensors only.
 
@@ -51,12 +52,13 @@ class ZeroscopeGenerator:
             dtype: of the weights in memory.
             mapper: used instead of the one in the folder.
             defaults: size and steps; by default those of the published model, for a profile those of the tiny one.
+            frugal: whether rows of guidance and frames are computed one by one: the same clip, in less memory.
 
         Raises:
             CheckpointError: something is missing, damaged or of another shape.
         """
         folder = Path(folder)
-        parts = load_video_parts(folder, NAME, UNet3DConditionModel, device, dtype, mapper)
+        parts = load_video_parts(folder, NAME, UNet3DConditionModel, device, dtype, mapper, frugal)
         return cls(parts, defaults or (PUBLISHED if home(folder, NAME) == folder else TINY))
 
     @property
@@ -76,7 +78,7 @@ class ZeroscopeGenerator:
             Cancelled: `progress` asked to stop.
         """
         latents = self.latents(request, progress)
-        return SpecialistResult(MediaKind.VIDEO, video=decode_frames(self.parts.vae, latents))
+        return SpecialistResult(MediaKind.VIDEO, video=self.parts.decode(latents))
 
     @torch.no_grad()
     def latents(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> Tensor:
@@ -90,7 +92,9 @@ class ZeroscopeGenerator:
         generator = torch.Generator().manual_seed(request.seed)
         noise = randn_tensor(parts.noise_shape(defaults), generator=generator, device=unet.device, dtype=unet.dtype)
         return sample_clip(
-            lambda noisy, time: unet(clip_input(noisy, unet.config.in_channels), time, text).sample,
+            lambda noisy, time: parts.predict(
+                clip_input(noisy, unet.config.in_channels), time, encoder_hidden_states=text
+            ),
             parts.schedule,
             noise,
             request.steps or defaults.steps,
