@@ -13,6 +13,7 @@ from vitron_agent.tools import (
     edit_video,
     generate_image,
     generate_video,
+    keyframes,
     segment_image,
     track_video,
 )
@@ -35,7 +36,7 @@ NEEDS: dict[str, str] = {
     "edit_image": edit_image.SPECIALIST,
     "generate_video": generate_video.SPECIALIST,
     "track_video": segment_image.SPECIALIST,
-    "edit_video": edit_video.SPECIALIST,
+    "edit_video": keyframes.SPECIALIST,
     "animate_image": animate_image.SPECIALIST,
 }
 """The specialist without which a tool is not offered."""
