@@ -12,9 +12,10 @@ from transformers import AddedToken, LlamaTokenizer, LlavaForConditionalGenerati
 from tests.specialists.control_parts_on_disk import write_random_controlnet
 from tests.specialists.gligen_parts_on_disk import write_random_gligen
 from tests.specialists.video_parts_on_disk import write_random_i2vgen, write_random_zeroscope
+from vitron_agent.parts import Part, Profile, Sampling
 from vitron_agent.planner.published import llava_config
 from vitron_agent.planner.tokenizer import train_tokenizer
-from vitron_agent.profiles import VITRON_7B, Part, Profile, Sampling
+from vitron_agent.profiles import VITRON_7B
 from vitron_agent.specialists.seem import Seem, SeemConfig
 from vitron_agent.training.bpe import clip_tokenizer
 

@@ -11,7 +11,8 @@ from vitron_agent import build
 from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.graphs import user_turn
 from vitron_agent.media import Folders, MediaSources, MediaStore, encode_png
-from vitron_agent.profiles import PROFILES, Profile
+from vitron_agent.parts import Profile
+from vitron_agent.profiles import PROFILES
 from vitron_agent.testing import EchoSpecialist, EchoVideoMaker, ScriptedPlanner, call, paint
 from vitron_agent.tools import TOOLS
 

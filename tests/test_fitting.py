@@ -17,7 +17,8 @@ from vitron_agent.fitting import budget_for, fitted_for
 from vitron_agent.graphs import user_turn
 from vitron_agent.locations import Device
 from vitron_agent.media import MediaStore
-from vitron_agent.profiles import TINY, VITRON_7B, Profile
+from vitron_agent.parts import Profile
+from vitron_agent.profiles import TINY, VITRON_7B
 from vitron_agent.testing import ScriptedPlanner, call
 from vitron_agent.tools import Residents
 from vitron_agent.tools.budget import MIB, weight_bytes

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from transformers import CLIPVisionModel, LlamaForCausalLM, LlavaForConditionalGeneration
 
 from tests.live_memory import peak_memory
+from vitron_agent.parts import QUANTISED
 from vitron_agent.planner import published as planner
-from vitron_agent.profiles import QUANTISED, VITRON_7B
+from vitron_agent.profiles import VITRON_7B
 from vitron_agent.specialists import published
 from vitron_agent.specialists.controlnet.editor import LONGEST
 from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED as ANIMATION

@@ -12,7 +12,8 @@ import pytest
 from tests.fake_hub import COMMIT, FakeHub
 from vitron_agent.errors import CheckpointError, DownloadError, InputError, StorageError
 from vitron_agent.hub import SOURCES, chosen, pull
-from vitron_agent.profiles import TINY, VITRON_7B, Profile
+from vitron_agent.parts import Profile
+from vitron_agent.profiles import TINY, VITRON_7B
 
 GLIGEN = SOURCES["gligen"][0].repository
 UNET = "unet/diffusion_pytorch_model.fp16.safetensors"

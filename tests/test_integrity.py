@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from vitron_agent.errors import CheckpointError
 from vitron_agent.integrity import faults, file_fault, listed_sums, part_files
-from vitron_agent.profiles import TINY, Part, Profile
+from vitron_agent.parts import Part, Profile
+from vitron_agent.profiles import TINY
 
 
 @pytest.fixture

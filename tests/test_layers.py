@@ -12,6 +12,7 @@ FOLDERS = {"vitron_agent": "vitron_agent", "vitron_agent.tools": "tools", "vitro
 
 VALUES = {"errors", "media", "invocation", "signals"}
 BACKENDS = {"planner", "specialists"}
+PROFILES = {"parts", "profiles"}
 
 # Layer -> the layers it may import besides itself. A layer is the first name below vitron_agent.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -20,27 +21,28 @@ MAY_IMPORT: dict[str, set[str]] = {
     "media": {"errors"},
     "invocation": {"errors", "media"},
     "signals": {"errors", "media", "invocation"},
-    "profiles": VALUES,
-    "integrity": VALUES | {"profiles"},
-    "memory": VALUES | {"profiles"},
-    "locations": VALUES | {"profiles"},
-    "hub": VALUES | {"profiles"},
-    "fitting": VALUES | {"profiles", "memory", "locations", "tools"},
+    "parts": VALUES,
+    "profiles": VALUES | {"parts"},
+    "integrity": VALUES | PROFILES,
+    "memory": VALUES | PROFILES,
+    "locations": VALUES | PROFILES,
+    "hub": VALUES | PROFILES,
+    "fitting": VALUES | PROFILES | {"memory", "locations", "tools"},
     "planner": VALUES,
     "specialists": VALUES,
     "shapes": VALUES,
     "tools": VALUES | {"specialists"},
     "graphs": VALUES | {"planner", "specialists", "tools"},
     "testing": VALUES | {"specialists"},
-    "registry": VALUES | BACKENDS | {"profiles", "locations"},
-    "build": VALUES | BACKENDS | {"profiles", "locations", "fitting", "registry", "tools", "graphs"},
-    "server": {"profiles", "graphs", "build"},
-    "training": VALUES | BACKENDS | {"profiles", "shapes"},
-    "evaluation": VALUES | BACKENDS | {"profiles", "locations", "tools", "graphs", "build", "shapes"},
+    "registry": VALUES | BACKENDS | PROFILES | {"locations"},
+    "build": VALUES | BACKENDS | PROFILES | {"locations", "fitting", "registry", "tools", "graphs"},
+    "server": PROFILES | {"graphs", "build"},
+    "training": VALUES | BACKENDS | PROFILES | {"shapes"},
+    "evaluation": VALUES | BACKENDS | PROFILES | {"locations", "tools", "graphs", "build", "shapes"},
     "cli": VALUES
     | BACKENDS
+    | PROFILES
     | {
-        "profiles",
         "locations",
         "hub",
         "integrity",

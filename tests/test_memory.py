@@ -2,7 +2,7 @@ import pytest
 
 from vitron_agent.errors import InputError
 from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory
-from vitron_agent.profiles import Part, Profile
+from vitron_agent.parts import Part, Profile
 
 
 def part(name: str, size: float, work: float = 0) -> Part:

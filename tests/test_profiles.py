@@ -1,10 +1,9 @@
 from dataclasses import FrozenInstanceError
-from pathlib import Path
 
 import pytest
 
 from vitron_agent.errors import InputError
-from vitron_agent.profiles import PROFILES, TINY, VITRON_7B, Part, Profile, find_profile
+from vitron_agent.profiles import PROFILES, TINY, VITRON_7B, find_profile
 
 
 def test_profiles_are_found_by_name() -> None:
@@ -20,24 +19,6 @@ def test_an_unknown_profile_lists_the_known_ones() -> None:
 def test_profiles_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         TINY.name = "other"  # type: ignore[misc]
-
-
-def test_missing_files_are_named(tmp_path: Path) -> None:
-    part = Part("seem", "finds", ("seem/config.json", "seem/model.safetensors"), "ours", 1, "Apache-2.0")
-    profile = Profile("x", "x", tmp_path, (part,), 64)
-    (tmp_path / "seem").mkdir()
-    (tmp_path / "seem" / "config.json").touch()
-    assert profile.missing(part) == ["seem/model.safetensors"]
-
-
-def test_of_alternatives_one_is_enough_and_few_are_all_named(tmp_path: Path) -> None:
-    part = Part("seem", "finds", ("seem/a|seem/b", "c|d|e|f"), "ours", 1, "Apache-2.0")
-    profile = Profile("x", "x", tmp_path, (part,), 64)
-    assert profile.missing(part) == ["seem/a or seem/b", "c (or another form of it)"]
-    (tmp_path / "seem").mkdir()
-    (tmp_path / "seem" / "b").touch()
-    (tmp_path / "f").touch()
-    assert profile.missing(part) == []
 
 
 def test_without_a_folder_everything_is_missing() -> None:

@@ -105,6 +105,20 @@ def test_a_request_becomes_a_picture_of_the_asked_background(agent: Agent, store
     assert read_scene(store.get_image(results(done)[0]["uri"])).scene.background == "navy"
 
 
+def test_a_video_of_words_is_drawn_and_set_in_motion(agent: Agent) -> None:
+    """That both are called; how well I2VGen-XL moves things is evaluated."""
+    done = Talk(agent, "film").say("Make a video of a red circle moving to the right on a gray background.")
+    assert calls(done) == ["generate_image", "animate_image"]
+
+
+def test_an_addition_names_its_place_in_words(agent: Agent, store: MediaStore) -> None:
+    talk = Talk(agent, "add")
+    talk.say("Draw a blue square at the top right on a gray background.")
+    (added,) = results(talk.say("Add a red circle at the bottom left."))
+    (circle,) = [o for o in read_scene(store.get_image(added["uri"])).scene.objects if o.colour == "red"]
+    assert circle.x < 0.5 < circle.y
+
+
 def test_signals_reach_every_specialist(agent: Agent) -> None:
     done = Talk(agent, "signals").say("Draw a red circle on a navy background.")
     assert results(done)[0]["signals"] is not None

@@ -18,8 +18,6 @@ from vitron_agent.media import Box
 from vitron_agent.tools.placing import centre_of, fitting, size_of, square
 
 GROWTH = 2 / 64  # how far an edit reaches beyond its object: soft edges of the old object must go with it
-
-
 _COARSE = 64  # cells along a side, for telling parts of a mask apart
 _EVEN = 0.85  # ratio of the sides above which a box is meant to be a square
 _SPECK = 0.002  # share of the picture below which a part is noise

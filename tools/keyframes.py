@@ -18,7 +18,7 @@ SPECIALIST = "stable_video"
 CONTROL_EDITOR = "controlnet"
 PICTURE_EDITOR = edit_image.SPECIALIST
 OBJECT = "replace"
-COUNT = 3  # frames that are edited with ControlNets; three repaint a turning object much better than one (measured)
+COUNT = 3  # frames that are edited with ControlNets, spread over the video: what turns shows more sides than one
 
 
 def of_object(call: Call, command: str, new: str, frames: Tensor, masks: Tensor) -> dict[int, Tensor]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from vitron_agent.errors import InputError
 from vitron_agent.fitting import budget_for, fitted_for, shelf_for
 from vitron_agent.locations import Device, choose_device, compiling, in_bits, loadable, placed, require, user_folder
-from vitron_agent.profiles import DEFAULT_PROFILE, Profile
+from vitron_agent.parts import Profile
+from vitron_agent.profiles import DEFAULT_PROFILE
 from vitron_agent.registry import PLANNERS, SPECIALISTS, WEIGHTLESS
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ def build_specialist(
         frugal: whether a model of clips computes piece by piece: the same clip, later, in less memory.
 
     Raises:
-    there = {part.name for part in found.parts} | {part.name for part in found.extras if not found.missing(part)}
         InputError: unknown profile, specialist or device, or no compiler.
         CheckpointError: weights are missing or broken.
     """
@@ -154,14 +154,7 @@ def vitron_tools(
 
     known, on = (*SPECIALISTS, *WEIGHTLESS), _device(placed(profile, weights), device, compiled, planner_bits)
     found = fitted_for(placed(profile, weights), on, memory, with_planner=with_planner)
-    own = dict(specialists or {})
-    if foreign := sorted(own.keys() - set(known)):
-        raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(known)}")
-    for name, make in own.items():
-        if not callable(make):
-            raise InputError(
-                f"specialist {name!r} is one {type(make).__name__}: give what builds it, such as its class"
-            )
+    own = _checked(specialists or {}, known)
     there = {part.name for part in found.parts} | {part.name for part in found.extras if not found.missing(part)}
     frugal = {part.name for part in (*found.parts, *found.extras) if part.is_frugal}
     where: dict[str, Any] = {"weights": weights, "device": on.name, "compiled": compiled}
@@ -173,6 +166,20 @@ def vitron_tools(
     budget = budget_for(found, on, memory, with_planner=with_planner)
     residents = Residents({**ours, **own}, budget, shelf_for(on, host_memory))
     return make_tools(Toolbox(store or default_store(), residents, use_signals))
+
+
+def _checked(
+    specialists: "Mapping[str, Callable[[], Specialist]]", known: tuple[str, ...]
+) -> "dict[str, Callable[[], Specialist]]":
+    """Return a user's own specialists, if each is one that a tool asks for, and not built yet."""
+    if foreign := sorted(specialists.keys() - set(known)):
+        raise InputError(f"specialist {foreign[0][:60]!r} is asked for by no tool: use {', '.join(known)}")
+    for name, make in specialists.items():
+        if not callable(make):
+            raise InputError(
+                f"specialist {name!r} is one {type(make).__name__}: give what builds it, such as its class"
+            )
+    return dict(specialists)
 
 
 def build_agent(

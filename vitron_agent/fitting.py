@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from vitron_agent.errors import MemoryExhausted
 from vitron_agent.locations import Device
 from vitron_agent.memory import MIB, fitted, in_bits, needed, parse_memory
-from vitron_agent.profiles import DEFAULT_PROFILE, Profile
+from vitron_agent.parts import Profile
+from vitron_agent.profiles import DEFAULT_PROFILE
 
 if TYPE_CHECKING:
     from vitron_agent.tools.budget import Budget

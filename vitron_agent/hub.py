@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vitron_agent.errors import CheckpointError, DownloadError, InputError, StorageError, quoted
-from vitron_agent.profiles import Part, Profile
+from vitron_agent.parts import Part, Profile
 
 Answer = TypeVar("Answer")
 _MARGIN = 2**28  # bytes of a disk that are left free

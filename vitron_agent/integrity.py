@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 from vitron_agent.errors import CheckpointError, quoted
-from vitron_agent.profiles import Part, Profile
+from vitron_agent.parts import Part, Profile
 
 SUMS = "SHA256SUMS"
 _SUM = re.compile(r"([0-9a-f]{64}) [ *](?:\./)?(.+)")

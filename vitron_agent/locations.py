@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitron_agent.errors import CheckpointError, InputError, quoted
-from vitron_agent.profiles import DEFAULT_PROFILE, QUANTISED, Profile, find_profile
+from vitron_agent.parts import QUANTISED, Profile
+from vitron_agent.profiles import DEFAULT_PROFILE, find_profile
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 from vitron_agent.errors import InputError, quoted
-from vitron_agent.profiles import QUANTISED, Part, Profile
+from vitron_agent.parts import QUANTISED, Part, Profile
 
 MIB = 2**20
 _UNITS = {"MB": 10**6, "MIB": MIB, "GB": 10**9, "GIB": 2**30}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitron_agent.locations import Device
-from vitron_agent.profiles import Part, Sampling
+from vitron_agent.parts import Part, Sampling
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

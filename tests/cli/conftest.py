@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from vitron_agent import build
 from vitron_agent.cli import app
 from vitron_agent.media import encode_png
-from vitron_agent.profiles import Profile
+from vitron_agent.parts import Profile
 from vitron_agent.testing import EchoSpecialist, EchoVideoMaker, ScriptedPlanner, paint
 
 

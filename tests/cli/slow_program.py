@@ -13,7 +13,7 @@ import torch
 
 from vitron_agent import build
 from vitron_agent.cli import app
-from vitron_agent.profiles import Profile
+from vitron_agent.parts import Profile
 from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call
 
 torch.set_num_threads(1)

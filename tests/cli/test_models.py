@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from vitron_agent import hub
-from vitron_agent.profiles import PROFILES, Part, Profile
+from vitron_agent.parts import Part, Profile
+from vitron_agent.profiles import PROFILES
 from vitron_agent.specialists.seem import parity
 
 FILE = Path(__file__).parents[1] / "specialists" / "seem" / "data" / "seem_focall_tiny.safetensors"

@@ -14,7 +14,8 @@ from vitron_agent.evaluation import evaluate, runner, suite_names
 from vitron_agent.evaluation.suites import SUITES
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.media import MediaStore
-from vitron_agent.profiles import Part, find_profile
+from vitron_agent.parts import Part
+from vitron_agent.profiles import find_profile
 from vitron_agent.specialists.base import Specialist
 from vitron_agent.testing import call
 

@@ -115,6 +115,18 @@ def test_a_region_on_a_forgotten_picture_still_means_it(processor: Processor) ->
     assert [place for place, _ in processor.fit(turns).regions] == [0]
 
 
+def test_the_request_that_is_worked_on_is_forgotten_last(processor: Processor) -> None:
+    long = "old " * 60
+    done = UserTurn("Result: done.", (PICTURE,))
+    turns = [UserTurn(f"first {long}"), AssistantTurn("", (CALL,)), done, AssistantTurn("Fine.")]
+    turns += [UserTurn(f"second {long}"), AssistantTurn("", (CALL,)), done, AssistantTurn("", (CALL,)), done]
+    text = written(processor, processor.fit(turns))
+    assert "first" not in text
+    assert text.startswith("<s>USER: second")
+    words = UserTurn("second " + "old " * 390)
+    assert "second" not in written(processor, processor.fit([*turns[:4], words, *turns[5:]]))
+
+
 def test_what_is_left_begins_alike_for_some_turns(processor: Processor) -> None:
     """Or nothing that was read before could be used again, once a conversation is long."""
     turns: list[Turn] = []

@@ -73,6 +73,5 @@ def finetune(
     for path in (target, runs):
         check_writable(path)
     device = "cpu" if cpu else "auto"
-    minutes = EXPORT_MINUTES
-    train(task, TrainingConfig(target, runs, device=device, resume=resume, seed=seed, export_minutes=minutes))
+    train(task, TrainingConfig(target, runs, device=device, resume=resume, seed=seed, export_minutes=EXPORT_MINUTES))
     say(f"adapter: {target}")

@@ -38,8 +38,8 @@ from vitron_agent.evaluation.wordless import Wordless
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.locations import loadable
 from vitron_agent.media import MediaStore
+from vitron_agent.parts import Profile
 from vitron_agent.planner.chat import ChatVitron
-from vitron_agent.profiles import Profile
 from vitron_agent.specialists.base import Specialist
 
 SignalChoice = Literal["on", "off", "both"]

@@ -25,7 +25,7 @@ _TAG_LIKE = re.compile(
     r"<(?=/?\s*(?:module|instruction|region|media|image|objs|signal_\w+|pad|unk|s|0x[0-9A-F]{2})\s*>)", re.I
 )
 
-_BLOCK = 4  # users' turns that are forgotten together
+_BLOCK = 4  # requests that are forgotten together
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,8 @@ class Processor:
     def fit(self, turns: Sequence[Turn]) -> Serialised:
         """As `serialise`, with the oldest turns forgotten until at most `max_tokens` ids are left.
 
-        Several users' turns are forgotten at once where that does: what is left then begins alike for some turns, and
-        need not be read anew in each of them.
+        Several requests are forgotten at once, with what came of them, where that does: what is left then begins alike
+        for some turns, and need not be read anew in each of them. The request that is being worked on goes last.
 
         Raises:
             InputError: The last turn alone is too long.
@@ -178,7 +178,8 @@ class Processor:
         if len(out.ids) <= self.max_tokens:
             return out
         begins = [index for index, turn in enumerate(turns) if isinstance(turn, UserTurn)]
-        for cuts in (begins[_BLOCK::_BLOCK], begins[1:]):
+        requests = [index for index in begins if not turns[index].text.startswith(RESULT)]
+        for cuts in (requests[_BLOCK::_BLOCK], requests[1:], begins[1:]):
             at = bisect_left(cuts, True, key=lambda cut: len(self.serialise(turns, cut).ids) <= self.max_tokens)
             if at < len(cuts):
                 return self.serialise(turns, cuts[at])

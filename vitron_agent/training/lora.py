@@ -28,10 +28,8 @@ from vitron_agent.training.release_loss import conversation_loss
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The language model's layers that LoRA adapts."""
 _TOWER = r".*vision_tower.*"  # has layers of the same names
-_OURS, _RELEASE = (
-    "model.language_model.",
-    "model.",
-)  # where the language model's layers are in LLaVA, and in the release
+# Where the language model's layers are in LLaVA, and in the release.
+_OURS, _RELEASE = "model.language_model.", "model."
 
 
 @dataclass(frozen=True)
