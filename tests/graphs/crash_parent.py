@@ -71,6 +71,11 @@ if __name__ == "__main__":
         if (child := os.fork()) == 0:
             run_turn(Path(folder))
             os._exit(0)
-        time.sleep(float(seconds))
-        os.kill(child, signal.SIGKILL)
-        print("killed" if os.WIFSIGNALED(os.waitpid(child, 0)[1]) else "ended", flush=True)
+        end, is_done = time.monotonic() + float(seconds), False
+        while time.monotonic() < end and not is_done:
+            is_done = os.waitpid(child, os.WNOHANG)[0] == child
+            time.sleep(0 if is_done else 0.001)
+        if not is_done:
+            os.kill(child, signal.SIGKILL)
+            is_done = not os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        print("ended" if is_done else "killed", flush=True)
