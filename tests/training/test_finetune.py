@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from tests.training.finetune_run import config, task, write_all, write_samples
+from tests.training.launch import ROOT, run_together
 from vitron_agent.errors import CheckpointError, InputError, StorageError
 from vitron_agent.planner.full_size import load_base, load_full_size
 from vitron_agent.training import checkpoint
@@ -27,7 +27,6 @@ from vitron_agent.training.finetune import finetune, shuffled
 from vitron_agent.training.release_data import load_turns, read_release
 from vitron_agent.training.release_loss import conversation_loss
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests/training/finetune_run.py"
 TOLERANCE = 1e-5
 """How far the loss of a run that was killed, or shared by two processes, may be from that of one that was not."""
@@ -76,8 +75,8 @@ def steps_saved(path: Path) -> int:
         return 0
 
 
-def started(folder: Path, out: Path, run: Path, **more: str) -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **more}
+def started(folder: Path, out: Path, run: Path) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, str(SCRIPT), str(folder), str(out), str(run), str(STEPS)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
@@ -110,14 +109,7 @@ def test_a_killed_run_goes_on_to_the_same_loss(folder: Path, whole: Path, tmp_pa
 
 
 def test_two_processes_take_the_steps_that_one_takes(folder: Path, whole: Path, tmp_path: Path) -> None:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port = str(server.getsockname()[1])
-    launch = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_WORLD_SIZE": "2"}
-    both = [
-        started(folder, tmp_path / "out", tmp_path / "run", **launch, RANK=rank, LOCAL_RANK=rank) for rank in ("0", "1")
-    ]
-    assert [process.wait(timeout=200) for process in both] == [0, 0]
+    run_together(str(SCRIPT), str(folder), str(tmp_path / "out"), str(tmp_path / "run"), str(STEPS))
     assert loss_of(folder, tmp_path / "out") == pytest.approx(loss_of(folder, whole), abs=TOLERANCE)
     ours, theirs = (load_file(lora / "adapter_model.safetensors") for lora in (tmp_path / "out", whole))
     assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) < 1e-3

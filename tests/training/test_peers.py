@@ -1,14 +1,10 @@
 """Two processes with batches of their own end with the same weights."""
 
-import os
-import socket
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import nn
 
+from tests.training.launch import run_together
 from vitron_agent.training.peers import Peers
 
 SCRIPT = """
@@ -27,23 +23,8 @@ print(peers.rank, peers.agree(float(peers.rank)), layer.weight.grad.tolist(), un
 """
 
 
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
 def test_gradients_are_averaged_and_the_first_decides() -> None:
-    port = str(free_port())
-    base = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT], env={**base, "RANK": str(rank)}, stdout=subprocess.PIPE, text=True
-        )
-        for rank in (0, 1)
-    ]
-    said = [process.communicate(timeout=120)[0].strip() for process in running]
-    assert said == ["0 0.0 [[1.5, 1.5]] [0.5]", "1 0.0 [[1.5, 1.5]] [0.5]"]
+    assert run_together("-c", SCRIPT) == ["0 0.0 [[1.5, 1.5]] [0.5]\n", "1 0.0 [[1.5, 1.5]] [0.5]\n"]
 
 
 def test_every_process_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

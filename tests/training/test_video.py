@@ -28,7 +28,7 @@ from vitron_agent.training.video_data import ClipBatches, batches, clip_pool
 from vitron_agent.training.video_judge import judge_clips
 
 torch.set_num_threads(1)
-OPTIONS = {"batch": "2", "width": "32", "shards": "1", "workers": "0", "judge": "0"}
+OPTIONS = {"batch": "2", "width": "32", "shards": "1", "workers": "0", "judge": "0", "words": "2"}
 BOTH = pytest.mark.parametrize(("recipe", "kind"), [(zeroscope, ZeroscopeGenerator), (i2vgen_xl, I2VGenAnimator)])
 
 
@@ -193,7 +193,7 @@ def test_a_warm_run_goes_on_from_what_was_exported(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(ClipLoss, "__call__", loss_of)
     with pytest.raises(Stopped):
         recipe.train(
-            replace(_config(tmp_path, recipe, options=OPTIONS | {"warm": "1"}), run=tmp_path / "run" / "again")
+            replace(_config(tmp_path, recipe, options=OPTIONS | {"warm": "1", "words": "0"}), run=tmp_path / "run" / "again")
         )
     assert all(torch.equal(seen[0][key], value.float()) for key, value in exported.items())
     other = _config(tmp_path, recipe, options=OPTIONS | {"warm": "1", "width": "64"})

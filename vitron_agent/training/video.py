@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
+from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
@@ -27,6 +28,7 @@ from vitron_agent.training.peers import Peers
 from vitron_agent.training.video_data import Batch, ClipBatches, Words, batches, clip_pool
 from vitron_agent.training.video_judge import judge_clips
 from vitron_agent.training.video_parts import build_text_encoder, build_tokenizer, load_autoencoder, parameters, started
+from vitron_agent.training.video_words import learn_words
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
     Options: ``batch`` (8), ``lr`` (0.001), ``width`` of the UNet's lower level, ``stills`` (0, how many of the first
     steps see first frames alone), ``shards`` (40) of 512 clips, ``workers`` (2 processes that prepare batches),
     ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of the average), ``warm`` (1 starts from the weights
-    in the export folder). Several processes train together
-    where a launcher's variables say so (see peers.py); each takes batches of its own.
+    in the export folder), ``words`` (1500 steps in which the text encoder learns from words alone; 0 where it has),
+    ``pure`` (0.3, the share of clips that are noise alone: there the words have to say it all). Several processes train
+    together where a launcher's variables say so (see peers.py); each takes batches of its own.
     """
     gligen, peers = config.out.parent / "gligen", Peers()
     warm = bool(config.option("warm", 0))
@@ -74,11 +77,16 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
     models = nn.ModuleDict({"unet": unet, **encoders})
     note = _exported(models, config.out) if warm else started(unet, encoder, tokenizer, gligen)
     models = models.to(config.device).eval()  # no dropout: clips never run out
+    # the plain processor: torch's flash kernel takes 40% of a CPU training step
+    unet.set_attn_processor(AttnProcessor())
+    if (steps := int(config.option("words", 1500))) and not (config.resume and (config.run / "checkpoint.safetensors").exists()):
+        read = learn_words(encoder, tokenizer, recipe.words, config.seed, steps)
+        note = f"{note}; from words alone, motions read {read:.3f}"
     ema = Ema(models, config.option("decay", 0.999))
     optimiser = build_optimiser(unet, encoders, config.option("lr", 1e-3))
     run = Run(config, {"models": models}, optimiser, {"models": ema})
     run.write(f"{recipe.name}: {parameters(unet) / 1e6:.2f} M parameters; {note}")
-    loss_of = ClipLoss(recipe, models, config.device)
+    loss_of = ClipLoss(recipe, models, config.device, config.option("pure", 0.3))
     first, workers = run.step * peers.count + peers.rank, int(config.option("workers", 2))
     for batch in batches(dataset, first, workers, config.device, peers.count):
         fraction = peers.agree(run.fraction, config.device)
@@ -132,15 +140,16 @@ class ClipLoss:
     error of the predicted clip, whatever the time.
     """
 
-    def __init__(self, recipe: VideoRecipe, models: nn.ModuleDict, device: str) -> None:
-        """Judge `models` on batches that are on `device`."""
-        self.recipe, self.models = recipe, models
+    def __init__(self, recipe: VideoRecipe, models: nn.ModuleDict, device: str, pure: float = 0.0) -> None:
+        """Judge `models` on batches that are on `device`; a share `pure` of the clips is noise alone."""
+        self.recipe, self.models, self.pure = recipe, models, pure
         self.kept = build_schedule().alphas_cumprod.to(device)
 
     def __call__(self, batch: Batch) -> Tensor:
         """Return the loss of one batch."""
         latents, noise, weight = batch["latents"], batch["noise"], batch["weight"]
-        times = (batch["share"].sqrt() * len(self.kept)).long().clamp(max=len(self.kept) - 1)
+        share = (batch["share"] / (1 - self.pure)).clamp(max=1)
+        times = (share.sqrt() * len(self.kept)).long().clamp(max=len(self.kept) - 1)
         kept = self.kept[times].view(-1, 1, 1, 1, 1)
         noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
         target = kept.sqrt() * noise - (1 - kept).sqrt() * latents
