@@ -191,10 +191,9 @@ def test_a_warm_run_goes_on_from_what_was_exported(tmp_path: Path, monkeypatch: 
         raise Stopped
 
     monkeypatch.setattr(ClipLoss, "__call__", loss_of)
+    warm = OPTIONS | {"warm": "1", "words": "0"}
     with pytest.raises(Stopped):
-        recipe.train(
-            replace(_config(tmp_path, recipe, options=OPTIONS | {"warm": "1", "words": "0"}), run=tmp_path / "run" / "again")
-        )
+        recipe.train(replace(_config(tmp_path, recipe, options=warm), run=tmp_path / "run" / "again"))
     assert all(torch.equal(seen[0][key], value.float()) for key, value in exported.items())
     other = _config(tmp_path, recipe, options=OPTIONS | {"warm": "1", "width": "64"})
     with pytest.raises(CheckpointError, match="without `--set warm=1`"):

@@ -49,4 +49,3 @@ def test_an_object_asks_by_its_looks() -> None:
     reader = MotionReader(32)
     logits = reader(torch.randn(2, 5, 32), torch.tensor([looks, looks]))
     assert logits.shape == (2, len(looks), 7)
-

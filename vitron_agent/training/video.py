@@ -16,7 +16,7 @@ from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from vitron_agent.errors import CheckpointError
 from vitron_agent.specialists.base import Specialist
@@ -79,9 +79,7 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
     models = models.to(config.device).eval()  # no dropout: clips never run out
     # the plain processor: torch's flash kernel takes 40% of a CPU training step
     unet.set_attn_processor(AttnProcessor())
-    if (steps := int(config.option("words", 1500))) and not (config.resume and (config.run / "checkpoint.safetensors").exists()):
-        read = learn_words(encoder, tokenizer, recipe.words, config.seed, steps)
-        note = f"{note}; from words alone, motions read {read:.3f}"
+    note += _words_learned(config, recipe, encoder, tokenizer)
     ema = Ema(models, config.option("decay", 0.999))
     optimiser = build_optimiser(unet, encoders, config.option("lr", 1e-3))
     run = Run(config, {"models": models}, optimiser, {"models": ema})
@@ -123,6 +121,17 @@ def _exported(models: nn.ModuleDict, folder: Path) -> str:
         except (ValueError, RuntimeError) as error:
             raise CheckpointError(f"{folder / name} holds no such model: train without `--set warm=1`") from error
     return f"all weights start from {folder}"
+
+
+def _words_learned(
+    config: TrainingConfig, recipe: VideoRecipe, encoder: CLIPTextModel, tokenizer: CLIPTokenizer
+) -> str:
+    """Teach the text encoder by words alone, unless a checkpoint holds what became of it; return a note about it."""
+    steps = int(config.option("words", 1500))
+    if not steps or (config.resume and (config.run / "checkpoint.safetensors").exists()):
+        return ""
+    read = learn_words(encoder, tokenizer, recipe.words, config.seed, steps)
+    return f"; from words alone, motions read {read:.3f}"
 
 
 def _dataset(config: TrainingConfig, recipe: VideoRecipe, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> ClipBatches:
