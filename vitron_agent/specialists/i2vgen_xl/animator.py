@@ -34,8 +34,8 @@ PUBLISHED = VideoDefaults(
     skipped_layers=1,
 )
 """As VITRON's release and the model's own example call I2VGen-XL."""
-TINY = VideoDefaults(frames=8, height=64, width=64, steps=8, guidance=2.5)
-"""Guidance: without it what moves goes where the words say less often; colours stay what they are."""
+TINY = VideoDefaults(frames=8, height=64, width=64, steps=8, guidance=1.5)
+"""Guidance: with more of it shapes are kept less often, without it motions follow the words less often."""
 
 
 class I2VGenAnimator:
