@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 1
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(STAMP)  ## draw, edit, segment, ask; track and edit in a video; results in out/demo
+demo: $(STAMP)  ## draw, edit, segment, ask; track, edit and make videos; results in out/demo
 	$(BIN)/vitron-agent demo --out out/demo
 
 test: $(STAMP)  ## the whole test suite

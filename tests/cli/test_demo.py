@@ -13,12 +13,15 @@ EDIT = call("edit_image", command="replace the red circle with a yellow circle")
 TRACK = call("track_video", command="the red circle")
 EDIT_VIDEO = call("edit_video", command="replace the red circle with a yellow circle")
 SEGMENT = call("segment_image", command="the blue square")
+FILM = call("generate_video", command="a green square moves left on a sand background")
+ANIMATE = call("animate_image", command="the purple star moves up")
 
 
 def test_the_demo_draws_edits_segments_and_asks_and_leaves_a_sheet(script, run) -> None:
     chain = [[DRAW], [EDIT], [SEGMENT], "All done."]
     video = [[TRACK], "Tracked.", "It moves right.", [EDIT_VIDEO], "Edited."]
-    script([DRAW], "Drawn.", [EDIT], "Edited.", [SEGMENT], "Cut out.", "It is yellow.", *chain, *video)
+    films = [[FILM], "Here it is.", [DRAW], [ANIMATE], [TRACK], "All done."]
+    script([DRAW], "Drawn.", [EDIT], "Edited.", [SEGMENT], "Cut out.", "It is yellow.", *chain, *video, *films)
     result = run("demo", "--out", "o")
     assert result.exit_code == 0, result.stderr
     assert len(list(Path("o").glob("[ft]*/*.png"))) == 2 * 4 + 2 * 1
@@ -28,14 +31,20 @@ def test_the_demo_draws_edits_segments_and_asks_and_leaves_a_sheet(script, run) 
         "turn1-call1-track_video.mp4",
         "turn3-call1-edit_video.mp4",
     }
+    assert [path.name for path in Path("o/a-video-from-words").glob("*.mp4")] == ["turn1-call1-generate_video.mp4"]
+    assert {path.name for path in Path("o/a-picture-in-motion").glob("*.*")} >= {
+        "turn1-call1-generate_image.png",
+        "turn1-call2-animate_image.mp4",
+        "turn1-call3-track_video.mp4",
+    }
     with Image.open("o/contact-sheet.png") as sheet:
         assert sheet.width > 1000
         assert len(set(sheet.resize((60, 40)).get_flattened_data())) > 50
     assert "It is yellow." in result.stdout
 
 
-def test_the_demo_has_four_turns_a_chain_of_three_and_a_video() -> None:
-    assert [len(requests) for requests in CONVERSATIONS.values()] == [4, 1, 3]
+def test_the_demo_has_four_turns_a_chain_of_three_a_video_given_and_two_made() -> None:
+    assert [len(requests) for requests in CONVERSATIONS.values()] == [4, 1, 3, 1, 1]
 
 
 def test_a_video_is_shown_by_four_of_its_frames(tmp_path: Path) -> None:

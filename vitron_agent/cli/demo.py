@@ -1,4 +1,4 @@
-"""`vitron-agent demo`: three short conversations, their pictures and videos, and a contact sheet that shows it all."""
+"""`vitron-agent demo`: five short conversations, their pictures and videos, and a contact sheet that shows it all."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,8 @@ CONVERSATIONS: dict[str, tuple[str, ...]] = {
     ),
     "three steps at once": ("Draw a green star on a sand background, then make it purple and then cut it out.",),
     "a video": ("Track the red circle.", "Which way does it move?", "Now make it yellow."),
+    "a video from words": ("Make a video of a green square moving to the left on a sand background.",),
+    "a picture in motion": ("Draw a red circle on a sand background, let it move up and then track it.",),
 }
 SHEET = "contact-sheet.png"
 
@@ -47,7 +49,7 @@ def demo(
     seed: Seed = 0,
     signals: Signals = True,
 ) -> None:
-    """Draw, edit, segment and ask in four turns; three steps from one request; track, ask and edit in a video."""
+    """Draw, edit, segment, ask in four turns; three steps from one request; track, ask, edit in a video; make two."""
     quiet_libraries()
     from vitron_agent.cli.outputs import Writer
     from vitron_agent.cli.session import open_session
