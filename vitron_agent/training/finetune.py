@@ -106,6 +106,10 @@ def finetune(task: Finetuning, config: TrainingConfig) -> None:
             if run.due() or run.done:
                 run.written(config.out, lambda: replace_folder_files(config.out, planner.export))
                 run.save()  # last: a run that is killed between the two writes both again
+    # The wrapper that exchanges gradients goes before the group of processes does: were it the group's last owner, its
+    # destructor would wait, holding the interpreter's lock, for a thread of gloo's that wants that lock (torch 2.13).
+    del losses
+    accelerator.free_memory()
     accelerator.end_training()
 
 
