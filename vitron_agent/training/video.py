@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, I2VGenXLUNet, UNet3DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ class VideoRecipe:
     name: str
     words: Words
     width: int
-    build_unet: Callable[[int], nn.Module]
+    build_unet: Callable[[int], UNet3DConditionModel | I2VGenXLUNet]
     build_more: Callable[[], dict[str, nn.Module]]
     predict: Callable[[nn.ModuleDict, Batch, Tensor, Tensor, Tensor], Tensor]
     specialist: Callable[[VideoParts, nn.ModuleDict], Specialist]
