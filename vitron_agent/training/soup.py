@@ -1,7 +1,7 @@
 """Averages the weights of two runs of one model: a model soup (Wortsman et al., 2022).
 
 A run that goes on from another's weights often answers some requests better and others worse; the weights in
-between are good at both. Knows safetensors files, not what they are of.
+between may be good at both: measure. Knows safetensors files, not what they are of.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Left to the UNet's loss alone, "left" and "right" come out of the encoder all but equal: a UNet that cannot tell them
 apart yet draws something between all directions, and then no direction has a gradient. So the encoder learns from words
-alone, in a minute: a reader that is thrown away afterwards asks it for each object's motion. Knows words and clips, no
+alone, in minutes: a reader that is thrown away afterwards asks it for each object's motion. Knows words and clips, no
 pictures.
 """
 
