@@ -11,15 +11,15 @@ SCRIPT = """
 import torch
 from torch import nn
 from vitron_agent.training.peers import Peers
-peers = Peers()
-layer, unused = nn.Linear(2, 1, bias=False), nn.Linear(1, 1)
-with torch.no_grad():
-    layer.weight.fill_(1.0)
-layer(torch.full((1, 2), 1.0 + peers.rank)).sum().backward()
-if peers.rank:
-    unused(torch.ones(1, 1)).sum().backward()  # the other process has no gradient here
-peers.average([*layer.parameters(), *unused.parameters()])
-print(peers.rank, peers.agree(float(peers.rank)), layer.weight.grad.tolist(), unused.bias.grad.tolist())
+with Peers() as peers:
+    layer, unused = nn.Linear(2, 1, bias=False), nn.Linear(1, 1)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+    layer(torch.full((1, 2), 1.0 + peers.rank)).sum().backward()
+    if peers.rank:
+        unused(torch.ones(1, 1)).sum().backward()  # the other process has no gradient here
+    peers.average([*layer.parameters(), *unused.parameters()])
+    print(peers.rank, peers.agree(float(peers.rank)), layer.weight.grad.tolist(), unused.bias.grad.tolist())
 """
 
 

@@ -15,6 +15,7 @@ from vitron_agent.shapes import tasks
 from vitron_agent.shapes.clip import Clip, Motion
 from vitron_agent.shapes.scene import Obj, Scene
 from vitron_agent.training.loop import TrainingConfig
+from vitron_agent.training.peers import Peers
 from vitron_agent.training.planner import Trainer, alignment_loss, batch_loss, rate_factor, train
 from vitron_agent.training.planner_batch import (
     LEAD_WEIGHT,
@@ -212,7 +213,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
 ) -> None:
     options = {"corpus": "40", "compile": "0", "tokens": "300", "probe_count": "1"}
     config = TrainingConfig(tmp_path / "out", tmp_path / "planner", steps=3, export_minutes=0.0, options=options)
-    trainer = Trainer(config)
+    trainer = Trainer(config, Peers())
     trainer.step()
     trainer.save()
     before = trainer.model.state_dict()["llava.lm_head.weight"].clone()
@@ -223,7 +224,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
     with pytest.raises(CheckpointError, match=r"the loss is nan at step 1: .*last good checkpoint is kept"):
         trainer.run()
     assert torch.equal(trainer.model.state_dict()["llava.lm_head.weight"], before)
-    again = Trainer(replace(config, resume=True))
+    again = Trainer(replace(config, resume=True), Peers())
     assert again.counters["step"] == 1
     assert torch.equal(again.model.state_dict()["llava.lm_head.weight"], before)
 
@@ -234,4 +235,4 @@ def test_a_checkpoint_that_is_damaged_is_refused(tmp_path: Path) -> None:
     (tmp_path / "planner").mkdir()
     (tmp_path / "planner" / "checkpoint.safetensors").write_bytes(b"half")
     with pytest.raises(CheckpointError, match="damaged or of another architecture"):
-        Trainer(config)
+        Trainer(config, Peers())

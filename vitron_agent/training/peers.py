@@ -11,6 +11,7 @@ ranks, not what is trained.
 
 import os
 from collections.abc import Iterable
+from typing import Self
 
 import torch
 import torch.distributed as dist
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 
 class Peers:
-    """The processes of a run.
+    """The processes of a run, as a context: those that met part in order at its end.
 
     Attributes:
         rank: This one's number; 0 writes the files.
@@ -36,6 +37,22 @@ class Peers:
         if not dist.is_initialized():
             # gloo for what lies on CPUs: a machine with GPUs may be told to leave them alone
             dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        """Wait for the others and part; one that has failed parts at once, and what the others wait for fails.
+
+        A process that just ends takes its connections away while another's threads still read them: that one may then
+        abort ("terminate called without an active exception") after all its work is done.
+        """
+        if self.count == 1:
+            return
+        if failed is None:
+            dist.barrier()
+        dist.destroy_process_group()
 
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replaces each gradient by its mean over all processes; one that a process lacks counts as zero."""

@@ -140,11 +140,11 @@ def start(config: TrainingConfig) -> tuple[PlannerModel, Vocabulary]:
 class Trainer:
     """One run: model, optimisers, clock and files."""
 
-    def __init__(self, config: TrainingConfig) -> None:
+    def __init__(self, config: TrainingConfig, peers: Peers) -> None:
         """Builds everything, and goes on from the checkpoint where `config.resume` asks for it."""
         torch.set_num_threads(config.threads)
         self.config = config
-        self.peers = Peers()
+        self.peers = peers
         config.run.mkdir(parents=True, exist_ok=True)
         self.board = Board(config.run, self.log)
         self.model, self.vocabulary = start(config)
@@ -279,7 +279,8 @@ class Trainer:
 
 def train(config: TrainingConfig) -> None:
     """Runs the recipe; the trained planner is exported to `config.out`."""
-    Trainer(config).run()
+    with Peers() as peers:
+        Trainer(config, peers).run()
 
 
 def main() -> None:

@@ -62,11 +62,16 @@ def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
     Options: ``batch`` (8), ``lr`` (0.001), ``width`` of the UNet's lower level, ``stills`` (0, how many of the first
     steps see first frames alone), ``shards`` (40) of 512 clips, ``workers`` (2 processes that prepare batches),
     ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of the average), ``warm`` (1 starts from the weights
-    in the export folder), ``words`` (1500, or 0 where ``warm``: steps in which the text encoder learns from words
+    in the export folder), ``words`` (4000, or 0 where ``warm``: steps in which the text encoder learns from words
     alone), ``pure`` (0.3, below 1: the share of clips that are noise alone, where the words have to say it all).
     Several processes train together where a launcher's variables say so (see peers.py); each takes batches of its own.
     """
-    gligen, peers = config.out.parent / "gligen", Peers()
+    with Peers() as peers:
+        _train(config, recipe, peers)
+
+
+def _train(config: TrainingConfig, recipe: VideoRecipe, peers: Peers) -> None:
+    gligen = config.out.parent / "gligen"
     warm = bool(config.option("warm", 0))
     vae = load_autoencoder(gligen).to(config.device)
     tokenizer = load_tokenizer(config.out / "tokenizer", recipe.name) if warm else build_tokenizer()
@@ -127,7 +132,7 @@ def _words_learned(
     config: TrainingConfig, recipe: VideoRecipe, encoder: CLIPTextModel, tokenizer: CLIPTokenizer
 ) -> str:
     """Teach the text encoder by words alone, unless a checkpoint holds what became of it; return a note about it."""
-    steps = int(config.option("words", 0 if config.option("warm", 0) else 1500))
+    steps = int(config.option("words", 0 if config.option("warm", 0) else 4000))
     if not steps or (config.resume and (config.run / "checkpoint.safetensors").exists()):
         return ""
     read = learn_words(encoder, tokenizer, recipe.words, config.seed, steps)

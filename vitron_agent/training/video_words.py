@@ -88,13 +88,14 @@ def _share_read(
 
 
 def _batches(tokenizer: CLIPTokenizer, words: Words, rng: random.Random) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield ids (B, n) of words, looks (B, 3, 4) of the objects they are about, and the motions' numbers (B, 3)."""
+    """Yield ids (B, n) of words, looks (B, 3, 4) of the objects they are about, and the motions' numbers (B, 3).
+
+    Texts are padded to the longest alone, not to the context: the encoder is causal, so no word's state is another.
+    """
     while True:
         clips = [sample_clip(rng) for _ in range(_BATCH)]
         texts = [words(clip, rng) for clip in clips]
-        ids = tokenizer(
-            texts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
-        ).input_ids
+        ids = tokenizer(texts, padding=True, truncation=True, return_tensors="pt").input_ids
         looks = torch.zeros(_BATCH, 3, 4, dtype=torch.int64)
         motions = torch.full((_BATCH, 3), NO_OBJECT)
         for row, clip in enumerate(clips):
