@@ -16,7 +16,7 @@ from vitron_agent.shapes.clip import Clip, Motion
 from vitron_agent.shapes.scene import Obj, Scene
 from vitron_agent.training.loop import TrainingConfig
 from vitron_agent.training.peers import Peers
-from vitron_agent.training.planner import Trainer, alignment_loss, batch_loss, rate_factor, train
+from vitron_agent.training.planner import Trainer, alignment_loss, batch_loss, train
 from vitron_agent.training.planner_batch import (
     LEAD_WEIGHT,
     NUMBER_WEIGHT,
@@ -167,13 +167,6 @@ def test_only_early_conversations_end_with_their_call(processor: Processor) -> N
         ends[early] = sum(batches.example().ids[-2] in signals for _ in range(120))
     assert ends[True] > 15
     assert ends[False] == 0
-
-
-def test_the_rate_warms_up_and_runs_out() -> None:
-    assert rate_factor(0.1, 0, 0.3) < 0.05
-    assert rate_factor(0.5, 1000, 0.3) == 1
-    assert rate_factor(0.85, 1000, 0.3) == pytest.approx(0.505)
-    assert rate_factor(1.0, 1000, 0.3) < 0.01
 
 
 def test_a_short_run_can_be_resumed_and_its_export_loads(tmp_path: Path) -> None:

@@ -28,11 +28,17 @@ from vitron_agent.training.peers import Peers
 from vitron_agent.training.planner_batch import Batch, embed
 from vitron_agent.training.planner_data import Batches, make_tokenizer
 from vitron_agent.training.planner_files import averaged, export, load_checkpoint, load_exported, save_checkpoint
+from vitron_agent.training.planner_like import LikeLesson
 from vitron_agent.training.planner_match import put_matching_head
 from vitron_agent.training.planner_probe import probe
+from vitron_agent.training.planner_rates import make_optimizers, rate_factor
 
 ALIGNMENT = 0.05
 """Weight of `alignment_loss`."""
+LIKE_WORDS = 0.1
+"""Weight of the words of requests by example, which are few and soon known."""
+EXAMPLE = 0.1
+"""Weight of what signals must know of an example; words cost about half as much once they are learned."""
 DEFAULTS = {
     "muon_lr": 3e-3,  # of the blocks' matrices, RMS-matched to AdamW
     "lr": 2e-3,  # of embeddings, projector, region encoder, norms
@@ -41,6 +47,7 @@ DEFAULTS = {
     "decay": 1.0,  # share of the run in which the rate goes to zero; held constant for most of it, it learned less
     "corpus": 4000,  # conversations that the tokenizer is learned from
     "compile": 1,  # torch.compile of the Llama layers (needs a C++ compiler); 0 does without, a fifth slower
+    "like": 8,  # requests by example per batch, see planner_like.py; 0 leaves them out
     "early": 0.5,  # share of the run in which conversations are short: few of many turns, most cut at their call
     "match": 1,  # 1: new planners begin with a head that finds by shape (see planner_match); 2: warm ones, too
     "warm": 0,  # 1 starts from the weights in the export folder instead of new ones
@@ -48,25 +55,6 @@ DEFAULTS = {
     "probe_minutes": 10,  # between two measurements on held-out conversations
 }
 """The recipe's own settings (`--set NAME=NUMBER`)."""
-
-
-def make_optimizers(model: PlannerModel, config: TrainingConfig) -> list[torch.optim.Optimizer]:
-    """Muon for the Llama blocks' matrices, AdamW for the rest in two rates."""
-    rate = {name: config.option(name, DEFAULTS[name]) for name in ("muon_lr", "lr", "tower_lr")}
-    matrices, tower, rest = [], [], []
-    for name, parameter in model.named_parameters():
-        if "language_model.layers" in name and parameter.ndim == 2:
-            matrices.append(parameter)
-        elif "vision_tower" in name:
-            tower.append(parameter)
-        else:
-            rest.append(parameter)
-    groups = [{"params": rest, "lr": rate["lr"]}]
-    if rate["tower_lr"] > 0:
-        groups.append({"params": tower, "lr": rate["tower_lr"]})
-    adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
-    muon = torch.optim.Muon(matrices, lr=rate["muon_lr"], weight_decay=0.02, ns_steps=4, adjust_lr_fn="match_rms_adamw")
-    return [adam, muon]
 
 
 def batch_loss(model: PlannerModel, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -110,11 +98,6 @@ def alignment_loss(model: PlannerModel, tokens: Tensor, words: Tensor) -> Tensor
     return -logits.log_softmax(-1).gather(-1, words).mean()
 
 
-def rate_factor(done: float, step: int, decay: float) -> float:
-    """Warm-up over 50 steps, constant, then linear to zero over the last `decay` of the run."""
-    return min(1.0, (step + 1) / 50) * min(1.0, max(1 - done, 0.0) / decay + 0.005)
-
-
 def start(config: TrainingConfig) -> tuple[PlannerModel, Vocabulary]:
     """The model and vocabulary that training begins with: new ones (with the trained tower), or the run's."""
     folder = config.out if config.option("warm", DEFAULTS["warm"]) else config.run / "tokenizer"
@@ -156,7 +139,17 @@ class Trainer:
         self.model.tower.set_attn_implementation("eager")
         self.model.tower.requires_grad_(config.option("tower_lr", DEFAULTS["tower_lr"]) > 0)
         self.ema = Ema(self.model, 0.998)
-        self.optimizers = make_optimizers(self.model, config)
+        self.processor = Processor(
+            self.vocabulary,
+            self.model.image_tokens,
+            folds_case=self.model.folds_case,
+            video_tokens=self.model.video_tokens,
+        )
+        likes = int(config.option("like", DEFAULTS["like"]))
+        self.like = LikeLesson(self.processor, self.model.d_llm, random.Random(), likes)
+        self.like.reader.to(config.device)
+        rates = {name: config.option(name, DEFAULTS[name]) for name in ("muon_lr", "lr", "tower_lr")}
+        self.optimizers = make_optimizers(self.model, rates, self.like.reader.parameters())
         self.base = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.counters: dict[str, float] = {"step": 0, "conversations": 0, "tokens": 0, "seconds": 0, "updates": 0}
         self.path = config.run / "checkpoint.safetensors"
@@ -164,14 +157,9 @@ class Trainer:
             with fitting(self.path):
                 self.counters = load_checkpoint(self.path, self.model, self.ema)
         self.first_step = self.counters["step"]
-        self.processor = Processor(
-            self.vocabulary,
-            self.model.image_tokens,
-            folds_case=self.model.folds_case,
-            video_tokens=self.model.video_tokens,
-        )
         seed = (config.seed * 1_000_003 + int(self.counters["step"])) * self.peers.count + self.peers.rank
         self.batches = Batches(self.processor, random.Random(seed), int(config.option("tokens", DEFAULTS["tokens"])))
+        self.like.rng.seed(seed)
         self.begin = time.monotonic() - self.counters["seconds"]
         self.loss: float | None = None
         self.mark = {"seconds": time.monotonic(), **{key: self.counters[key] for key in ("conversations", "tokens")}}
@@ -202,7 +190,13 @@ class Trainer:
         step = int(self.counters["step"])
         check_finite(value, step, self.path)
         loss.backward()
-        self.peers.average(self.model.parameters())
+        if self.like.count:
+            with torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16):
+                words, missed = self.like.loss(self.model)
+            like = LIKE_WORDS * words + EXAMPLE * missed
+            check_finite(float(like.detach()), step, self.path, "loss of requests by example")
+            like.backward()
+        self.peers.average([*self.model.parameters(), *self.like.reader.parameters()])
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         check_finite(float(norm), step, self.path, "gradient")
         for optimizer in self.optimizers:
@@ -273,7 +267,8 @@ class Trainer:
         self.board.add(step, {"loss": loss, **paces})
         self.log(
             f"{self.done:4.0%} step {step} loss {loss:.4f} {paces['conversations_per_second']:.1f} conversations/s "
-            f"{paces['tokens_per_second']:.0f} tokens/s ETA {left / 60:.0f} min"
+            f"{paces['tokens_per_second']:.0f} tokens/s examples {self.like.error:.3f} off "
+            f"ETA {left / 60:.0f} min"
         )
 
 

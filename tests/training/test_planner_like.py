@@ -1,0 +1,70 @@
+"""The lesson that asks a call's signals what its example is exactly like."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vitron_agent.planner import PlannerModel, Processor
+from vitron_agent.profiles import TINY
+from vitron_agent.shapes.tasks_like import REACH, sample_like
+from vitron_agent.training.planner_like import QUALITIES, LikeLesson, qualities
+from vitron_agent.training.signals import load_planner
+
+
+@pytest.fixture(scope="module")
+def planner() -> tuple[PlannerModel, Processor]:
+    """The tiny planner, as training holds it."""
+    assert TINY.folder is not None
+    model, vocabulary = load_planner(TINY.folder / "planner")
+    sizes = {"folds_case": model.folds_case, "video_tokens": model.video_tokens}
+    return model.float(), Processor(vocabulary, model.image_tokens, **sizes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("shade", ("red", "green", "blue")),
+        ("size", ("size",)),
+        ("picture", ("red", "green", "blue", "size")),
+        ("speed", ("speed",)),
+    ],
+)
+def test_only_what_the_example_is_for_is_read(kind: str, asked: tuple[str, ...]) -> None:
+    talk = sample_like(random.Random(kind), "train", kind)
+    call = replace(talk, turns=talk.turns[:2])
+    wanted, told = qualities([call], [kind])
+    assert tuple(name for name, is_asked in zip(QUALITIES, told[0].tolist(), strict=True) if is_asked) == asked
+    assert wanted.abs().max() <= 1
+    obj = call.turns[1].facts["wanted"]
+    assert torch.allclose(wanted[0, :3], torch.tensor(obj.rgb) * 2 - 1)
+    low, high = REACH[obj.size]
+    assert float(wanted[0, 3]) == pytest.approx((obj.r - low) / (high - low) * 2 - 1, abs=1e-6)
+
+
+def test_a_place_has_nothing_to_be_read() -> None:
+    talk = sample_like(random.Random(0), "train", "place")
+    with pytest.raises(KeyError, match="place"):
+        qualities([replace(talk, turns=talk.turns[:2])], ["place"])
+
+
+def test_the_lesson_reaches_the_reader_the_planner_and_its_region_encoder(
+    planner: tuple[PlannerModel, Processor],
+) -> None:
+    model, processor = planner
+    lesson = LikeLesson(processor, model.d_llm, random.Random(1), 6)
+    words, missed = lesson.loss(model)
+    assert torch.isfinite(words)
+    assert lesson.error > 0
+    learners = (lesson.reader.inner[1], model.language_model.layers[0].self_attn.v_proj, model.regions)
+    weights = [next(learner.parameters()) for learner in learners]
+    assert all(bool(grad.any()) for grad in torch.autograd.grad(missed, weights))
+
+
+def test_batches_are_the_rngs(planner: tuple[PlannerModel, Processor]) -> None:
+    model, processor = planner
+    lessons = [LikeLesson(processor, model.d_llm, random.Random(seed), 2) for seed in (3, 3, 4)]
+    with torch.no_grad():
+        said = [float(lesson.loss(model)[0]) for lesson in lessons]
+    assert said[0] == said[1] != said[2]

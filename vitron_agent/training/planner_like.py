@@ -1,0 +1,112 @@
+"""What an example is exactly like, read out of a call's signals: the lesson by which the planner keeps more than words.
+
+Words alone never ask for it: behind "replace the star with a blue star" the states of the signal tokens tell which
+colour was meant, and forget which blue. So a reader that is thrown away afterwards asks them for shade, size and speed
+of the example (paper, section 3.2: signals carry what the instruction cannot). Knows planner and conversations; no
+specialist.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vitron_agent.planner.model import PlannerModel
+from vitron_agent.planner.processor import Processor
+from vitron_agent.shapes.clip import DISTANCE
+from vitron_agent.shapes.language import Split
+from vitron_agent.shapes.tasks import Conversation
+from vitron_agent.shapes.tasks_like import REACH, sample_like
+from vitron_agent.training.planner_batch import collate, embed
+from vitron_agent.training.planner_data import turns_of
+from vitron_agent.training.signals_data import signal_runs
+
+QUALITIES = ("red", "green", "blue", "size", "speed")
+"""What is read, each from about -1 to 1 (see `qualities`)."""
+_ASKED = {"shade": slice(0, 3), "picture": slice(0, 4), "size": slice(3, 4), "speed": slice(4, 5)}
+"""Kind of request -> its qualities; where a click is has been said by the region that goes with the call."""
+
+
+class ExampleReader(nn.Module):
+    """Reads the qualities of the example out of a call's signals."""
+
+    def __init__(self, d_llm: int, tokens: int, width: int = 128) -> None:
+        """Read `tokens` signals of `d_llm` channels."""
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.Flatten(), nn.Linear(tokens * d_llm, width), nn.GELU(), nn.Linear(width, len(QUALITIES))
+        )
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """Qualities (B, 5) of signals (B, tokens, d_llm)."""
+        read: Tensor = self.inner(signals)
+        return read
+
+
+class LikeLesson:
+    """Requests by example, as a loss: the call's words, and what its signals know of the example.
+
+    Attributes:
+        reader: Learns along with the planner.
+        error: Mean distance of what was read last, in the units of `QUALITIES`.
+    """
+
+    def __init__(self, processor: Processor, d_llm: int, rng: random.Random, count: int) -> None:
+        """Draw `count` requests per step from `rng`; they are written down by `processor`."""
+        self.processor, self.rng, self.count = processor, rng, count
+        vocabulary = processor.vocabulary
+        self.reader = ExampleReader(d_llm, vocabulary.per_module + vocabulary.shared)
+        self.error = 0.0
+
+    def loss(self, model: PlannerModel, split: Split = "train") -> tuple[Tensor, Tensor]:
+        """Return the cross-entropy of the calls' words, and the squared error of what is read, for one batch."""
+        kinds = [self.rng.choice(tuple(_ASKED)) for _ in range(self.count)]
+        talks = [_up_to_call(sample_like(self.rng, split, kind)) for kind in kinds]
+        batch = collate([self.processor.serialise(turns_of(talk)) for talk in talks], self.processor, None)
+        batch = batch.to(str(model.device))
+        states = model.hidden(embed(model, batch))
+        places = batch.weights[:, 1:] > 0
+        words = F.cross_entropy(model.logits(states[:, :-1][places]).float(), batch.ids[:, 1:][places])
+        signals = torch.stack([runs[0] for runs in signal_runs(batch.ids, states, self.processor.vocabulary)])
+        wanted, asked = qualities(talks, kinds)
+        missed = (self.reader(signals.float()) - wanted.to(signals.device))[asked]
+        self.error = float(missed.detach().abs().mean())
+        return words, missed.square().mean()
+
+
+def _up_to_call(talk: Conversation) -> Conversation:
+    first = next(place for place, turn in enumerate(talk.turns) if turn.invocation is not None)
+    return replace(talk, turns=talk.turns[: first + 1])
+
+
+def qualities(talks: Sequence[Conversation], kinds: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Return what is to be read of requests by example, and which of it was asked for.
+
+    Args:
+        talks: B conversations that end with their call.
+        kinds: The kind of each request.
+
+    Returns:
+        (B, 5) float: colour channels from -1 to 1, half side within its reach, distance within its range; and
+        (B, 5) bool.
+
+    Raises:
+        KeyError: A kind has nothing to read.
+    """
+    wanted, asked = torch.zeros(len(talks), len(QUALITIES)), torch.zeros(len(talks), len(QUALITIES), dtype=torch.bool)
+    for row, (talk, kind) in enumerate(zip(talks, kinds, strict=True)):
+        facts = talk.turns[-1].facts
+        obj = facts["wanted"]
+        wanted[row, :3] = torch.tensor(obj.rgb) * 2 - 1
+        wanted[row, 3] = _within(obj.r, *REACH[obj.size])
+        if kind == "speed":
+            wanted[row, 4] = _within(facts["clip"].motions[facts["target"]].amount, *DISTANCE)
+        asked[row, _ASKED[kind]] = True
+    return wanted, asked
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return (2 * value - low - high) / (high - low)
