@@ -99,7 +99,8 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
                 number; an input that is no conversation; nothing to resume on this thread; or a fork of the process
                 that built the agent.
             BusyError: The thread was at work on other turns for too long.
-            StorageError: The stored conversations cannot be read or written.
+            StorageError: The stored conversations cannot be read or written, or the input brings a tool's result that
+                the media store does not have.
         """
         config = merge_configs(self.config, config)
         seed_of(config)

@@ -11,6 +11,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, InvalidToolCall, ToolCall, ToolMessage
 
+from vitron_agent.errors import FinalError
 from vitron_agent.graphs.state import MAX_TEXT
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind
@@ -77,11 +78,25 @@ def refusal(call: Any, reason: str) -> ToolMessage:
     return ToolMessage(not_done(ValueError(reason)), tool_call_id=call["id"], name=call["name"], status="error")
 
 
+def check_length(characters: int, limit: int = MAX_TEXT) -> None:
+    """Refuse a reply that does not end.
+
+    Raises:
+        FinalError: It has more characters than `limit`.
+    """
+    if characters > limit:
+        raise FinalError(f"the planner wrote more than {limit:,} characters and came to no end: ask for less at once")
+
+
 def without_payloads(reply: AIMessage) -> AIMessage:
     """Return a reply whose calls are small: arguments too long for any tool are cut, and the call counts as unreadable.
 
     A planner that runs away must not fill the stored conversation.
+
+    Raises:
+        FinalError: What it says is too long.
     """
+    check_length(len(str(reply.content)))
     sound = [call for call in reply.tool_calls if _length(call) <= MAX_TEXT]
     unread = [_cut(call) if _length(call) > MAX_TEXT else call for call in reply.invalid_tool_calls]
     unread += [_cut(call) for call in reply.tool_calls if call not in sound]

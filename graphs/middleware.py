@@ -12,6 +12,9 @@ from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResp
 from langchain.agents.middleware import AgentState as LangChainState
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs, set_config_context
+from langchain_core.runnables.utils import coro_with_context
 from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.config import get_config
@@ -105,10 +108,10 @@ class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
     ) -> ModelResponse[Any]:
         """Show the planner the conversation in its own form; its final error is the turn's last word."""
         try:
-            check_for(get_config())()
+            shown = request.override(messages=self._view(request.messages))
             for attempt in _attempt(request):
-                with attempt:
-                    response = handler(request.override(messages=self._view(request.messages)))
+                with attempt, set_config_context(_watched()) as context:
+                    response = context.run(handler, shown)
             return _small(response)
         except FinalError as error:
             return ModelResponse(result=[nodes.failed(error)])
@@ -118,10 +121,10 @@ class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
     ) -> ModelResponse[Any]:
         """Do as `wrap_model_call`, awaited."""
         try:
-            check_for(get_config())()
+            shown = request.override(messages=self._view(request.messages))
             for attempt in _attempt(request):
-                with attempt:
-                    response = await handler(request.override(messages=self._view(request.messages)))
+                with attempt, set_config_context(_watched()) as context:
+                    response = await coro_with_context(_awaited(handler, shown), context, create_task=True)
             return _small(response)
         except FinalError as error:
             return ModelResponse(result=[nodes.failed(error)])
@@ -172,6 +175,25 @@ def make_langchain_agent(
 def _ours(state: VitronState) -> Any:
     """Return the state for our nodes."""
     return {"messages": state["messages"], "media": state.get("media", []), "rounds": state.get("rounds", 0)}
+
+
+def _watched() -> RunnableConfig:
+    """Return the run's config, which `create_agent` hands to no model by itself, with a look at it at every token.
+
+    Raises:
+        Cancelled: The turn was stopped already.
+    """
+    config = get_config()
+    check = check_for(config)
+    check()
+    return merge_configs(config, {"callbacks": [nodes.StopAtToken(check)]})
+
+
+async def _awaited(
+    handler: Callable[[ModelRequest[None]], Awaitable[ModelResponse[Any]]], request: ModelRequest[None]
+) -> ModelResponse[Any]:
+    """Do as `handler`: whatever can be awaited becomes a coroutine, which a task can be made of."""
+    return await handler(request)
 
 
 def _attempt(request: ModelRequest[None]) -> Iterator[Attempt]:

@@ -18,16 +18,18 @@ from langgraph.prebuilt.tool_node import ToolCallRequest, ToolInvocationError
 from langgraph.types import Command, Overwrite
 
 from vitron_agent.errors import Cancelled, FinalError, InputError, quoted
-from vitron_agent.graphs.calls import refusal, without_payloads
+from vitron_agent.graphs.calls import check_length, refusal, without_payloads
 from vitron_agent.graphs.state import AgentState, MediaEntry
-from vitron_agent.graphs.turn import by_reference
+from vitron_agent.graphs.turn import by_reference, is_by_reference
 from vitron_agent.graphs.view import View
 from vitron_agent.invocation import Module
 from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
 from vitron_agent.tools.base import not_done
-from vitron_agent.tools.conversation import NAMES, handles_of
+from vitron_agent.tools.conversation import NAMES, handles_of, noted
 from vitron_agent.tools.memory import attempts, keep_all
 from vitron_agent.tools.stopping import Check, check_for
+
+MAX_WRITTEN = 2_000_000  # characters of one reply, arguments included, at which a planner is interrupted
 
 _TOOLS = {module.tool_name for module in Module}
 
@@ -38,12 +40,14 @@ Done = ToolMessage | Command[Any]
 def ingest(state: AgentState, *, store: MediaStore, sources: MediaSources = NO_SOURCES) -> dict[str, Any]:
     """Take in the user's new messages: pictures and videos become handles, and what cannot be used is answered at once.
 
-    An unusable message is replaced by a note, so that it cannot spoil the turns after it.
+    An unusable message is replaced by a note, so that it cannot spoil the turns after it. New is what came behind the
+    last answer, and in a history that an application keeps itself, whatever is not by reference yet.
     """
     messages = state.get("messages", [])
     if not messages:
         raise InputError("there is nothing to go on with on this thread: send a message first")
-    fresh = [m for m in messages[_last_answer(messages) + 1 :] if isinstance(m, HumanMessage)]
+    last, said = _last_answer(messages), [(i, m) for i, m in enumerate(messages) if isinstance(m, HumanMessage)]
+    fresh = [message for place, message in said if place > last or not is_by_reference(message)]
     update: list[AnyMessage] = []
     try:
         update += [by_reference(message, store, sources) for message in fresh]
@@ -95,14 +99,14 @@ def plan(
             with attempt:
                 check()
                 reply = planner.invoke(view(state["messages"]), watched, **options)
+        kept = without_payloads(reply) if isinstance(reply, AIMessage) else reply
     except FinalError as error:
-        reply = failed(error)
-    kept = without_payloads(reply) if isinstance(reply, AIMessage) else reply
+        kept = failed(error)
     return {"messages": [kept], "rounds": state.get("rounds", 0) + 1}
 
 
 class StopAtToken(BaseCallbackHandler):
-    """Stops any chat model between two tokens.
+    """Stops any chat model between two tokens, also one that would never end.
 
     Attributes:
         heard: Whether it has written any.
@@ -114,12 +118,15 @@ class StopAtToken(BaseCallbackHandler):
 
     def __init__(self, check: Check) -> None:
         """Stop when `check` raises."""
-        self._check = check
+        self._check, self._written = check, 0
 
-    def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
+    def on_llm_new_token(self, token: Any, *, chunk: Any = None, **kwargs: Any) -> None:
         """Look whether to stop."""
         self.heard = True
         self._check()
+        pieces = getattr(getattr(chunk, "message", None), "tool_call_chunks", [])
+        self._written += len(str(token)) + sum(len(piece["args"] or "") for piece in pieces)
+        check_length(self._written, MAX_WRITTEN)
 
 
 def _says_stop(check: Check) -> bool:
@@ -147,7 +154,7 @@ def observe(state: AgentState) -> dict[str, Any]:
     update: dict[str, Any] = {"media": _new_media(state, state["messages"])}
     last = _last_answer(state["messages"])
     answers = [message for message in state["messages"][last + 1 :] if isinstance(message, ToolMessage)]
-    errors = [message.artifact["error"] for message in answers if message.artifact and message.artifact.get("error")]
+    errors = [error for message in answers if (error := _final_error(message))]
     if errors:
         open_calls = _unanswered(state["messages"][last], {message.tool_call_id for message in answers})
         rest = [refusal(call, "the turn has ended") for call in open_calls]
@@ -205,6 +212,13 @@ def _failed_call(request: ToolCallRequest, error: FinalError) -> ToolMessage:
     return ToolMessage(not_done(error), tool_call_id=call["id"], name=call["name"], status="error", artifact=note)
 
 
+def _final_error(answer: ToolMessage) -> dict[str, str] | None:
+    """Return the note that `keep_final` left in an answer; tools that are none of ours may return anything."""
+    artifact = answer.artifact if answer.status == "error" else None
+    found = artifact.get("error") if isinstance(artifact, dict) else None
+    return found if isinstance(found, dict) and found.keys() >= {"type", "message"} else None
+
+
 def media_table(messages: Sequence[AnyMessage]) -> list[MediaEntry]:
     """Return the pictures and videos of a conversation with their numbers and where each came from."""
     table: list[MediaEntry] = []
@@ -235,7 +249,7 @@ def failed(error: FinalError) -> AIMessage:
 
 def error_of(message: AnyMessage) -> dict[str, str] | None:
     """Return type and message of the error that closed a turn, or None if it ended well."""
-    found = message.response_metadata.get("vitron", {}).get("error") if isinstance(message, AIMessage) else None
+    found = noted(message.response_metadata, "error") if isinstance(message, AIMessage) else None
     return found if isinstance(found, dict) else None
 
 

@@ -6,7 +6,7 @@ This file knows messages and the media store; it does not know graphs.
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage, convert_to_messages
 from langgraph.types import Command
 from pydantic import ValidationError
 
@@ -23,7 +23,7 @@ from vitron_agent.media import (
     read_picture,
     read_video,
 )
-from vitron_agent.tools.conversation import NAMES, region_note
+from vitron_agent.tools.conversation import NAMES, handles_of, region_note
 
 MAX_REQUEST = 8_000  # characters of one request
 _TURN = '{"messages": [user_turn("draw a red circle")]}'
@@ -114,6 +114,12 @@ def by_reference(message: HumanMessage, store: MediaStore, sources: MediaSources
     return message.model_copy(update={"content": blocks})
 
 
+def is_by_reference(message: HumanMessage) -> bool:
+    """Whether all pictures and videos of a message are handles already."""
+    blocks = [block for block in message.content if isinstance(block, dict)]
+    return all(block_handle(block) for block in blocks if str(block.get("type")) in BLOCK_KINDS)
+
+
 def taken_in(given: Any, store: MediaStore) -> Any:
     """Return a graph's input with its pictures as handles: whatever enters a graph is stored and traced as it came.
 
@@ -121,6 +127,7 @@ def taken_in(given: Any, store: MediaStore) -> Any:
 
     Raises:
         InputError: It is no input of a graph, or its messages are none.
+        StorageError: It brings a tool's result that the store does not have: with it, no later turn could be read.
     """
     if given is None or isinstance(given, Command):
         return given
@@ -143,6 +150,9 @@ def _is_tuple_of_messages(messages: Any) -> bool:
 
 
 def _taken_in(message: BaseMessage, store: MediaStore) -> BaseMessage:
+    if isinstance(message, ToolMessage):
+        for handle in (handle for kind in NAMES for handle in handles_of(message, kind)):
+            store.ref(handle)
     try:
         return by_reference(message, store) if isinstance(message, HumanMessage) else message
     except FinalError:

@@ -134,11 +134,14 @@ def test_a_specialist_that_a_profile_has_no_weights_of_is_refused_and_offered_to
     assert ["controlnet" in box.residents.names for box in boxes] == [False, True]
 
 
-def test_own_specialists_take_the_place_of_the_profiles(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("make", [build.build_agent, build.create_vitron_agent])
+def test_own_specialists_take_the_place_of_the_profiles(
+    make, store: MediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build, "build_specialist", lambda name, profile, **where: pytest.fail(f"{name} was built"))
     mine = EchoSpecialist()
     planner = ScriptedPlanner(replies=[[call("generate_image", command="a star")], "Done."])
-    agent = build.build_agent(store=store, planner=planner, specialists={"gligen": lambda: mine})
+    agent = make(store=store, planner=planner, specialists={"gligen": lambda: mine})
     out = agent.invoke({"messages": [user_turn("draw a star")]})
     assert out["media"][0]["origin"] == "generate_image"
     assert [request.signals for request in mine.requests] == [None]

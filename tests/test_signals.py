@@ -163,6 +163,11 @@ def test_an_untrained_mapper_changes_nothing() -> None:
     assert torch.equal(condition + mapper(random(2, 7, 16)), condition)
 
 
+def test_signals_of_another_planner_are_named() -> None:
+    with pytest.raises(StorageError, match="signals are 7 wide, not 16"):
+        SignalMapper(d_llm=16, d_out=24, n_queries=5, width=32)(random(1, 4, 7))
+
+
 def test_a_mapper_learns_from_its_signals() -> None:
     torch.manual_seed(0)
     mapper = SignalMapper(d_llm=16, d_out=24, n_queries=5, width=16)

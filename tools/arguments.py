@@ -53,6 +53,11 @@ class ToolArguments(BaseModel):
         """Return the call these arguments stand for, the value that `arguments_digest` is taken of."""
         raise NotImplementedError
 
+    @property
+    def medium(self) -> int | str | None:
+        """The picture or video that is named, by its number or otherwise; None for the latest, or where none is."""
+        return None
+
     @model_validator(mode="after")
     def _makes_a_call(self) -> Self:
         """Refuse at once what no invocation can hold, such as a tag inside a command."""
@@ -100,6 +105,11 @@ class AnyPictureArguments(ToolArguments):
     """A call that works on a whole picture of the conversation."""
 
     picture: int | str | None = Field(default=None, description=PICTURE)
+
+    @property
+    def medium(self) -> int | str | None:
+        """The picture."""
+        return self.picture
 
 
 class PictureArguments(AnyPictureArguments):
@@ -172,6 +182,11 @@ class VideoArguments(ToolArguments):
 
     region: Where = Field(default=None, description=FIRST_FRAME)
     video: int | str | None = Field(default=None, description=VIDEO)
+
+    @property
+    def medium(self) -> int | str | None:
+        """The video."""
+        return self.video
 
 
 class TrackArguments(VideoArguments):

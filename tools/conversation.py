@@ -24,8 +24,10 @@ def handles_of(message: AnyMessage, kind: MediaKind) -> list[str]:
     """Return the handles of the pictures, or videos, that one message adds: the user's, or what a tool made."""
     if isinstance(message, ToolMessage):
         artifact = message.artifact if message.status == "success" else None
-        made = isinstance(artifact, dict) and artifact.get("kind") == kind.value
-        return [artifact["uri"]] if made and artifact else []
+        if not isinstance(artifact, dict) or artifact.get("kind") != kind.value:
+            return []
+        made = artifact.get("uri")  # another application's tool may mean something else by "kind"
+        return [made] if isinstance(made, str) and made.startswith(HANDLE) else []
     if not isinstance(message, HumanMessage) or isinstance(message.content, str):
         return []
     blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == kind.value]
@@ -92,23 +94,30 @@ def drawn_region(messages: Sequence[AnyMessage]) -> Region | None:
 
 def region_note(message: HumanMessage) -> Any:
     """Return the region that came with a message, unchecked: its own note, or the `extras` of its last picture."""
-    notes = message.additional_kwargs.get("vitron") or {}
     blocks = [] if isinstance(message.content, str) else message.content
     extras = [block.get("extras") for block in blocks if isinstance(block, dict)]
     found = [extra["region"] for extra in extras if isinstance(extra, dict) and extra.get("region")]
-    return notes.get("region") or (found[-1] if found else None)
+    return noted(message.additional_kwargs, "region") or (found[-1] if found else None)
+
+
+def noted(kept: Mapping[str, Any], name: str) -> Any:
+    """Return a note of this library's in a message's extra data, or None; whoever sent it may have written anything."""
+    notes = kept.get("vitron")
+    return notes.get(name) if isinstance(notes, dict) else None
 
 
 def signal_handle(messages: Sequence[AnyMessage], call_id: str | None, arguments: ToolArguments) -> str | None:
     """Return the handle of the signals that the planner left for a call, or None.
 
     None also when the call was edited after the planner wrote it: its digest differs, and an embedding of other words
-    would steer the specialist wrong.
+    would steer the specialist wrong. The digest knows media by number; what is named otherwise, a planner with signals
+    did not write.
     """
     for message in reversed(messages):
-        if isinstance(message, AIMessage):
-            entry = message.response_metadata.get("vitron", {}).get("signals", {}).get(call_id)
-            if entry:
-                fresh = entry["args_digest"] == arguments_digest(arguments.invocation())
-                return str(entry["handle"]) if fresh else None
+        signals = noted(message.response_metadata, "signals") if isinstance(message, AIMessage) else None
+        entry = signals.get(call_id) if isinstance(signals, dict) else None
+        if entry is not None:
+            known = isinstance(entry, dict) and not isinstance(arguments.medium, str)
+            fresh = known and entry.get("args_digest") == arguments_digest(arguments.invocation())
+            return str(entry.get("handle")) if fresh else None
     return None

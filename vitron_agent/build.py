@@ -257,6 +257,7 @@ def create_vitron_agent(
     *,
     store: "MediaStore | None" = None,
     planner: "BaseChatModel | None" = None,
+    specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
     approve: "Collection[Module | str]" = (),
     middleware: "Sequence[AgentMiddleware[Any, Any]]" = (),
     sources: "MediaSources | None" = None,
@@ -278,6 +279,7 @@ def create_vitron_agent(
         use_signals: as in `build_agent`.
         store: as in `build_agent`.
         planner: as in `build_agent`.
+        specialists: as in `build_agent`.
         approve: as in `build_agent`.
         middleware: further middleware, inside ours.
         sources: as in `build_agent`.
@@ -299,7 +301,7 @@ def create_vitron_agent(
     store = store or default_store()
     where: dict[str, Any] = {"weights": weights, "device": device}
     limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
-    tools = vitron_tools(profile, store, use_signals, compiled=compiled, **limits, **where)
+    tools = vitron_tools(profile, store, use_signals, specialists=specialists, compiled=compiled, **limits, **where)
     chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
     return make_langchain_agent(
         chosen, tools, store, checkpointer, approve=approve, middleware=middleware, sources=sources or NO_SOURCES

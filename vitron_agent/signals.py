@@ -169,6 +169,13 @@ class SignalMapper(nn.Module):
         self.gate = nn.Parameter(torch.zeros(()))
 
     def forward(self, v: Tensor) -> Tensor:
-        """Map signals v, float (B, n, d_llm), to gated condition tokens, float (B, n_queries, d_out)."""
+        """Map signals v, float (B, n, d_llm), to gated condition tokens, float (B, n_queries, d_out).
+
+        Raises:
+            StorageError: They are of another width, so of another planner.
+        """
+        if v.shape[-1] != self.proj_in.in_features:
+            widths = f"{v.shape[-1]} wide, not {self.proj_in.in_features}"
+            raise StorageError(f"signals are {widths}: they are of another planner; ask again in this one's turn")
         queries = self.queries.expand(v.shape[0], -1, -1)
         return self.gate.tanh() * self.proj_out(self.transformer(self.proj_in(v), queries))

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,8 +7,8 @@ from langgraph.graph.message import add_messages
 
 from vitron_agent.errors import InputError
 from vitron_agent.graphs import nodes, user_turn
-from vitron_agent.media import MediaStore
-from vitron_agent.testing import call
+from vitron_agent.media import Folders, MediaSources, MediaStore, encode_png
+from vitron_agent.testing import call, paint
 
 HANDLE = "sha256:" + "0" * 64
 CALL: dict[str, Any] = {"name": "segment_image", "args": {"command": "it"}, "id": "1", "type": "tool_call"}
@@ -24,6 +25,17 @@ def test_ingest_starts_a_turn_afresh(store: MediaStore, picture: str) -> None:
 def test_ingest_leaves_older_turns_alone(store: MediaStore, picture: str) -> None:
     state: Any = {"messages": [user_turn("hi", [picture]), AIMessage("hello"), user_turn("draw")]}
     assert [m.text for m in nodes.ingest(state, store=store)["messages"]] == ["draw"]
+
+
+def test_ingest_reads_a_history_that_an_application_keeps_itself(store: MediaStore, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode_png(paint("a picture")))
+    first = HumanMessage([{"type": "image", "path": "a.png"}, {"type": "text", "text": "look"}], id="1")
+    state: Any = {"messages": [first, AIMessage("I see.", id="2"), HumanMessage("cut it out", id="3")]}
+    update = nodes.ingest(state, store=store, sources=MediaSources(folders=Folders(tmp_path)))
+    assert [m.id for m in update["messages"]] == ["1", "3"]
+    assert update["media"][0]["uri"] == store.put_image(paint("a picture")).uri
+    closed = nodes.ingest(state, store=store)["messages"][-1]
+    assert "is not opened" in closed.text
 
 
 def test_repair_answers_lost_calls_in_place() -> None:

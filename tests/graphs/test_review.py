@@ -77,6 +77,19 @@ def test_an_edited_call_never_runs_with_the_signals_of_the_old_one(
     assert (echo.requests[-1].signals is None) == changed
 
 
+def test_a_picture_that_was_edited_into_a_call_drops_the_signals(
+    build, store: MediaStore, echo: EchoSpecialist, turn: Any, picture: str, config: Any
+) -> None:
+    agent, planner = build([EDIT], "Done.", saver=InMemorySaver(), approve=(Module.C,))
+    digest = arguments_digest(EditArguments(**EDIT["args"]).invocation())
+    handle = SignalStore(store).put(SignalEmbeddings(torch.ones(2, 4), torch.ones(2, 4)), digest)
+    planner.signals = {0: {"handle": handle, "args_digest": digest}}
+    agent.invoke(turn, config)
+    out = agent.invoke(decide(edit(**EDIT["args"], picture=picture)), config)
+    assert (answers(out)[0].status, answers(out)[0].artifact["signals"]) == ("success", None)
+    assert echo.requests[-1].signals is None
+
+
 def test_calls_are_decided_together_and_only_those_that_were_named(build, turn: Any, config: Any) -> None:
     agent, _ = build([EDIT, SEGMENT, DRAW], "Done.", saver=InMemorySaver(), approve=("A", "C"))
     asked = agent.invoke(turn, config)["__interrupt__"][0].value

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import HumanMessage, ToolMessage
 
 from vitron_agent.errors import InputError, StorageError
 from vitron_agent.graphs.turn import MAX_REQUEST, by_reference, check_request, taken_in, user_turn
@@ -172,3 +172,18 @@ def test_what_is_no_part_of_a_turn_is_refused(parts: dict[str, Any], said: str) 
 def test_what_cannot_be_used_is_left_to_the_graph(store: MediaStore) -> None:
     broken = HumanMessage([{"type": "image", "base64": "%%%"}, TEXT])
     assert taken_in({"messages": [broken]}, store) == {"messages": [broken]}
+
+
+def test_a_result_that_the_store_does_not_have_is_refused_at_once(store: MediaStore, picture: str) -> None:
+    """In the conversation it would fail every turn from then on."""
+    made = [ToolMessage("Result: done.", tool_call_id="1", artifact={"kind": "image", "uri": picture})]
+    assert taken_in({"messages": made}, store) == {"messages": made}
+    made[0].artifact["uri"] = "sha256:" + "0" * 64
+    with pytest.raises(StorageError, match="is not in the media store"):
+        taken_in({"messages": made}, store)
+
+
+@pytest.mark.parametrize("notes", ["x", ["x"], 5])
+def test_notes_that_are_none_of_ours_are_left_alone(store: MediaStore, notes: Any) -> None:
+    message = HumanMessage("draw", additional_kwargs={"vitron": notes})
+    assert by_reference(message, store) is message

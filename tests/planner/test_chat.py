@@ -114,6 +114,7 @@ def test_options_of_a_call_win_and_none_counts_as_not_given(
         {"max_tokens": "5"},
         {"temperature": -1},
         {"temperature": "hot"},
+        {"temperature": float("inf")},
         {"seed": 2**64},
         {"seed": "x"},
     ],
@@ -132,7 +133,10 @@ def test_options_that_cannot_be_are_named(planner: VitronPlanner, option: dict[s
         ("any", {Module.A, Module.B, Module.C}),
         ("segment_image", {Module.B}),
         ({"type": "function", "function": {"name": "edit_image"}}, {Module.C}),
+        ({"type": "tool", "name": "edit_image"}, {Module.C}),
+        ({"type": "any"}, {Module.A, Module.B, Module.C}),
         ("none", set()),
+        ({"type": "none"}, set()),
     ],
 )
 def test_a_choice_of_tools_leaves_those(
@@ -142,9 +146,23 @@ def test_a_choice_of_tools_leaves_those(
     assert scripted[1][1] == left
 
 
-def test_a_choice_that_is_no_tool_is_named(planner: VitronPlanner) -> None:
+@pytest.mark.parametrize("choice", ["dance", {"function": "dance"}, {"type": "dance", "function": {}}])
+def test_a_choice_that_is_no_tool_is_named(planner: VitronPlanner, choice: object) -> None:
     with pytest.raises(InputError, match="'dance' is none of the tools: choose of generate_image"):
-        ChatVitron(planner=planner).bind_tools(TOOLS, tool_choice="dance")
+        ChatVitron(planner=planner).bind_tools(TOOLS, tool_choice=choice)
+
+
+def test_a_single_stop_text_is_no_list_of_characters(scripted: tuple[VitronPlanner, list[object]]) -> None:
+    ChatVitron(planner=scripted[0]).bind(stop="END").invoke("hi")
+    assert scripted[1][2].stop == ("END",)  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match=r"stop is \[5\]: give texts"):
+        ChatVitron(planner=scripted[0]).bind(stop=[5]).invoke("hi")
+
+
+def test_what_it_can_is_declared(planner: VitronPlanner) -> None:
+    profile = ChatVitron(planner=planner).profile
+    assert profile is not None
+    assert (profile["image_inputs"], profile["video_inputs"], profile["tool_calling"]) == (True, True, True)
 
 
 def test_structured_output_is_refused_and_not_answered_with_nothing(planner: VitronPlanner) -> None:

@@ -151,6 +151,32 @@ def test_streamed_pieces_make_the_text(planner: VitronPlanner) -> None:
         assert output.finish in ("stop", "length")
 
 
+def test_a_reply_that_was_cut_short_says_so(planner: VitronPlanner) -> None:
+    outputs = [planner.reply(ASK, (), Settings(4, temperature=3.0, seed=seed)) for seed in range(8)]
+    assert {output.finish for output in outputs if output.new_tokens == 4} == {"length"}
+    assert {output.finish for output in outputs if output.new_tokens < 4} <= {"stop"}
+
+
+@pytest.mark.parametrize("temperature", [1e-40, 1e-300])
+def test_the_coldest_sampling_takes_the_most_likely(planner: VitronPlanner, temperature: float) -> None:
+    cold, sure = (planner.reply(ASK, (), Settings(8, temperature=t)) for t in (temperature, 0.0))
+    assert cold.text == sure.text
+
+
+def test_a_reply_that_would_call_and_may_not_ends_there(
+    planner: VitronPlanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = planner.vocabulary.encode("It is a")
+    wanted = iter([*words, planner.vocabulary.tags["<module>"], *words])
+
+    def logits(state: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.one_hot(torch.tensor(next(wanted)), planner.table.size).float()
+
+    monkeypatch.setattr(planner.model, "logits", logits)
+    output = planner.reply(ASK, (), Settings(40))
+    assert (output.text, output.finish) == ("It is a", "stop")
+
+
 def test_a_stop_text_ends_the_reply_and_is_cut_off(planner: VitronPlanner) -> None:
     whole = planner.reply(ASK, (), Settings(40, temperature=2.0, seed=3)).text
     stop = whole[len(whole) // 2 :][:3]

@@ -77,6 +77,22 @@ def test_results_that_failed_add_no_picture_and_are_marked(store: MediaStore) ->
     assert turn == UserTurn("Result: not done: no star")
 
 
+@pytest.mark.parametrize(
+    "artifact", [{"kind": "image"}, {"kind": "video", "uri": 5}, {"kind": "image", "uri": "/etc/passwd"}, ["x"], "x"]
+)
+def test_what_other_tools_return_is_no_picture(artifact: object) -> None:
+    message = ToolMessage("Result: sunny", tool_call_id="c", artifact=artifact)
+    assert read_turns([message], None) == [UserTurn("Result: sunny")]
+
+
+@pytest.mark.parametrize("notes", ["x", ["x"], 5])
+def test_notes_that_are_none_of_ours_are_left_alone(store: MediaStore, notes: object) -> None:
+    block = {**image(store.put_image(RED).uri), "extras": notes}
+    (turn,) = read_turns([HumanMessage([block], additional_kwargs={"vitron": notes})], store)
+    assert isinstance(turn, UserTurn)
+    assert (len(turn.pictures), turn.regions) == (1, ())
+
+
 def test_pictures_come_as_base64_and_data_addresses_too() -> None:
     import io
 

@@ -5,7 +5,7 @@ from vitron_agent.errors import MissingInputError
 from vitron_agent.graphs import user_turn
 from vitron_agent.media import MediaKind, Region
 from vitron_agent.signals import arguments_digest
-from vitron_agent.tools.arguments import SegmentArguments
+from vitron_agent.tools.arguments import EditVideoArguments, SegmentArguments
 from vitron_agent.tools.conversation import choose, drawn_region, handles, said, signal_handle
 
 IMAGE, VIDEO = MediaKind.IMAGE, MediaKind.VIDEO
@@ -103,3 +103,33 @@ def test_signals_belong_to_one_call_and_its_arguments() -> None:
     assert signal_handle(talk, "call_2", arguments) is None
     assert signal_handle(talk, "call_1", SegmentArguments(command="the blue circle")) is None
     assert signal_handle([AIMessage("no metadata")], "call_1", arguments) is None
+
+
+@pytest.mark.parametrize("picture", [A, "2"])
+def test_a_picture_that_was_named_afterwards_makes_signals_stale(picture: str) -> None:
+    """The digest knows pictures by number, and so does the planner; a person may edit a handle into the call."""
+    arguments = SegmentArguments(command="the red circle")
+    entry = {"handle": A, "args_digest": arguments_digest(arguments.invocation())}
+    talk = [AIMessage("", response_metadata={"vitron": {"signals": {"call_1": entry}}})]
+    assert signal_handle(talk, "call_1", SegmentArguments(command="the red circle", picture=picture)) is None
+    film = EditVideoArguments(command="remove it")
+    entry["args_digest"] = arguments_digest(film.invocation())
+    assert signal_handle(talk, "call_1", film) == A
+    assert signal_handle(talk, "call_1", EditVideoArguments(command="remove it", video=picture)) is None
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [None, "x", ["x"], {"signals": "x"}, {"signals": {"call_1": A}}, {"signals": {"call_1": {}}}, {"signals": None}],
+)
+def test_forged_notes_are_none(notes: object) -> None:
+    arguments = SegmentArguments(command="the red circle")
+    assert signal_handle([AIMessage("", response_metadata={"vitron": notes})], "call_1", arguments) is None
+    assert drawn_region([HumanMessage("x", additional_kwargs={"vitron": notes})]) is None
+
+
+@pytest.mark.parametrize(
+    "artifact", ["x", ["x"], {"kind": "image"}, {"kind": ["image"], "uri": A}, {"kind": "image", "uri": "/etc/passwd"}]
+)
+def test_what_other_tools_return_is_no_picture(artifact: object) -> None:
+    assert handles([ToolMessage("sunny", tool_call_id="1", artifact=artifact)], IMAGE) == []

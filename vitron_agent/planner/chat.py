@@ -55,7 +55,7 @@ class ChatVitron(BaseChatModel):
     store: Any = Field(default=None, exclude=True)
     sources: MediaSources = Field(default=NO_SOURCES, exclude=True)
     model_name: str = Field(default="vitron-tiny", alias="model")
-    temperature: float | None = Field(default=None, ge=0)
+    temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     max_tokens: int | None = Field(default=None, ge=1)
     stop: list[str] | None = None
     seed: int = Field(default=0, ge=-MAX_SEED, le=MAX_SEED)
@@ -101,7 +101,8 @@ class ChatVitron(BaseChatModel):
         }
 
     def _resolve_model_profile(self) -> Any:
-        return {"max_input_tokens": self._engine.processor.max_tokens, "image_inputs": True, "tool_calling": True}
+        can = {"image_inputs": True, "video_inputs": True, "tool_calling": True}
+        return {"max_input_tokens": self._engine.processor.max_tokens, **can}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
@@ -178,7 +179,8 @@ class ChatVitron(BaseChatModel):
         tools: Sequence[dict[str, Any]] = (),
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        for message in self._chunks(messages, tuple(stop or self.stop or ()), tools, kwargs):
+        ends: Any = stop or self.stop or ()  # `bind(stop="END")` is no list, against LangChain's types
+        for message in self._chunks(messages, (ends,) if isinstance(ends, str) else tuple(ends), tools, kwargs):
             chunk = ChatGenerationChunk(message=message)
             if run_manager:
                 run_manager.on_llm_new_token(str(message.text), chunk=chunk)
@@ -236,9 +238,10 @@ class ChatVitron(BaseChatModel):
 
 
 def _chosen(tools: list[dict[str, Any]], choice: Any) -> list[dict[str, Any]]:
-    """The tools that a `tool_choice` in LangChain's or OpenAI's form leaves."""
+    """The tools that a `tool_choice` in LangChain's, OpenAI's or Anthropic's form leaves."""
     if isinstance(choice, dict):
-        choice = choice.get("function", choice).get("name")
+        named = choice.get("function", choice)
+        choice = (named.get("name") if isinstance(named, dict) else named) or choice.get("type")
     if choice in _ANY_CHOICE:
         return tools
     names = [tool["function"]["name"] for tool in tools]

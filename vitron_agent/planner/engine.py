@@ -31,6 +31,7 @@ from vitron_agent.planner.vision import sample_frames
 from vitron_agent.signals import SignalEmbeddings
 
 MAX_CACHED_MEDIA = 64
+_COLDEST = 1e-6  # a smaller temperature samples the most likely id too, but logits over it would overflow
 _ROOM = 1024  # positions that a prompt leaves for the reply and its signals
 
 
@@ -251,8 +252,11 @@ class VitronPlanner:
     def _choose(self, grammar: Grammar, state: Tensor, temperature: float, generator: torch.Generator) -> int:
         """The next id: the most likely allowed one, or a sample."""
         logits = self.model.logits(state).float()[: self.table.size]  # published heads are padded beyond the words
-        logits = logits.masked_fill(~grammar.allowed().to(logits.device), float("-inf"))
-        if temperature <= 0:
+        allowed, call = grammar.allowed(), self.vocabulary.tags["<module>"]
+        if grammar.state is State.TEXT and not allowed[call] and int(logits.argmax()) == call:
+            return self.vocabulary.eos  # it would call now and may not: what comes second are words without end
+        logits = logits.masked_fill(~allowed.to(logits.device), float("-inf"))
+        if temperature < _COLDEST:
             return int(logits.argmax())
         return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
 

@@ -159,11 +159,12 @@ def _result_turn(message: ToolMessage, store: MediaStore | None, seen: Seen) -> 
     text = str(message.text)
     text = text if text.startswith(RESULT.strip()) else f"{RESULT}{text}"
     artifact = message.artifact if message.status == "success" else None
-    kind = artifact.get("kind") if isinstance(artifact, dict) else None
-    if artifact and kind == MediaKind.IMAGE.value:
-        return UserTurn(text, (_read({"file_id": artifact["uri"]}, MediaKind.IMAGE, store, NO_SOURCES, seen),))
-    if artifact and kind == MediaKind.VIDEO.value:
-        return UserTurn(text, videos=(_read({"file_id": artifact["uri"]}, MediaKind.VIDEO, store, NO_SOURCES, seen),))
+    block = {"file_id": artifact.get("uri")} if isinstance(artifact, dict) else {}
+    kind = artifact.get("kind") if block_handle(block) else None  # else another application's, which may mean anything
+    if kind == MediaKind.IMAGE.value:
+        return UserTurn(text, (_read(block, MediaKind.IMAGE, store, NO_SOURCES, seen),))
+    if kind == MediaKind.VIDEO.value:
+        return UserTurn(text, videos=(_read(block, MediaKind.VIDEO, store, NO_SOURCES, seen),))
     return UserTurn(text)
 
 
@@ -172,8 +173,7 @@ def _user_turn(message: BaseMessage, store: MediaStore | None, sources: MediaSou
     content = message.content if isinstance(message.content, list) else [message.content]
     texts: list[str] = []
     shown: dict[MediaKind, list[Tensor]] = {MediaKind.IMAGE: [], MediaKind.VIDEO: []}
-    notes = message.additional_kwargs.get("vitron") or {}
-    drawn = notes.get("region") if isinstance(message, HumanMessage) else None
+    drawn = _region_in(message.additional_kwargs.get("vitron")) if isinstance(message, HumanMessage) else None
     for block in content:
         if isinstance(block, str) or block.get("type") == "text":
             texts.append(block if isinstance(block, str) else str(block.get("text", "")))
@@ -183,12 +183,17 @@ def _user_turn(message: BaseMessage, store: MediaStore | None, sources: MediaSou
             said = str(block.get("type"))[:40]
             raise InputError(f"content of type {said!r} cannot be read: send text, pictures and videos")
         shown[kind].append(_read(block, kind, store, sources, seen))
-        drawn = drawn or (block.get("extras") or {}).get("region")
+        drawn = drawn or _region_in(block.get("extras"))
     regions: tuple[DrawnRegion, ...] = ()
     if drawn:
         number, on_video = len(seen.handles[seen.latest]), seen.latest is MediaKind.VIDEO
         regions = (DrawnRegion(_mask(drawn, store), number or None, on_video),)
     return UserTurn("\n".join(texts), tuple(shown[MediaKind.IMAGE]), regions, tuple(shown[MediaKind.VIDEO]))
+
+
+def _region_in(notes: Any) -> Any:
+    """The region among a message's or a block's extra data, in which its sender may have written anything."""
+    return notes.get("region") if isinstance(notes, dict) else None
 
 
 def _read(block: Block, kind: MediaKind, store: MediaStore | None, sources: MediaSources, seen: Seen) -> Tensor:

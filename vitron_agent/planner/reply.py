@@ -1,5 +1,6 @@
 """A reply of the planner: how it is to be written, while it is being written, and when it is done."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -64,10 +65,12 @@ class Settings:
         """
         if not isinstance(self.max_new_tokens, int) or self.max_new_tokens < 1:
             raise InputError(f"max_new_tokens is {self.max_new_tokens!r}: give a whole number, at least 1")
-        if not isinstance(self.temperature, (int, float)) or not self.temperature >= 0:
+        if not isinstance(self.temperature, (int, float)) or not 0 <= self.temperature < math.inf:
             raise InputError(f"temperature is {self.temperature!r}: give 0 (most likely) or more")
         if not isinstance(self.seed, int) or abs(self.seed) > MAX_SEED:
             raise InputError(f"seed is {self.seed!r}: give a whole number up to {MAX_SEED}")
+        if not all(isinstance(text, str) for text in self.stop):
+            raise InputError(f"stop is {list(self.stop)!r}: give texts")
 
 
 DEFAULT_SETTINGS = Settings()
@@ -112,7 +115,8 @@ class Reply:
     def output(self, vocabulary: Vocabulary) -> PlannerOutput:
         """The finished reply."""
         text = self.text.strip() if self.is_cut else vocabulary.decode(self.text_ids).strip()
-        ended = self.is_cut or self.grammar.state is State.DONE or bool(self.grammar.calls)
+        by_itself = self.grammar.state is State.DONE and self.grammar.budget > 0  # else the grammar made it end
+        ended = self.is_cut or by_itself or bool(self.grammar.calls)
         calls = tuple(self.grammar.calls)
         return PlannerOutput(
             text, calls, tuple(self.signals), len(self.prompt.ids), self.new_tokens, "stop" if ended else "length"
