@@ -63,7 +63,9 @@ def _tuned(diffusion: Any, device: Device) -> "Specialist":
 def _of_pictures(sampling: Sampling | None) -> Any:
     from vitron_agent.specialists.gligen import SamplingDefaults
 
-    return SamplingDefaults(sampling.steps, sampling.guidance) if sampling else None
+    if sampling is None:
+        return None
+    return SamplingDefaults(sampling.steps, sampling.guidance, sampling.scheduler, sampling.grounded)
 
 
 def _seem(folder: Path, part: Part, device: Device) -> "Specialist":
@@ -114,6 +116,7 @@ def _of_clips(published: "VideoDefaults", sampling: Sampling | None) -> "VideoDe
         frames=sampling.frames,
         height=sampling.height,
         width=sampling.width,
+        scheduler=sampling.scheduler,
     )
 
 
