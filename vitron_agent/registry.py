@@ -30,9 +30,12 @@ def _tiny_planner(folder: Path, store: "MediaStore", use_signals: bool, device: 
 
 def _full_size_planner(folder: Path, store: "MediaStore", use_signals: bool, device: Device) -> "BaseChatModel":
     from vitron_agent.planner.chat import ChatVitron
+    from vitron_agent.planner.fixed_cache import FixedCache
     from vitron_agent.planner.full_size import load_full_size
 
     planner = load_full_size(folder / "planner", device.name, device.dtype, device.planner_bits)
+    if device.compiled and device.name.startswith("cuda") and device.planner_bits is None:
+        planner.fixed = FixedCache(planner.model.language_model)  # on a CPU compiling gains next to nothing
     return ChatVitron(planner=planner, store=store, use_signals=use_signals, model="vitron-7b")
 
 
