@@ -183,7 +183,7 @@ def half(*shape: int) -> Tensor:
 def see(model: Seem) -> None:
     """One prompt-free run on a picture of 512 x 896 pixels."""
     features = model.encode_images(half(1, 3, 512, 896))
-    model(features, PromptTokens.none(1, features.mask_features.movedim(1, -1)))
+    model(features, PromptTokens.none(1, features.levels[0].movedim(1, -1)))
 
 
 def animate(unet: Any, rows: int = 2) -> None:

@@ -1,5 +1,8 @@
 import errno
+import io
+import json
 import shutil
+import zipfile
 from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,6 +11,8 @@ from pathlib import Path
 import huggingface_hub
 import huggingface_hub.constants
 import pytest
+import torch
+from safetensors.torch import save
 
 from tests.fake_hub import COMMIT, FakeHub
 from vitron_agent.errors import CheckpointError, DownloadError, InputError, StorageError
@@ -16,9 +21,24 @@ from vitron_agent.parts import Profile
 from vitron_agent.profiles import TINY, VITRON_7B
 
 GLIGEN = SOURCES["gligen"][0].repository
+LLAVA = SOURCES["planner"][0].repository
 UNET = "unet/diffusion_pytorch_model.fp16.safetensors"
+
+
+def content(name: str, size: int = 200) -> bytes:
+    """A whole file of its kind, which `pull` looks for faults in; `size` bytes of weights."""
+    if name.endswith(".safetensors"):
+        return save({name: torch.arange(size).byte()})
+    if name.endswith(".json"):
+        return json.dumps(name).encode()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("data.pkl", name)
+    return archive.getvalue()
+
+
 FILES = {
-    name: name.encode() * 100
+    name: content(name)
     for name in (
         "README.md", "model_index.json", "unet/config.json", UNET, "unet/diffusion_pytorch_model.safetensors",
         "unet/diffusion_pytorch_model.bin", "vae/config.json", "vae/diffusion_pytorch_model.safetensors",
@@ -92,7 +112,8 @@ def test_a_download_that_broke_off_is_said_and_goes_on(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client waits before it tries again
     monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1000)
-    hub.files[GLIGEN][UNET] = b"0123456789" * 200_000
+    beside = len(content(UNET, 1_900_000)) - 1_900_000
+    hub.files[GLIGEN][UNET] = content(UNET, 2_000_000 - beside)  # half of it is whole chunks
     hub.breaks = {UNET}
     with pytest.raises(DownloadError, match="run the same command again; files that are whole stay"):
         pull(profile, ["gligen"])
@@ -103,6 +124,57 @@ def test_a_download_that_broke_off_is_said_and_goes_on(
     assert profile.folder is not None
     assert (profile.folder / "gligen" / UNET).read_bytes() == hub.files[GLIGEN][UNET]
     assert hub.sent == [UNET]
+
+
+SHARDS = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+INDEX = "model.safetensors.index.json"
+
+
+def planner_files() -> dict[str, bytes]:
+    """A repository like llava-hf's, its weights in two shards."""
+    names = [*SHARDS, "config.json", "tokenizer.json"]
+    return {name: content(name) for name in names} | {
+        INDEX: json.dumps({"weight_map": {name: name for name in SHARDS}}).encode()
+    }
+
+
+def test_a_planner_whose_shards_did_not_all_come_is_not_taken_for_ready(
+    hub: FakeHub, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    hub.files[LLAVA] = planner_files()
+    hub.breaks = {SHARDS[1]}
+    with pytest.raises(DownloadError, match="run the same command again"):
+        pull(profile, ["planner"])
+    hub.breaks = set()
+    hub.sent.clear()
+    told: list[str] = []
+    pull(profile, ["planner"], told.append)
+    assert profile.folder is not None
+    for name, data in planner_files().items():
+        assert (profile.folder / "planner" / name).read_bytes() == data
+    assert SHARDS[1] in hub.sent
+    assert SHARDS[0] not in hub.sent
+
+
+def test_a_file_that_was_cut_short_later_is_brought_again(hub: FakeHub, profile: Profile) -> None:
+    hub.files[LLAVA] = planner_files()
+    pull(profile, ["planner"], lambda line: None)
+    assert profile.folder is not None
+    shard = profile.folder / "planner" / SHARDS[0]
+    shard.write_bytes(shard.read_bytes()[:-5])
+    hub.sent.clear()
+    told: list[str] = []
+    pull(profile, ["planner"], told.append)
+    assert told[0].startswith(f"planner: planner/{SHARDS[0]} is truncated or damaged")
+    assert hub.sent == [SHARDS[0]]
+    assert shard.read_bytes() == planner_files()[SHARDS[0]]
+
+
+def test_a_file_that_is_damaged_where_it_is_published_is_said(hub: FakeHub, profile: Profile) -> None:
+    hub.files[LLAVA] = planner_files() | {SHARDS[1]: b"no weights"}
+    with pytest.raises(CheckpointError, match=f"planner/{SHARDS[1]} is truncated or damaged .*: delete it, and run"):
+        pull(profile, ["planner"])
 
 
 def test_without_a_network_it_says_so(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +231,47 @@ def test_a_folder_that_cannot_be_made_is_said(hub: FakeHub, profile: Profile, tm
     (tmp_path / "weights").write_text("a file")
     with pytest.raises(StorageError, match="choose a folder with --weights"):
         pull(profile, ["gligen"])
+
+
+def test_a_part_may_come_from_another_repository_at_a_revision(hub: FakeHub, profile: Profile) -> None:
+    """Also where the part is there already: who names one wants that one."""
+    hub.files["me/gligen"] = FILES | {"unet/config.json": b'"mine"'}
+    pull(profile, ["gligen"], lambda line: None)
+    pull(profile, ["gligen"], lambda line: None, repository="me/gligen@v1")
+    assert profile.folder is not None
+    assert (profile.folder / "gligen" / "unet" / "config.json").read_bytes() == b'"mine"'
+    assert "v1" in hub.revisions
+
+
+@pytest.mark.parametrize("start", ["vicuna", "vitron"])
+def test_a_planner_may_be_made_of_other_parts(hub: FakeHub, profile: Profile, start: str) -> None:
+    index = json.dumps({"weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}).encode()
+    pickles = {name: content(name) for name in ("config.json", "tokenizer.model", "pytorch_model-00001-of-00001.bin")}
+    base = pickles | {"pytorch_model.bin.index.json": index}
+    lora = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "non_lora_trainables.bin")
+    hub.files |= {
+        "lmsys/vicuna-7b-v1.5": base,
+        "openai/clip-vit-large-patch14-336": {name: content(name) for name in ("config.json", "pytorch_model.bin")},
+        "Vitron/vitron-base": base,
+        "Vitron/vitron-lora": {name: content(name) for name in lora},
+    }
+    pull(profile, ["planner"], lambda line: None, start)
+    assert profile.folder is not None
+    brought = {path.relative_to(profile.folder / "planner").as_posix() for path in profile.folder.rglob("*.*")}
+    base_folder = {"vicuna": "vicuna", "vitron": "vitron-base"}[start]
+    assert brought >= {f"{base_folder}/{name}" for name in base}
+    assert ("vitron-lora/non_lora_trainables.bin" in brought) == (start == "vitron")
+    assert "vitron-lora/adapter_model.bin" not in brought  # its safetensors are
+
+
+def test_what_is_asked_for_in_place_of_the_usual_must_make_sense(profile: Profile) -> None:
+    with pytest.raises(InputError, match="start 'opera' is unknown: choose one of llava, vicuna, vitron"):
+        pull(profile, start="opera")
+    with pytest.raises(InputError, match="'me/mine' is for one part: name it"):
+        pull(profile, repository="me/mine")
+    for name in ("mine", "me/../mine", "me/mine@", "https://huggingface.co/me/mine"):
+        with pytest.raises(InputError, match="is none: give owner/name"):
+            pull(profile, ["seem"], repository=name)
 
 
 def test_what_cannot_be_pulled_is_refused(profile: Profile) -> None:

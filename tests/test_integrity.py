@@ -88,6 +88,47 @@ def test_every_shard_of_an_index_must_be_there(weights: Path, index: object, fau
     assert found is None if fault is None else fault in (found or "")
 
 
+def test_every_pickled_shard_of_an_index_must_be_there_and_whole(tmp_path: Path) -> None:
+    """As Vicuna and VITRON's base are published."""
+    part = Part("planner", "plans", ("planner/config.json",), "theirs", 1, "x")
+    base = tmp_path / "planner" / "vicuna"
+    base.mkdir(parents=True)
+    (tmp_path / "planner" / "config.json").write_text("{}")
+    shards = ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"]
+    (base / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": {"a": shards[0], "b": shards[1]}}))
+    torch.save({"a": torch.ones(3)}, base / shards[0])
+    profile = Profile("x", "x", tmp_path, (part,), 64)
+    missing = f"planner: planner/vicuna/pytorch_model.bin.index.json names '{shards[1]}', which is missing"
+    assert faults(profile, part) == [missing]
+    torch.save({"b": torch.ones(3)}, base / shards[1])
+    assert faults(profile, part) == []
+    (base / shards[1]).write_bytes((base / shards[1]).read_bytes()[:-30])
+    (fault,) = faults(profile, part)
+    assert fault.startswith(f"planner: planner/vicuna/{shards[1]} is truncated or damaged")
+
+
+def test_an_index_of_pickles_does_not_matter_beside_safetensors(weights: Path) -> None:
+    path = weights.with_name("pytorch_model.bin.index.json")
+    path.write_text(json.dumps({"weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}))
+    assert file_fault(path) is None
+
+
+def test_what_torch_wrote_before_it_wrote_archives_is_no_damage(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(3)}, tmp_path / "old.bin", _use_new_zipfile_serialization=False)
+    assert file_fault(tmp_path / "old.bin", finite=True) is None
+    (tmp_path / "page.bin").write_bytes(b"<!DOCTYPE html>")
+    assert "is truncated or damaged" in (file_fault(tmp_path / "page.bin") or "")
+
+
+def test_of_other_files_it_is_enough_that_something_is_in_them(tmp_path: Path) -> None:
+    """Sentencepiece's `tokenizer.model`, which a planner may need."""
+    path = tmp_path / "tokenizer.model"
+    path.write_bytes(b"\x0a\xff")
+    assert file_fault(path) is None
+    path.write_bytes(b"")
+    assert file_fault(path) == "is empty"
+
+
 def test_a_part_s_faults_name_part_and_file(tmp_path: Path) -> None:
     part = Part("seem", "finds", ("seem/config.json", "seem/model.safetensors"), "ours", 1, "Apache-2.0")
     profile = Profile("x", "x", tmp_path, (part,), 64)

@@ -16,7 +16,14 @@ PROFILE = Profile(
 
 @pytest.mark.parametrize(
     ("text", "mib"),
-    [("24GiB", 24 * 1024), ("1024MiB", 1024), ("8000MB", 8e9 / 2**20), ("24GB", 24e9 / 2**20), (" 1.5 gib ", 1536)],
+    [
+        ("24GiB", 24 * 1024),
+        ("1024MiB", 1024),
+        ("8000MB", 8e9 / 2**20),
+        ("24GB", 24e9 / 2**20),
+        (" 1.5 gib ", 1536),
+        ("2TiB", 2**21),
+    ],
 )
 def test_amounts_are_read_with_their_units(text: str, mib: float) -> None:
     assert parse_memory(text) == pytest.approx(mib)

@@ -1,4 +1,5 @@
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,34 @@ def test_profiles_cannot_be_changed() -> None:
 
 def test_without_a_folder_everything_is_missing() -> None:
     assert VITRON_7B.missing(VITRON_7B.part("planner")) == ["llava-hf/llava-1.5-7b-hf"]
+
+
+LAYOUTS = {
+    "llava": ("config.json", "tokenizer.json", "model.safetensors.index.json"),
+    "vicuna and clip": (
+        "vicuna/config.json", "vicuna/tokenizer.model", "vicuna/pytorch_model.bin.index.json", "clip/config.json",
+    ),
+    "vitron": (
+        "vitron-base/config.json", "vitron-base/tokenizer.model", "vitron-base/pytorch_model.bin.index.json",
+        "vitron-lora/adapter_config.json",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_planner_is_there_in_each_of_its_layouts_and_not_without_one_of_the_files(
+    tmp_path: Path, layout: str
+) -> None:
+    profile = replace(VITRON_7B, folder=tmp_path)
+    files = [tmp_path / "planner" / name for name in LAYOUTS[layout]]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert profile.missing(profile.part("planner")) == []
+    for file in files:
+        file.unlink()
+        assert profile.missing(profile.part("planner")) != []
+        file.touch()
 
 
 def test_every_part_says_size_and_licence() -> None:

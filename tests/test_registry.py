@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import DDIMScheduler
 
 from tests.full_size_folders import toy_profile, write_full_size
 from vitron_agent import build, locations
@@ -17,6 +18,7 @@ from vitron_agent.planner.processor import DrawnRegion, UserTurn
 from vitron_agent.planner.reply import Settings
 from vitron_agent.profiles import PROFILES
 from vitron_agent.specialists.base import SpecialistRequest
+from vitron_agent.specialists.schedules import SCHEDULERS
 from vitron_agent.testing import ScriptedPlanner, call
 
 
@@ -73,11 +75,27 @@ def test_the_profile_s_numbers_are_those_of_the_specialists() -> None:
     for name, published in (("zeroscope", CLIP), ("i2vgen_xl", ANIMATION)):
         said = VITRON_7B.part(name).sampling
         assert said is not None
-        for field in ("steps", "guidance", "frames", "height", "width"):
+        for field in ("steps", "guidance", "frames", "height", "width", "scheduler"):
             assert getattr(said, field) == getattr(published, field)
     edits = VITRON_7B.part("controlnet").sampling
     assert edits is not None
     assert ControlDefaults(edits.steps, edits.guidance) == ControlDefaults()
+    assert edits.scheduler == DDIMScheduler.__name__  # the only one that controlnet/sampling.py has
+
+
+@pytest.mark.parametrize("name", ["gligen", "gligen_inpaint", "zeroscope", "i2vgen_xl"])
+def test_the_profile_s_sampler_reaches_the_specialist(
+    name: str, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vitron_agent.profiles import VITRON_7B
+
+    monkeypatch.setitem(PROFILES, "vitron-7b", VITRON_7B)
+    said, defaults = VITRON_7B.part(name).sampling, build.build_specialist(name, "vitron-7b", weights=weights).defaults  # type: ignore[attr-defined]
+    assert said is not None
+    assert said.scheduler in SCHEDULERS
+    for field in ("steps", "guidance", "scheduler"):
+        assert getattr(defaults, field) == getattr(said, field)
+    assert getattr(defaults, "grounded", 1.0) == said.grounded
 
 
 def test_the_planner_reads_pictures_videos_and_regions(weights: Path, tmp_path: Path, picture: torch.Tensor) -> None:

@@ -42,6 +42,7 @@ def build_planner(
     *,
     weights: str | Path | None = None,
     device: str | None = None,
+    compiled: bool = False,
     planner_bits: int | None = None,
 ) -> "BaseChatModel":
     """Load the planner of a profile as a chat model.
@@ -54,16 +55,18 @@ def build_planner(
             `vitron-agent models pull` put them.
         device: where it computes, such as "cuda:1"; by default CUDA in half precision where there is one (but the tiny
             profile on the CPU), else the CPU in float32.
+        compiled: whether `vitron-7b` reads what it writes by a compiled step on CUDA, with CUDA's graphs: the first
+            reply waits for the compiler, and up to 2 GiB more are taken. Never run on a GPU yet; not in fewer bits.
         planner_bits: 4 or 8 hold its language model in so many, with a loss of quality; on CUDA, with bitsandbytes
             (`vitron-agent[gpu]`). Never run on a GPU yet.
 
     Raises:
-        InputError: unknown profile or device, or these bits cannot be had here.
+        InputError: unknown profile or device, no compiler, or these bits cannot be had here.
         CheckpointError: weights are missing or broken.
     """
     found = loadable(profile, weights)
     assert found.folder is not None  # `placed` made sure
-    on = _device(found, device, planner_bits=planner_bits)
+    on = _device(found, device, compiled, planner_bits)
     return PLANNERS[profile](found.folder, store or default_store(), use_signals, on)
 
 
@@ -220,7 +223,7 @@ def build_agent(
         device: where planner and specialists compute: see `build_planner`.
         memory: what planner and specialists may take together, such as "24GB": see `vitron_tools`.
         host_memory: where specialists wait that had to leave a GPU: see `vitron_tools`.
-        compiled: whether UNets are compiled: see `build_specialist`.
+        compiled: whether UNets and the planner's step are compiled: see `build_specialist` and `build_planner`.
         planner_bits: in how many bits the profile's planner is held: see `build_planner`.
 
     Returns:
@@ -236,9 +239,9 @@ def build_agent(
     from vitron_agent.media import NO_SOURCES
 
     store = store or default_store()
-    where: dict[str, Any] = {"weights": weights, "device": device}
+    where: dict[str, Any] = {"weights": weights, "device": device, "compiled": compiled}
     limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
-    tools = vitron_tools(profile, store, use_signals, specialists=specialists, compiled=compiled, **limits, **where)
+    tools = vitron_tools(profile, store, use_signals, specialists=specialists, **limits, **where)
     chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
     return make_agent(chosen, tools, store, checkpointer, approve=approve, sources=sources or NO_SOURCES)
 
@@ -299,9 +302,9 @@ def create_vitron_agent(
     from vitron_agent.media import NO_SOURCES
 
     store = store or default_store()
-    where: dict[str, Any] = {"weights": weights, "device": device}
+    where: dict[str, Any] = {"weights": weights, "device": device, "compiled": compiled}
     limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
-    tools = vitron_tools(profile, store, use_signals, specialists=specialists, compiled=compiled, **limits, **where)
+    tools = vitron_tools(profile, store, use_signals, specialists=specialists, **limits, **where)
     chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
     return make_langchain_agent(
         chosen, tools, store, checkpointer, approve=approve, middleware=middleware, sources=sources or NO_SOURCES

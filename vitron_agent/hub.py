@@ -8,120 +8,42 @@ download that was given up, the files that are whole stay. Nothing is loaded her
 import errno
 import fnmatch
 import posixpath
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from vitron_agent.errors import CheckpointError, DownloadError, InputError, StorageError, quoted
+from vitron_agent.integrity import faults
+from vitron_agent.origins import SOURCES, STARTS, Source
 from vitron_agent.parts import Part, Profile
 
 Answer = TypeVar("Answer")
 _MARGIN = 2**28  # bytes of a disk that are left free
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a part, or a piece of it, is published.
-
-    Attributes:
-        repository: on the hub.
-        revision: the commit that is known to have this layout; None where none is known, for the newest.
-        wanted: patterns of file names; of weights in several forms one is taken.
-        folder: below the profile's folder.
-    """
-
-    repository: str
-    revision: str | None
-    wanted: tuple[str, ...]
-    folder: str
-
-
-_DIFFUSION = ("unet/*", "vae/*", "text_encoder/*", "tokenizer/*", "scheduler/*")
-_CONTROLNET = ("config.json", "diffusion_pytorch_model.*")
-_CLIP_WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-
-SOURCES: dict[str, tuple[Source, ...]] = {
-    "planner": (
-        Source(
-            "llava-hf/llava-1.5-7b-hf",
-            "b234b804b114d9e37bb655e11cbbb5f5e971b7a9",
-            ("*.safetensors", "*.json"),
-            "planner",
-        ),
-    ),
-    "gligen": (
-        Source(
-            "masterful/gligen-1-4-generation-text-box",
-            "d2820dc1e9ba6ca082051ce79cfd3eb468ae2c83",
-            _DIFFUSION,
-            "gligen",
-        ),
-    ),
-    # the rest of it is the generation's, and is found there
-    "gligen_inpaint": (Source("masterful/gligen-1-4-inpainting-text-box", None, ("unet/*",), "gligen_inpaint"),),
-    "seem": (
-        Source("xdecoder/SEEM", None, ("seem_focall_v1.pt",), "seem"),
-        Source(
-            "openai/clip-vit-base-patch32",
-            "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268",
-            _CLIP_WORDS,
-            "seem/tokenizer",
-        ),
-    ),
-    "zeroscope": (
-        Source("cerspense/zeroscope_v2_576w", "6963642a64dbefa93663d1ecebb4ceda2d9ecb28", _DIFFUSION, "zeroscope"),
-    ),
-    "i2vgen_xl": (
-        Source(
-            "ali-vilab/i2vgen-xl",
-            "39e1979ea27be737b0278c06755e321f2b4360d5",
-            (*_DIFFUSION, "image_encoder/*"),
-            "i2vgen_xl",
-        ),
-    ),
-    "controlnet": (
-        Source(
-            "stable-diffusion-v1-5/stable-diffusion-v1-5",
-            "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
-            _DIFFUSION,
-            "controlnet",
-        ),
-        Source(
-            "lllyasviel/sd-controlnet-canny",
-            "7f2f69197050967007f6bbd23ab5e52f0384162a",
-            _CONTROLNET,
-            "controlnet/canny",
-        ),
-        Source(
-            "lllyasviel/sd-controlnet-depth",
-            "35e42a3ea49845b3c76f202f145f257b9fb1b7d4",
-            _CONTROLNET,
-            "controlnet/depth",
-        ),
-        Source(
-            "Intel/dpt-hybrid-midas",
-            None,
-            ("config.json", "model.safetensors", "pytorch_model.bin"),
-            "controlnet/midas",
-        ),
-    ),
-}
-"""Of each part of `vitron-7b`."""
-
-
-def pull(profile: Profile, parts: Collection[str] = (), say: Callable[[str], None] = print) -> None:
-    """Bring what a profile lacks into its folder; parts that are there are left alone, also without a network.
+def pull(
+    profile: Profile,
+    parts: Collection[str] = (),
+    say: Callable[[str], None] = print,
+    start: str | None = None,
+    repository: str | None = None,
+) -> None:
+    """Bring what a profile lacks into its folder; parts that are there and whole stay, also without a network.
 
     Args:
         profile: with the folder to fill.
         parts: names of the parts; all of them by default.
         say: is told what happens, a line each.
+        start: what the planner is made of, see `STARTS`; LLaVA by default.
+        repository: where else the one part is published in the same layout, "owner/name" or "owner/name@revision".
 
     Raises:
-        InputError: the profile is packaged, or has no such part.
+        InputError: the profile is packaged, or has no such part, or there is no such start or repository.
         DownloadError: no network, offline mode, no such repository, or the download broke off.
         StorageError: the disk is full or cannot be written.
         CheckpointError: the repository lacks what the part needs.
@@ -131,21 +53,47 @@ def pull(profile: Profile, parts: Collection[str] = (), say: Callable[[str], Non
         raise InputError(f"profile {profile.name!r} comes with the library: there is nothing to pull")
     if foreign := [name for name in parts if name not in SOURCES]:
         raise InputError(f"part {quoted(foreign[0], 40)} is unknown: choose one of {', '.join(SOURCES)}")
+    chosen_sources = _sources(parts, start, repository)
     for part in known:
         if parts and part.name not in parts:
             continue
-        if profile.missing(part):
-            _bring(profile, part, profile.folder, say)
+        own = chosen_sources[part.name]
+        wrong = faults(profile, part)  # a download that broke off may lack shards, or end in the middle of one
+        if wrong or own != SOURCES[part.name]:
+            if wrong and not profile.missing(part):
+                say(wrong[0])
+            _bring(profile, part, own, profile.folder, say)
         say(f"{part.name}: ready in {profile.folder / part.name}")
 
 
-def _bring(profile: Profile, part: Part, folder: Path, say: Callable[[str], None]) -> None:
-    for source in SOURCES[part.name]:
+def _sources(parts: Collection[str], start: str | None, repository: str | None) -> dict[str, tuple[Source, ...]]:
+    """Return where each part comes from, with what was asked for in place of the usual."""
+    found = dict(SOURCES)
+    if start is not None:
+        if start not in STARTS:
+            raise InputError(f"start {quoted(start, 40)} is unknown: choose one of {', '.join(STARTS)}")
+        found["planner"] = STARTS[start]
+    if repository is not None:
+        if len(parts) != 1:
+            raise InputError(f"repository {quoted(repository)} is for one part: name it, and no other")
+        if not _REPOSITORY.fullmatch(repository):
+            raise InputError(f"repository {quoted(repository)} is none: give owner/name, or owner/name@revision")
+        (part,) = parts
+        name, _, revision = repository.partition("@")
+        first, *rest = found[part]
+        found[part] = (replace(first, repository=name, revision=revision or None), *rest)
+    return found
+
+
+def _bring(profile: Profile, part: Part, sources: Iterable[Source], folder: Path, say: Callable[[str], None]) -> None:
+    for source in sources:
         say(f"{part.name}: {source.repository} (licence of these weights: {part.licence})")
         _download(source, folder / source.folder, say)
     if missing := profile.missing(part):
         # GLIGEN's editor lives on the generator's encoders: whoever pulls it alone is told so
         raise CheckpointError(f"{part.name} still lacks {missing[0]}: pull the other parts too, or report the layout")
+    if wrong := faults(profile, part):
+        raise CheckpointError(f"{wrong[0]}: delete it, and run the same command again")
 
 
 def _download(source: Source, target: Path, say: Callable[[str], None]) -> None:
@@ -157,12 +105,16 @@ def _download(source: Source, target: Path, say: Callable[[str], None]) -> None:
     if not names:
         raise CheckpointError(f"{source.repository} has none of {', '.join(source.wanted)}: it is laid out anew")
     whole = sum(sizes[name] for name in names)
-    _check_room(target, sum(sizes[name] for name in names if not (target / name).is_file()))
+    _check_room(target, sum(sizes[name] for name in names if not _is_whole(target / name, sizes[name])))
     say(f"  {len(names)} files, {whole / 2**20:,.0f} MiB, at commit {info.sha}")
-    _asked(
-        source,
-        lambda: snapshot_download(source.repository, revision=info.sha, allow_patterns=names, local_dir=target),
-    )
+
+    def bring() -> None:
+        for name in names:
+            if not _is_whole(target / name, sizes[name]):
+                (target / name).unlink(missing_ok=True)  # else the client takes it for the file that it once brought
+        snapshot_download(source.repository, revision=info.sha, allow_patterns=names, local_dir=target)
+
+    _asked(source, bring)
     # without a network an older folder is good enough for the client; it is not for us
     if short := [name for name in names if not _is_whole(target / name, sizes[name])]:
         raise DownloadError(f"{source.repository}: {short[0]} did not come whole: run the same command again")

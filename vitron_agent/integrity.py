@@ -16,15 +16,17 @@ from vitron_agent.parts import Part, Profile
 
 SUMS = "SHA256SUMS"
 _SUM = re.compile(r"([0-9a-f]{64}) [ *](?:\./)?(.+)")
-_INDEX = ".safetensors.index.json"
+_INDEX, _PICKLE_INDEX = ".safetensors.index.json", ".bin.index.json"
 _PICKLES = (".pt", ".bin")
+_OLD_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch's files began before they were archives
 
 
 def part_files(profile: Profile, part: Part) -> list[Path]:
     """Return the files of a part that are there: those it needs, and all weights and configurations in its folder."""
     assert profile.folder is not None  # callers ask about profiles that have one
     needed = {profile.folder / name for names in part.files for name in names.split("|")}
-    found = {path for end in ("*.safetensors", "*.json") for path in (profile.folder / part.name).rglob(end)}
+    ends = (".safetensors", ".json", *_PICKLES)
+    found = {path for end in ends for path in (profile.folder / part.name).rglob(f"*{end}")}
     return sorted(path for path in needed | found if path.is_file())
 
 
@@ -79,18 +81,23 @@ def file_fault(path: Path, finite: bool = False) -> str | None:
     """Return what is wrong with one file, as the end of a sentence that begins with its name; None for nothing.
 
     Args:
-        path: a safetensors file, a pickle of tensors, or JSON.
+        path: a safetensors file, a pickle of tensors, JSON, or something else, such as a tokenizer's words.
         finite: whether its values are read too.
     """
     if path.suffix == ".safetensors":
         return _tensor_fault(path, finite)
     if path.suffix in _PICKLES:
         return _archive_fault(path, finite)
+    if path.suffix != ".json":
+        return None if path.stat().st_size else "is empty"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         return f"is no JSON ({quoted(str(error))})"
-    return _shard_fault(path.parent, content) if path.name.endswith(_INDEX) else None
+    indexed = path.name.endswith(_INDEX)
+    if path.name.endswith(_PICKLE_INDEX):
+        indexed = not any(path.parent.glob("*.safetensors"))  # beside those, pickles are not read
+    return _shard_fault(path.parent, content) if indexed else None
 
 
 def _tensor_fault(path: Path, finite: bool) -> str | None:
@@ -114,6 +121,9 @@ def _tensor_fault(path: Path, finite: bool) -> str | None:
 def _archive_fault(path: Path, checksums: bool) -> str | None:
     """Return what is wrong with a file of torch's, an archive: its end is looked at, on request every checksum."""
     try:
+        with path.open("rb") as file:
+            if file.read(len(_OLD_PICKLE)) == _OLD_PICKLE:
+                return None  # whether it is whole only reading it would tell
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip() if checksums else None
     except (OSError, zipfile.BadZipFile) as error:
@@ -131,6 +141,8 @@ def _shard_fault(folder: Path, index: object) -> str | None:
     for shard in sorted(set(shards.values())):
         if not (folder / shard).is_file():
             return f"names {quoted(shard)}, which is missing"
+        if shard.endswith(_PICKLES):
+            continue  # what is in a pickle is not looked at
         try:
             with safe_open(folder / shard, "pt") as file:
                 lacking = {name for name, place in shards.items() if place == shard} - set(file.keys())

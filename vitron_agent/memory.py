@@ -12,15 +12,15 @@ from vitron_agent.errors import InputError, quoted
 from vitron_agent.parts import QUANTISED, Part, Profile
 
 MIB = 2**20
-_UNITS = {"MB": 10**6, "MIB": MIB, "GB": 10**9, "GIB": 2**30}
-_AMOUNT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s?([kmgt]i?b)", re.IGNORECASE | re.ASCII)
+_UNITS = {"MB": 10**6, "MIB": MIB, "GB": 10**9, "GIB": 2**30, "TB": 10**12, "TIB": 2**40}
+_AMOUNT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s?([mgt]i?b)", re.IGNORECASE | re.ASCII)
 
 
 def parse_memory(text: str) -> float:
-    """Read an amount of memory such as 24GB, 24GiB, 1.5 GB or 8000MB.
+    """Read an amount of memory such as 24GB, 24GiB, 1.5 TB or 8000MB.
 
     Returns:
-        MiB; GB and MB are powers of ten, as on a graphics card's box, GiB and MiB powers of two.
+        MiB; TB, GB and MB are powers of ten, as on a graphics card's box, TiB, GiB and MiB powers of two.
 
     Raises:
         InputError: it is none, or zero.

@@ -21,6 +21,8 @@ class Sampling:
         frames: of a clip.
         height: of its frames, in pixels; pictures have the size that their network's configuration says.
         width: likewise.
+        scheduler: diffusers' class; "" for the one that the weights' folder names.
+        grounded: the share of the steps that look at boxes, of a model that is told some.
     """
 
     steps: int
@@ -29,6 +31,8 @@ class Sampling:
     frames: int = 0
     height: int = 0
     width: int = 0
+    scheduler: str = ""
+    grounded: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -130,8 +130,21 @@ def _published(folder: str, common: str) -> tuple[str, ...]:
     )
 
 
-# LLaVA's folder, or the folders of the parts that planner/starts.py puts together.
-_PLANNER = ("planner/config.json|planner/vicuna/config.json|planner/vitron-base/config.json",)
+def _planner() -> tuple[str, ...]:
+    """Files of LLaVA's folder, or of the folders of parts that planner/starts.py puts together."""
+    whole, parts = "planner", ("planner/vicuna", "planner/vitron-base")
+    pickles = [f"{folder}/pytorch_model.bin" for folder in parts]
+    tensors = [f"{folder}/model.safetensors" for folder in (whole, *parts)]
+    words = [f"{folder}/tokenizer.json" for folder in (whole, *parts)]
+    beside = ("planner/clip/config.json", "planner/vitron-lora/adapter_config.json")
+    return (
+        "|".join(f"{folder}/config.json" for folder in (whole, *parts)),
+        "|".join((f"{whole}/config.json", *beside)),
+        "|".join(name for file in (*tensors, *pickles) for name in (file, f"{file}.index.json")),
+        "|".join((*words, *(f"{folder}/tokenizer.model" for folder in parts))),
+    )
+
+
 _SEEM = (
     "seem/seem_focall_v1.pt|seem/seem_focall_v0.pt|seem/model.safetensors",
     "seem/tokenizer/tokenizer.json|seem/tokenizer/vocab.json",
@@ -150,7 +163,7 @@ VITRON_7B = Profile(
         Part(
             "planner",
             "converses and plans",
-            _PLANNER,
+            _planner(),
             "llava-hf/llava-1.5-7b-hf",
             13_472,
             _LLAMA,
@@ -165,7 +178,13 @@ VITRON_7B = Profile(
             2_433,
             _RAIL,
             384,
-            Sampling(50, 7.5, "StableDiffusionGLIGENPipeline of diffusers; VITRON's release has the same"),
+            Sampling(
+                50,
+                7.5,
+                "StableDiffusionGLIGENPipeline of diffusers; VITRON's release has the same",
+                scheduler="PNDMScheduler",
+                grounded=0.3,
+            ),
         ),
         Part(
             "gligen_inpaint",
@@ -176,7 +195,12 @@ VITRON_7B = Profile(
             _RAIL,
             384,
             # VITRON's release has guidance 30, with a caption on both sides, so that it acts on the boxes alone
-            Sampling(50, 7.5, "StableDiffusionGLIGENPipeline of diffusers"),
+            Sampling(
+                50,
+                7.5,
+                "StableDiffusionGLIGENPipeline of diffusers; boxes to the end are VITRON's release's",
+                scheduler="PNDMScheduler",
+            ),
         ),
         Part("seem", "finds", _SEEM, "SEEM focal-L (seem_focall_v1.pt)", 651, "Apache-2.0", 144),
     ),
@@ -190,7 +214,15 @@ VITRON_7B = Profile(
             3_500,
             "CC-BY-NC 4.0",
             2_793,
-            Sampling(50, 7.5, "VITRON's release; the sizes are the model card's", 24, 320, 576),
+            Sampling(
+                50,
+                7.5,
+                "VITRON's release; the sizes are the model card's",
+                24,
+                320,
+                576,
+                "DPMSolverMultistepScheduler",
+            ),
             frugal_work=1_397,
         ),
         Part(
@@ -201,7 +233,9 @@ VITRON_7B = Profile(
             4_748,
             "MIT",
             10_562,
-            Sampling(50, 9.0, "the model card's example; VITRON's release has the same", 16, 704, 1280),
+            Sampling(
+                50, 9.0, "the model card's example; VITRON's release has the same", 16, 704, 1280, "DDIMScheduler"
+            ),
             frugal_work=4_548,
         ),
         Part(
@@ -217,7 +251,9 @@ VITRON_7B = Profile(
             3_645,
             f"{_RAIL} (the estimator of depth: Apache-2.0)",
             768,
-            Sampling(20, 9.0, "StableVideo's release; pictures are 512 pixels on their short side"),
+            Sampling(
+                20, 9.0, "StableVideo's release; pictures are 512 pixels on their short side", scheduler="DDIMScheduler"
+            ),
         ),
     ),
 )

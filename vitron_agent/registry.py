@@ -30,9 +30,12 @@ def _tiny_planner(folder: Path, store: "MediaStore", use_signals: bool, device: 
 
 def _full_size_planner(folder: Path, store: "MediaStore", use_signals: bool, device: Device) -> "BaseChatModel":
     from vitron_agent.planner.chat import ChatVitron
+    from vitron_agent.planner.fixed_cache import FixedCache
     from vitron_agent.planner.full_size import load_full_size
 
     planner = load_full_size(folder / "planner", device.name, device.dtype, device.planner_bits)
+    if device.compiled and device.name.startswith("cuda") and device.planner_bits is None:
+        planner.fixed = FixedCache(planner.model.language_model)  # on a CPU compiling gains next to nothing
     return ChatVitron(planner=planner, store=store, use_signals=use_signals, model="vitron-7b")
 
 
@@ -63,7 +66,9 @@ def _tuned(diffusion: Any, device: Device) -> "Specialist":
 def _of_pictures(sampling: Sampling | None) -> Any:
     from vitron_agent.specialists.gligen import SamplingDefaults
 
-    return SamplingDefaults(sampling.steps, sampling.guidance) if sampling else None
+    if sampling is None:
+        return None
+    return SamplingDefaults(sampling.steps, sampling.guidance, sampling.scheduler, sampling.grounded)
 
 
 def _seem(folder: Path, part: Part, device: Device) -> "Specialist":
@@ -114,6 +119,7 @@ def _of_clips(published: "VideoDefaults", sampling: Sampling | None) -> "VideoDe
         frames=sampling.frames,
         height=sampling.height,
         width=sampling.width,
+        scheduler=sampling.scheduler,
     )
 
 

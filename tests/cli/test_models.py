@@ -154,10 +154,14 @@ def test_what_is_no_parity_file_is_one_line(run, folder: Path) -> None:
 
 def test_pulling_says_what_it_does_on_stderr(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(hub, "pull", lambda profile, parts, say: asked.append((profile.folder, parts)) or say("done"))
+    monkeypatch.setattr(
+        hub, "pull", lambda profile, parts, say, *more: asked.append((profile.folder, parts, *more)) or say("done")
+    )
     result = run("models", "pull", "vitron-7b", "--part", "seem", "--part", "gligen", "--weights", tmp_path)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "done\n")
-    assert asked == [(tmp_path, ["seem", "gligen"])]
+    run("models", "pull", "vitron-7b", "--part", "planner", "--start", "vitron", "--repository", "me/mine@v1")
+    assert asked[0] == (tmp_path, ["seem", "gligen"], None, None)
+    assert asked[1][1:] == (["planner"], "vitron", "me/mine@v1")
 
 
 def test_a_packaged_profile_cannot_be_pulled(run) -> None:

@@ -175,9 +175,10 @@ def test_code_in_a_pickle_is_never_run(folder: Path, tmp_path: Path) -> None:
             return Path.touch, (mark,)
 
     (folder / "b/vitron-lora/non_lora_trainables.bin").write_bytes(pickle.dumps({"a": Bomb()}))
-    with pytest.raises(CheckpointError, match=r"non_lora_trainables.bin holds no plain tensors"):
+    with pytest.raises(CheckpointError, match=r"non_lora_trainables.bin holds no plain tensors") as caught:
         released_vitron(folder / "b/vitron-base", folder / "b/vitron-lora", torch.float32)
     assert not mark.exists()
+    assert "trust" not in str(caught.value)
 
 
 @pytest.mark.parametrize("missing", ["a/clip/config.json", "a/vicuna/pytorch_model-00002-of-00002.bin"])
@@ -194,6 +195,25 @@ def test_what_is_no_adapter_or_for_another_model_is_said(folder: Path) -> None:
     torch.save({}, lora / "adapter_model.bin")
     with pytest.raises(CheckpointError, match="holds no LoRA weights"):
         merged({}, lora)
+
+
+@pytest.mark.parametrize(
+    "name", ["base_model.model.model.embed_tokens.weight", "base_model.model.model.layers.7.mlp.up_proj.lora_B.weight"]
+)
+def test_what_an_adapter_has_too_many_is_said(folder: Path, name: str) -> None:
+    """Not left out silently: the model would not be the one that was published."""
+    base, lora = read_tensors(folder / "b/vitron-base"), folder / "b/vitron-lora"
+    torch.save({**read_tensors(lora, "adapter_model.bin"), name: torch.ones(2, 2)}, lora / "adapter_model.bin")
+    with pytest.raises(CheckpointError, match=f"vitron-lora has too many: {name}"):
+        merged(base, lora)
+
+
+def test_an_adapter_s_scale_may_go_with_the_root_of_its_rank(folder: Path) -> None:
+    base, lora = read_tensors(folder / "b/vitron-base"), folder / "b/vitron-lora"
+    name = "model.layers.1.mlp.down_proj.weight"
+    plain = merged(base, lora)[name] - base[name]
+    (lora / "adapter_config.json").write_text(json.dumps({"r": RANK, "lora_alpha": ALPHA, "use_rslora": True}))
+    assert torch.allclose(merged(base, lora)[name] - base[name], plain * RANK**0.5, atol=1e-5)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x0a\xff", b"no protobuf at all", b"\x0a\x03\x0a\x01a"])

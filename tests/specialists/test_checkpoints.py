@@ -87,3 +87,12 @@ def test_a_weight_of_another_shape_is_refused(kind: str, load: Load, request: py
     change(path, lambda tensors: tensors | {min(tensors): torch.ones(3)})
     with pytest.raises(CheckpointError, match=f"{path.parent} cannot be loaded"):
         load(path.parent)
+
+
+def test_weights_of_other_shapes_are_named_ten_of_them(vae: Path) -> None:
+    """As those of another architecture with the same names."""
+    others = sorted(load_file(vae))[:12]
+    change(vae, lambda tensors: tensors | {name: torch.ones(3) for name in others})
+    with pytest.raises(CheckpointError, match="size mismatch for .* and 2 more") as caught:
+        load_vae(vae.parent)
+    assert sum(f"size mismatch for {name}:" in str(caught.value) for name in others) == 10

@@ -252,6 +252,20 @@ def test_a_bad_checkpoint_is_one_clear_error(folder: Path, tmp_path: Path, part:
     assert "\n" not in str(caught.value)
 
 
+def test_the_unet_of_the_other_task_is_a_clear_error(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    drawing, editing = tmp_path / "gligen" / "unet", tmp_path / "gligen_inpaint" / "unet"
+    drawing.rename(tmp_path / "kept")
+    editing.rename(drawing)
+    (tmp_path / "kept").rename(editing)
+    with pytest.raises(
+        CheckpointError, match="gligen/unet takes 9 channels, and drawing has 4: it is the UNet of anot"
+    ):
+        GligenGenerator.from_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="gligen_inpaint/unet takes 4 channels, and an edit has 9"):
+        GligenEditor.from_pretrained(tmp_path)
+
+
 def test_missing_folders_and_a_bad_mapper_are_clear_errors(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="gligen"):
         GligenGenerator.from_pretrained(tmp_path / "nowhere")

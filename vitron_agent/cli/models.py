@@ -53,12 +53,18 @@ def pull(
     profile: Annotated[str, typer.Argument(help="Which weights (see `vitron-agent models`).")],
     part: Annotated[list[str] | None, typer.Option(help="Only this part; may be given again.")] = None,
     weights: Annotated[Path | None, typer.Option(help="The folder to fill, instead of the usual one.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="What the planner is made of: llava (as usual), vicuna (with CLIP), vitron.")
+    ] = None,
+    repository: Annotated[
+        str | None, typer.Option(help="Where else the one part is: owner/name, or owner/name@revision.")
+    ] = None,
 ) -> None:
     """Download a profile's public weights; files that are there and whole stay. $HF_HUB_OFFLINE is respected."""
     from vitron_agent import hub
     from vitron_agent.locations import placed
 
-    hub.pull(placed(profile, weights), part or (), say)
+    hub.pull(placed(profile, weights), part or (), say, start, repository)
 
 
 @models.command()

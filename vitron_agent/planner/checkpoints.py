@@ -72,7 +72,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged ({quoted(str(error))}): {REMEDY}") from None
     except Exception as error:  # bare ones of many kinds, and of the pickle library, which we do not import
-        raise CheckpointError(f"{path} holds no plain tensors ({quoted(str(error))}): {REMEDY}") from None
+        # torch's own words would advise to run it
+        reason = "something else is in it" if "Weights only load failed" in str(error) else quoted(str(error))
+        raise CheckpointError(f"{path} holds no plain tensors ({reason}): {REMEDY}") from None
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise CheckpointError(f"{path} is no table of named tensors: {REMEDY}")
     return tensors

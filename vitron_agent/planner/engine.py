@@ -14,11 +14,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, LlamaTokenizer
+from transformers import Cache, LlamaTokenizer
 
 from vitron_agent.errors import Cancelled, CheckpointError, InputError
 from vitron_agent.invocation import Module
 from vitron_agent.planner.decoding import Grammar, State
+from vitron_agent.planner.fixed_cache import FixedCache, in_place
 from vitron_agent.planner.loading import REMEDY
 from vitron_agent.planner.model import Encoded, PlannerModel
 from vitron_agent.planner.pieces import TokenTable
@@ -65,6 +66,7 @@ class VitronPlanner:
         )
         self.table = TokenTable(vocabulary)
         self.prefixes = PrefixCache(model.llava.config.text_config, prefix_bytes)
+        self.fixed: FixedCache | None = None  # where replies are read by a compiled step
         self._media: OrderedDict[str, Encoded] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -161,18 +163,19 @@ class VitronPlanner:
         out = Reply(prompt, cache, Grammar(self.table, rules, settings.max_new_tokens))
         generator = torch.Generator(self.model.device).manual_seed(settings.seed)
         state = self.model.hidden(self.embed(prompt, known), out.cache)[0, -1]
-        is_complete = False
-        while not is_complete:
-            if settings.cancelled is not None and settings.cancelled():
-                raise Cancelled("the planner was asked to stop")
-            self._write(out, self._choose(out.grammar, state, settings.temperature, generator))
-            ready = out.ready(self.vocabulary, settings.stop)
-            if len(ready) > out.shown:
-                piece, out.shown = ready[out.shown :], len(ready)
-                yield piece
-            is_complete = out.complete(settings.max_calls)
-            if out.has_open_call or not is_complete:
-                state = self._read(out)
+        is_complete, run = False, len(self.vocabulary.signals(Module.A))
+        with in_place(self.fixed, out, settings.max_new_tokens + settings.max_calls * run):
+            while not is_complete:
+                if settings.cancelled is not None and settings.cancelled():
+                    raise Cancelled("the planner was asked to stop")
+                self._write(out, self._choose(out.grammar, state, settings.temperature, generator))
+                ready = out.ready(self.vocabulary, settings.stop)
+                if len(ready) > out.shown:
+                    piece, out.shown = ready[out.shown :], len(ready)
+                    yield piece
+                is_complete = out.complete(settings.max_calls)
+                if out.has_open_call or not is_complete:
+                    state = self._read(out)
         self.prefixes.keep((*tokens, *out.fed), out.cache)
         return out.output(self.vocabulary)
 
@@ -227,9 +230,7 @@ class VitronPlanner:
         with self._lock:
             self._media.clear()
 
-    def signal_run(
-        self, module: Module, cache: DynamicCache, lead: Sequence[int] = ()
-    ) -> tuple[SignalEmbeddings, Tensor]:
+    def signal_run(self, module: Module, cache: Cache, lead: Sequence[int] = ()) -> tuple[SignalEmbeddings, Tensor]:
         """Feeds a module's whole run of signal tokens behind a closed call (GILL's forced run).
 
         Args:
@@ -244,10 +245,12 @@ class VitronPlanner:
         own = self.vocabulary.per_module
         return SignalEmbeddings(states[:own].float().cpu().clone(), states[own:].float().cpu().clone()), states[-1]
 
-    def _states(self, ids: Sequence[int], cache: DynamicCache) -> Tensor:
+    def _states(self, ids: Sequence[int], cache: Cache) -> Tensor:
         """Last-layer states (k, d_llm) of k new ids."""
-        new = torch.tensor([list(ids)], device=self.model.device)
-        return self.model.hidden(self.model.merge(new), cache)[0]
+        embeds = self.model.merge(torch.tensor([list(ids)], device=self.model.device))
+        if self.fixed is not None and self.fixed.holds(cache) and len(ids) == 1:
+            return self.fixed.read(embeds)[0]
+        return self.model.hidden(embeds, cache)[0]
 
     def _choose(self, grammar: Grammar, state: Tensor, temperature: float, generator: torch.Generator) -> int:
         """The next id: the most likely allowed one, or a sample."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from transformers import DynamicCache
+from transformers import Cache
 
 from vitron_agent.errors import InputError
 from vitron_agent.invocation import Invocation
@@ -81,7 +81,7 @@ class Reply:
     """A reply being written."""
 
     prompt: Serialised
-    cache: DynamicCache
+    cache: Cache
     grammar: Grammar
     fed: list[int] = field(default_factory=list)  # ids behind the prompt whose keys and values are in the cache
     unread: list[int] = field(default_factory=list)  # ids written behind those

@@ -113,6 +113,9 @@ def _changes(tensors: Mapping[str, Tensor], lora: Path) -> Iterator[tuple[str, T
     down = {name: value for name, value in adapter.items() if ".lora_A." in name}
     if not down:
         raise CheckpointError(f"{lora} holds no LoRA weights: fetch the folder again")
+    pairs = {each for name in down for each in (name, name.replace(".lora_A.", ".lora_B."))}
+    if surplus := sorted(name for name in adapter if name not in pairs and not name.endswith(_NEW_ROWS)):
+        raise CheckpointError(f"{lora} has too many: {listed(surplus)}: fetch the folder again as it is published")
     for name, a in down.items():
         target = _unadapted(name.partition(".lora_A.")[0]) + ".weight"
         b, weight = adapter.get(name.replace(".lora_A.", ".lora_B.")), tensors.get(target)
@@ -122,7 +125,7 @@ def _changes(tensors: Mapping[str, Tensor], lora: Path) -> Iterator[tuple[str, T
             )
         if (b.shape[0], a.shape[1]) != tuple(weight.shape) or a.shape[0] != b.shape[1]:
             raise CheckpointError(f"{lora} adapts {target} in shape {(b.shape[0], a.shape[1])}, it is {weight.shape}")
-        scale = float(told.get("lora_alpha", 1)) / a.shape[0]
+        scale = float(told.get("lora_alpha", 1)) / (a.shape[0] ** 0.5 if told.get("use_rslora") else a.shape[0])
         change = scale * b.to(weight.device).float() @ a.to(weight.device).float()
         yield target, (weight.float() + change).to(weight.dtype)
     for name, rows in adapter.items():

@@ -152,5 +152,7 @@ def _names(found: Iterable[Any]) -> list[str]:
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error.args[0] if error.args else error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0][:800] if text else 'no reason given'}"
+    lines = str(error.args[0] if error.args else error).strip().splitlines() or ["no reason given"]
+    # torch heads a list of weights that do not fit with a line that names none of them
+    said = f"{lines[0]} {listed([line.strip() for line in lines[1:]])}" if lines[0].endswith(":") else lines[0]
+    return f"{type(error).__name__}: {said[:2000]}"

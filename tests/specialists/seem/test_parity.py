@@ -30,9 +30,9 @@ from vitron_agent.specialists.seem.prompts import VISUAL, PromptTokens
 
 FILE = Path(__file__).parent / "data" / "seem_focall_tiny.safetensors"
 OTHER = SeemConfig(  # every size another one than in the stored file and in the published model
-    embed_dim=8, depths=(2, 1, 1, 2), focal_levels=3, focal_window=5, hidden_dim=96, heads=3, feedforward_dim=80,
-    encoder_layers=1, decoder_layers=4, queries=13, memories=5, text_width=40, text_heads=5, text_layers=3,
-    context_length=30, vocab_size=300, layerscale=0.3, classes=("sand", "sea", "nothing"),
+    embed_dim=8, depths=(2, 1, 1, 2), focal_levels=3, focal_window=5, hidden_dim=96, mask_dim=56, heads=3,
+    feedforward_dim=80, encoder_layers=1, decoder_layers=4, queries=13, memories=5, text_width=40, text_heads=5,
+    text_layers=3, context_length=30, vocab_size=300, layerscale=0.3, classes=("sand", "sea", "nothing"),
 )  # fmt: skip
 
 
@@ -112,6 +112,25 @@ def test_a_file_of_other_sizes_is_built_from_what_it_says(other: Path) -> None:
     same = {name for name in vars(OTHER) if getattr(config, name) == getattr(OTHER, name)}
     assert set(vars(OTHER)) - same == {"layerscale"}  # only matters for training
     assert max(differences(other).values()) == 0
+
+
+def test_masks_may_have_a_width_of_their_own(tmp_path: Path) -> None:
+    """The original with half its mask channels zero, against one that never had them."""
+    tensors, metadata = read(FILE)
+    layers = ("pixel_decoder.mask_features", "predictor.mask_embed.layers.2")
+    names = [f"weights.sem_seg_head.{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    half = tensors[names[0]].shape[0] // 2
+    for name in names:
+        tensors[name][half:] = 0
+    save_file(tensors, tmp_path / "zero.safetensors", metadata)
+    ours = StoredRun.load(tmp_path / "zero.safetensors").outputs()
+    narrow = ("pred_maskembs", "pred_pspatials", "pred_nspatials", "pred_pvisuals", "pred_nvisuals")
+    kept = {name: value[..., :half] if name.endswith(narrow) else value for name, value in ours.items()}
+    tensors |= {name: tensors[name][:half] for name in names} | kept
+    sizes = {**json.loads(metadata["config"]), "MODEL__ENCODER__MASK_DIM": half}
+    content = {name: value.contiguous() for name, value in tensors.items()}
+    save_file(content, tmp_path / "narrow.safetensors", {**metadata, "config": json.dumps(sizes)})
+    assert {name: value for name, value in differences(tmp_path / "narrow.safetensors").items() if value > 1e-5} == {}
 
 
 @pytest.mark.parametrize("name", ["backbone.norm1.bias", "sem_seg_head.predictor.pn_indicator.weight"])

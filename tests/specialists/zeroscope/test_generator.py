@@ -171,14 +171,15 @@ def test_a_bad_checkpoint_is_one_clear_error(folder: Path, tmp_path: Path, part:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"), [({"_class_name": "PNDMScheduler"}, "PNDMScheduler"), ({"beta_schedule": "odd"}, "odd")]
+    ("change", "said"),
+    [({"_class_name": "PNDMScheduler"}, "PNDMScheduler"), ({"beta_schedule": "odd"}, "odd"), (None, "no JSON object")],
 )
 def test_a_scheduler_that_cannot_be_used_is_named(
-    folder: Path, tmp_path: Path, change: dict[str, str], said: str
+    folder: Path, tmp_path: Path, change: dict[str, str] | None, said: str
 ) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     file = tmp_path / "scheduler" / "scheduler_config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    file.write_text(json.dumps([] if change is None else {**json.loads(file.read_text()), **change}))
     with pytest.raises(CheckpointError, match=said):
         ZeroscopeGenerator.from_pretrained(tmp_path)
 

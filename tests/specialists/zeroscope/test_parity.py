@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import UNet3DConditionModel
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UNet3DConditionModel
 
 from tests.specialists.video_parts_on_disk import write_random_zeroscope
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.specialists.video_diffusion import VideoDefaults
 from vitron_agent.specialists.video_diffusion.sampling import SCHEDULERS
 from vitron_agent.specialists.zeroscope import ZeroscopeGenerator
+from vitron_agent.specialists.zeroscope.generator import PUBLISHED
 
 torch.set_num_threads(1)
 
@@ -49,6 +50,28 @@ def test_clips_equal_those_of_the_pipeline(tmp_path: Path, solver: bool, guidanc
     found = generator.latents(SpecialistRequest(command, seed=7))
     assert wanted.shape == found.shape == (1, 4, 3, 8, 12)
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_solver_of_the_release_follows_the_schedule_of_the_folder(tmp_path: Path) -> None:
+    pipeline_class = getattr(pytest.importorskip("diffusers"), "TextToVideoSDPipeline", None)
+    if pipeline_class is None:
+        pytest.skip("diffusers no longer has the text-to-video pipeline")
+    defaults = VideoDefaults(3, 32, 48, steps=4, guidance=3.0, scheduler=PUBLISHED.scheduler)
+    generator = ZeroscopeGenerator.from_pretrained(write_random_zeroscope(tmp_path), defaults=defaults)
+    parts = generator.parts
+    assert parts.schedule["_class_name"] == "DDIMScheduler"
+    pipeline = pipeline_class(
+        vae=parts.vae, text_encoder=parts.text_encoder, tokenizer=parts.tokenizer, unet=parts.unet,
+        scheduler=DDIMScheduler.from_pretrained(tmp_path / "scheduler"),
+    )  # fmt: skip
+    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    wanted = pipeline(
+        "a circle", height=32, width=48, num_frames=3, num_inference_steps=4, guidance_scale=3.0,
+        generator=torch.Generator().manual_seed(5), output_type="latent",
+    ).frames  # fmt: skip
+    torch.testing.assert_close(generator.latents(SpecialistRequest("a circle", seed=5)), wanted, atol=1e-4, rtol=0)
 
 
 def test_full_size_has_the_published_parameters() -> None:

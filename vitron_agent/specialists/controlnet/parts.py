@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer, DPTForDepthEstimation
 
 from vitron_agent.errors import CheckpointError
@@ -22,6 +22,7 @@ from vitron_agent.specialists.checkpoints import (
     remedy,
     settled,
 )
+from vitron_agent.specialists.schedules import read_schedule
 
 _NO_RECIPE = ""  # these weights are brought, not trained here
 
@@ -89,7 +90,7 @@ def load_control_parts(folder: Path, device: str = "cpu", dtype: torch.dtype = t
     encoder = load_transformers(CLIPTextModel, folder / "text_encoder", _NO_RECIPE, dtype)
     estimator = load_transformers(DPTForDepthEstimation, folder / "midas", _NO_RECIPE, dtype, attention="eager")
     tokenizer = load_tokenizer(folder / "tokenizer", _NO_RECIPE)
-    schedule = load_part(folder / "scheduler", _NO_RECIPE, _schedule, "scheduler_config.json")
+    schedule = load_part(folder / "scheduler", _NO_RECIPE, read_schedule, "scheduler_config.json")
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     _same(folder / "unet", "text of width", unet.config.cross_attention_dim, encoder.config.hidden_size)
     _same(folder / "unet", "latent channels:", unet.config.in_channels, vae.config.latent_channels)
@@ -109,7 +110,3 @@ def _same(path: Path, what: str, needs: object, has: object) -> None:
             f"{path} expects {what} {needs}, the parts beside it give {has}: they are not of one model, "
             f"{remedy(_NO_RECIPE)}"
         )
-
-
-def _schedule(folder: Path) -> dict[str, Any]:
-    return dict(DDIMScheduler.from_pretrained(folder, local_files_only=True).config)

@@ -20,7 +20,8 @@ from vitron_agent.specialists.gligen.generator import (
     make_condition,
 )
 from vitron_agent.specialists.gligen.parts import GligenParts, load_parts
-from vitron_agent.specialists.gligen.sampling import sample_latents
+from vitron_agent.specialists.gligen.sampling import held, sample_latents
+from vitron_agent.specialists.schedules import with_scheduler
 
 
 class GligenEditor:
@@ -63,7 +64,7 @@ class GligenEditor:
         signals = mapper or root / "mappers" / "gligen_inpaint.safetensors"
         own = root / "gligen_inpaint"
         common = own if (own / "text_encoder").is_dir() else root / "gligen"
-        return cls(load_parts(common, own / "unet", signals, "gligen-inpaint", device, dtype), defaults)
+        return cls(load_parts(common, own / "unet", signals, "gligen-inpaint", device, dtype, edits=True), defaults)
 
     @property
     def revision(self) -> str:
@@ -87,26 +88,9 @@ class GligenEditor:
             Cancelled: `progress` asked to stop.
         """
         image, mask = checked(request)
-        unet, size = self.parts.unet, self.parts.picture_size
-        small = resized(image, size)
+        size = self.parts.picture_size
         hole = functional.interpolate(mask[None, None].float(), size=(size, size), mode="area")[0] > 0
-        generator = torch.Generator().manual_seed(request.seed)
-        known = self.parts.vae.encode(small[None].to(unet.device, unet.dtype) * 2 - 1).latent_dist.mode()
-        extra = masked_latents(known * self.parts.vae.config.scaling_factor, hole[None].to(unet.device))
-        noise = randn_tensor(known.shape, generator=generator, device=unet.device, dtype=unet.dtype)
-        guidance = self.defaults.guidance if request.guidance is None else request.guidance
-        condition = make_condition(self.parts, canonical(request.command), request.layout, request.signals)
-        latents = sample_latents(
-            unet,
-            self.parts.schedule,
-            noise,
-            condition,
-            request.steps or self.defaults.steps,
-            guidance,
-            empty_condition(self.parts, condition) if guidance != 1.0 else None,
-            extra=extra,
-            progress=progress,
-        )
+        latents = self.latents(request, resized(image, size), hole, progress)
         painted = decode_picture(self.parts, latents).float() / 255
         height, width = image.shape[1:]
         if (height, width) != (size, size):
@@ -115,6 +99,43 @@ class GligenEditor:
         result = torch.where(mask, painted, image)
         boxes, labels = tuple(item.box for item in request.layout), tuple(item.phrase for item in request.layout)
         return SpecialistResult(MediaKind.IMAGE, image=result, mask=mask, boxes=boxes, labels=labels)
+
+    @torch.no_grad()
+    def latents(
+        self, request: SpecialistRequest, picture: Tensor, hole: Tensor, progress: Progress = ignore_progress
+    ) -> Tensor:
+        """Return the latents (1, c, h, w) of an edit.
+
+        Args:
+            request: command, layout, signals, seed, steps and guidance.
+            picture: float (3, S, S) in [0, 1], of the size that the UNet was trained on.
+            hole: bool (1, S, S), True where pixels may change.
+            progress: told each step.
+        """
+        parts, unet, defaults = self.parts, self.parts.unet, self.defaults
+        generator = torch.Generator().manual_seed(request.seed)
+        known = parts.vae.encode(picture[None].to(unet.device, unet.dtype) * 2 - 1).latent_dist.mode()
+        known = known * parts.vae.config.scaling_factor
+        extra = masked_latents(known, hole[None].to(unet.device))
+        noise = randn_tensor(known.shape, generator=generator, device=unet.device, dtype=unet.dtype)
+        guidance = defaults.guidance if request.guidance is None else request.guidance
+        condition = make_condition(parts, canonical(request.command), request.layout, request.signals)
+        schedule = with_scheduler(parts.schedule, defaults.scheduler)
+        # GLIGEN's sampler puts back what is kept; the tiny UNet, which has more inputs, is sampled as it was trained
+        is_published = unet.config.in_channels == noise.shape[1] + extra.shape[1]
+        return sample_latents(
+            unet,
+            schedule,
+            noise,
+            condition,
+            request.steps or defaults.steps,
+            guidance,
+            empty_condition(parts, condition) if guidance != 1.0 else None,
+            extra=extra,
+            before_step=held(known, extra[:, -1:], schedule, generator) if is_published else None,
+            grounded=defaults.grounded,
+            progress=progress,
+        )
 
 
 def checked(request: SpecialistRequest) -> tuple[Tensor, Tensor]:

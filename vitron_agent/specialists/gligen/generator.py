@@ -21,16 +21,19 @@ from vitron_agent.specialists.gligen.conditioning import (
 )
 from vitron_agent.specialists.gligen.parts import GligenParts, load_parts
 from vitron_agent.specialists.gligen.sampling import sample_latents
+from vitron_agent.specialists.schedules import with_scheduler
 
 _TINY_SLOTS = 3  # the tiny UNets, those with planes for places and layout, were trained with three phrase slots
 
 
 @dataclass(frozen=True)
 class SamplingDefaults:
-    """What a request that does not say gets."""
+    """What a request that does not say gets, and how it is sampled."""
 
     steps: int = 2  # denoising steps; with a layout little is left to chance, and more steps only add grain (measured)
     guidance: float = 1.0  # classifier-free guidance scale; 1 is none
+    scheduler: str = ""  # diffusers' class; "" for the one that the weights' folder names
+    grounded: float = 1.0  # the share of the steps that look at the boxes (GLIGEN's scheduled sampling)
 
 
 class GligenGenerator:
@@ -94,12 +97,13 @@ class GligenGenerator:
         condition = make_condition(self.parts, request.command, request.layout, request.signals)
         latents = sample_latents(
             unet,
-            self.parts.schedule,
+            with_scheduler(self.parts.schedule, self.defaults.scheduler),
             noise,
             condition,
             request.steps or self.defaults.steps,
             guidance,
             empty_condition(self.parts, condition) if guidance != 1.0 else None,
+            grounded=self.defaults.grounded,
             progress=progress,
         )
         picture = decode_picture(self.parts, latents)

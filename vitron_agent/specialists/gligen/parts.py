@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vitron_agent.errors import CheckpointError
@@ -24,6 +24,8 @@ from vitron_agent.specialists.checkpoints import (
     remedy,
     settled,
 )
+from vitron_agent.specialists.gligen.conditioning import TINY_PLANES
+from vitron_agent.specialists.schedules import read_schedule
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class GligenParts:
         text_encoder: caption and phrase encoder.
         vae: pictures to latents and back.
         unet: the gated UNet, of generation or of inpainting.
-        schedule: the scheduler's config.
+        schedule: the scheduler's config, with its class's name.
         mapper: makes condition tokens of the planner's signals; None ignores signals.
         revision: stands for all the weights.
     """
@@ -59,7 +61,14 @@ class GligenParts:
 
 
 def load_parts(
-    common: Path, unet: Path, mapper: Path | SignalMapper | None, recipe: str, device: str, dtype: torch.dtype
+    common: Path,
+    unet: Path,
+    mapper: Path | SignalMapper | None,
+    recipe: str,
+    device: str,
+    dtype: torch.dtype,
+    *,
+    edits: bool = False,
 ) -> GligenParts:
     """Load everything.
 
@@ -70,6 +79,7 @@ def load_parts(
         recipe: what to train when something is missing, for the error's text.
         device: where to put the models.
         dtype: of their weights in memory.
+        edits: whether the UNet must be one of inpainting, which sees the kept picture too.
 
     Raises:
         CheckpointError: a part is missing, damaged or of another shape.
@@ -78,17 +88,19 @@ def load_parts(
     net = load_diffusers(UNet2DConditionModel, unet, recipe, dtype, attention_type="gated")
     encoder = load_transformers(CLIPTextModel, common / "text_encoder", recipe, dtype)
     tokenizer = load_tokenizer(common / "tokenizer", recipe)
-    schedule = load_part(common / "scheduler", recipe, _schedule, "scheduler_config.json")
+    schedule = load_part(common / "scheduler", recipe, read_schedule, "scheduler_config.json")
     if net.config.cross_attention_dim != encoder.config.hidden_size:
         raise CheckpointError(
             f"{unet} expects text of width {net.config.cross_attention_dim}, {common / 'text_encoder'} gives "
             f"{encoder.config.hidden_size}: they are not of one model, {remedy(recipe)}"
         )
+    needed = 2 * net.config.out_channels + 1 if edits else net.config.out_channels
+    if net.config.in_channels not in (needed, needed + TINY_PLANES):
+        raise CheckpointError(
+            f"{unet} takes {net.config.in_channels} channels, and {'an edit' if edits else 'drawing'} has {needed}: "
+            f"it is the UNet of another model, {remedy(recipe)}"
+        )
     if isinstance(mapper, Path):
         mapper = load_mapper(mapper) if mapper.is_file() else None
     revision = settled((vae, net, encoder, mapper), device)
     return GligenParts(tokenizer, encoder, vae, net, schedule, mapper, revision)
-
-
-def _schedule(folder: Path) -> dict[str, Any]:
-    return dict(DPMSolverMultistepScheduler.from_pretrained(folder, local_files_only=True).config)

@@ -1,4 +1,4 @@
-"""The denoising loop: DPM-Solver++ (2M) over a diffusers UNet, with classifier-free guidance, progress and cancelling.
+"""The denoising loop: a diffusers scheduler over a diffusers UNet, with classifier-free guidance, progress, cancelling.
 
 Knows latents and schedules, no words and no pictures. Follows the thin loop that was checked against diffusers' own
 pipelines: one scheduler per call, since schedulers carry state.
@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from vitron_agent.specialists.base import Progress, ignore_progress
 from vitron_agent.specialists.gligen.conditioning import Condition, model_input
+from vitron_agent.specialists.schedules import make_scheduler
 
 BeforeStep = Callable[[Tensor, int, Tensor], Tensor]
 
@@ -38,13 +40,14 @@ def sample_latents(
     unconditional: Condition | None = None,
     extra: Tensor | None = None,
     before_step: BeforeStep | None = None,
+    grounded: float = 1.0,
     progress: Progress = ignore_progress,
 ) -> Tensor:
     """Denoise latents.
 
     Args:
         unet: the gated UNet; it is only called, never changed.
-        schedule: the scheduler's config.
+        schedule: the scheduler's config, with its class's name; without one it is DPM-Solver++ (2M).
         noise: (B, c, h, w) standard normal.
         condition: what to draw, B rows.
         steps: denoising steps.
@@ -52,28 +55,50 @@ def sample_latents(
         unconditional: the empty condition, B rows.
         extra: an inpainting UNet's further input, (B, c + 1, h, w).
         before_step: may replace the latents before each step, given (latents, index, time).
+        grounded: the share of the steps that look at the phrases' boxes; those after it see the caption alone.
         progress: told (step, total) after each step; may raise to stop.
 
     Returns:
         (B, c, h, w) latents.
     """
-    scheduler = DPMSolverMultistepScheduler.from_config(schedule)
+    scheduler = make_scheduler(schedule)
     scheduler.set_timesteps(steps)
     guided = guidance != 1.0 and unconditional is not None
     if guided and unconditional is not None:
         condition = paired(unconditional, condition)
         extra = None if extra is None else torch.cat([extra, extra])
-    arguments = condition.arguments()
+    told, total = condition.arguments(), len(scheduler.timesteps)
     latents = noise * scheduler.init_noise_sigma
     for index, time in enumerate(scheduler.timesteps):
         if before_step:
             latents = before_step(latents, index, time)
         entry = scheduler.scale_model_input(latents, time)
         entry = model_input(torch.cat([entry, entry]) if guided else entry, extra, condition, unet.config.in_channels)
-        predicted = unet(entry, time, **arguments).sample
+        if index == int(grounded * total):
+            told["cross_attention_kwargs"] = None
+        predicted = unet(entry, time, **told).sample
         if guided:
             without, with_ = predicted.chunk(2)
             predicted = without + guidance * (with_ - without)
         latents = scheduler.step(predicted, time, latents).prev_sample
-        progress(index + 1, steps)
+        progress(index + 1, total)
     return latents
+
+
+def held(known: Tensor, keep: Tensor, schedule: dict[str, Any], generator: torch.Generator) -> BeforeStep:
+    """Return what puts a picture back where it is kept, before each step and with that step's share of noise.
+
+    Args:
+        known: (B, c, h, w) its latents.
+        keep: (B, 1, h, w), 1 where it is kept, 0 where it is painted.
+        schedule: the scheduler's config.
+        generator: of the noise.
+    """
+    signal = make_scheduler(schedule).alphas_cumprod
+
+    def put_back(latents: Tensor, index: int, time: Tensor) -> Tensor:
+        share = float(signal[int(time)])
+        noise = randn_tensor(known.shape, generator=generator, device=known.device, dtype=known.dtype)
+        return (share**0.5 * known + (1 - share) ** 0.5 * noise) * keep + latents * (1 - keep)
+
+    return put_back

@@ -16,6 +16,7 @@ from vitron_agent.specialists.base import Progress, SpecialistRequest, Specialis
 from vitron_agent.specialists.checkpoints import load_transformers, move, remedy, settled
 from vitron_agent.specialists.i2vgen_xl.picture import fitted, guide_latents, picture_embedding, picture_latents
 from vitron_agent.specialists.i2vgen_xl.unet import AnimationUNet
+from vitron_agent.specialists.schedules import with_scheduler
 from vitron_agent.specialists.video_diffusion import VideoDefaults, VideoParts
 from vitron_agent.specialists.video_diffusion.conditioning import encode_text, with_signals
 from vitron_agent.specialists.video_diffusion.parts import home, load_video_parts
@@ -32,6 +33,7 @@ PUBLISHED = VideoDefaults(
     "disconnected limbs, Ugly faces, incomplete arms",
     fps=16,
     skipped_layers=1,
+    scheduler="DDIMScheduler",
 )
 """As VITRON's release and the model's own example call I2VGen-XL."""
 TINY = VideoDefaults(frames=8, height=64, width=64, steps=8, guidance=1.5)
@@ -138,7 +140,7 @@ class I2VGenAnimator:
         noise = randn_tensor(parts.noise_shape(defaults), generator=generator, device=unet.device, dtype=unet.dtype)
         return sample_clip(
             self._told(request, picture, first, guidance != 1.0),
-            parts.schedule,
+            with_scheduler(parts.schedule, defaults.scheduler),
             noise,
             request.steps or defaults.steps,
             guidance,

@@ -22,7 +22,8 @@ class SeemConfig:
     depths: tuple[int, ...] = (2, 2, 18, 2)  # blocks per stage
     focal_levels: int = 4  # depthwise convolutions per modulation
     focal_window: int = 3  # side of the first of them; each next one is 2 wider
-    hidden_dim: int = 512  # CONVS_DIM = MASK_DIM = HIDDEN_DIM = DIM_PROJ
+    hidden_dim: int = 512  # CONVS_DIM = HIDDEN_DIM = DIM_PROJ
+    mask_dim: int = 0  # MASK_DIM, of mask features and mask embeddings; 0 for hidden_dim, as published
     norm_groups: int = 32  # of the pixel decoder's group norms; few channels need fewer groups to tell pictures apart
     heads: int = 8  # attention heads of pixel decoder and decoder
     feedforward_dim: int = 2048  # their feed-forward width
@@ -44,6 +45,11 @@ class SeemConfig:
     panoptic_score: float = 0.4  # a query below this score is no segment
     panoptic_overlap: float = 0.8  # a segment survives if this share of its mask is visible
     text_threshold: float | None = None  # phrase scores below it mean "nothing matches"; None = never (published)
+
+    @property
+    def mask_width(self) -> int:
+        """Channels of mask features and mask embeddings."""
+        return self.mask_dim or self.hidden_dim
 
     @classmethod
     def load(cls, path: Path) -> SeemConfig:
@@ -100,11 +106,11 @@ class SeemConfig:
 
 
 def _fits(value: object, default: object) -> bool:
-    """Say whether a value can stand where `default` stands; sizes must be above zero."""
+    """Say whether a value can stand where `default` stands; sizes must be above zero, but where zero is the default."""
     if default is None or isinstance(default, float):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return number or (default is None and value is None)
     if isinstance(default, tuple):
         kind = type(default[0]) if default else str
         return isinstance(value, tuple) and all(type(item) is kind for item in value)
-    return type(value) is int and value > 0
+    return type(value) is int and value >= min(default, 1)

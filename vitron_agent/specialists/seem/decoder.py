@@ -24,7 +24,7 @@ from vitron_agent.specialists.seem.text_encoder import LanguageEncoder
 class Features:
     """What the decoder needs of B images."""
 
-    mask_features: Tensor  # (B, C, H/4, W/4)
+    mask_features: Tensor  # (B, M, H/4, W/4), M = mask_dim
     levels: tuple[Tensor, ...]  # strides 32, 16, 8: (B, C, h, w), level embedding added
 
 
@@ -66,13 +66,13 @@ class FeedForwardLayer(nn.Module):
 class MaskMlp(nn.Module):
     """Three linear layers with ReLU between, under the name `layers`."""
 
-    def __init__(self, dim: int) -> None:
-        """Make the layers for `dim` channels."""
+    def __init__(self, dim: int, out: int) -> None:
+        """Make the layers for `dim` channels, the last of which gives `out`."""
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(3))
+        self.layers = nn.ModuleList(nn.Linear(dim, width) for width in (dim, dim, out))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (..., C) -> (..., C)."""
+        """Map (..., C) -> (..., M)."""
         return self.layers[2](F.relu(self.layers[1](F.relu(self.layers[0](x)))))
 
 
@@ -91,7 +91,7 @@ class Decoder(nn.Module):
         self.query_embed = nn.Embedding(config.queries, dim)
         self.level_embed = nn.Embedding(3, dim)
         self.pn_indicator = nn.Embedding(2, dim)
-        self.mask_embed = MaskMlp(dim)
+        self.mask_embed = MaskMlp(dim, config.mask_width)
         self.class_embed = nn.Parameter(torch.empty(dim, dim))
         self.mask_sptial_embed = nn.ParameterList(torch.empty(dim, dim) for _ in range(3))  # sic, the published name
         # The interactive memory of SEEM v0: in every checkpoint, not used by the demo wiring.
@@ -120,11 +120,11 @@ class Decoder(nn.Module):
         return PromptTokens(levels, torch.where(points.signs == 0, PAD, kind))
 
     def pooled(self, features: Features, points: StrokePoints) -> tuple[Tensor, Tensor]:
-        """Average the mask features over a stroke's positive and negative points: two of (N, C)."""
+        """Average the mask features over a stroke's positive and negative points: two of (N, M)."""
         return pool(features.mask_features, points, 1), pool(features.mask_features, points, -1)
 
     def mask_logits(self, states: Tensor, mask_features: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn normed query states (N, Q, C) into mask logits (N, Q, h, w) and mask embeddings (N, Q, C)."""
+        """Turn normed query states (N, Q, C) into mask logits (N, Q, h, w) and mask embeddings (N, Q, M)."""
         embeddings = self.mask_embed(states)
         shared = embeddings.reshape(mask_features.shape[0], -1, embeddings.shape[-1])
         logits = (shared @ mask_features.flatten(2)).reshape(*embeddings.shape[:2], *mask_features.shape[2:])

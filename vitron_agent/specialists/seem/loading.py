@@ -81,7 +81,13 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bare ones of many kinds, and of the pickle library, which we do not import
-        reason = quoted(str(error).splitlines()[0] if str(error) else repr(error), 160)
+        # torch's own words would advise to run it
+        foreign = "Weights only load failed" in str(error)
+        reason = (
+            "something else is in it"
+            if foreign
+            else quoted(str(error).splitlines()[0] if str(error) else repr(error), 160)
+        )
         raise CheckpointError(f"SEEM weights {path} hold no plain tensors ({reason}); fetch them again") from None
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise CheckpointError(f"SEEM weights {path} are no table of named tensors; give the published file")

@@ -32,7 +32,7 @@ class Prediction:
     """What the heads say of N prompts and Q queries."""
 
     masks: Tensor  # (N, Q, h, w) logits at stride 4 of the padded input
-    mask_embeddings: Tensor  # (N, Q, C)
+    mask_embeddings: Tensor  # (N, Q, M), M = mask_dim
     captions: Tensor  # (N, Q, C), not normalised
 
 
@@ -141,7 +141,7 @@ class Seem(nn.Module):
 
 
 def stroke_scores(mask_embeddings: Tensor, pooled: Tensor) -> Tensor:
-    """Score queries for a stroke or an example: mask embeddings (N, Q, C) on its pooled features (N, C) -> (N, Q)."""
+    """Score queries for a stroke or an example: mask embeddings (N, Q, M) on its pooled features (N, M) -> (N, Q)."""
     return (mask_embeddings @ pooled[..., None])[..., 0]
 
 

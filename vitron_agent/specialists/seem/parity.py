@@ -31,6 +31,7 @@ FIELDS = {
     "MODEL__BACKBONE__FOCAL__EMBED_DIM": "embed_dim",
     "MODEL__BACKBONE__FOCAL__DEPTHS": "depths",
     "MODEL__DECODER__HIDDEN_DIM": "hidden_dim",
+    "MODEL__ENCODER__MASK_DIM": "mask_dim",
     "MODEL__DECODER__NHEADS": "heads",
     "MODEL__DECODER__DIM_FEEDFORWARD": "feedforward_dim",
     "MODEL__ENCODER__TRANSFORMER_ENC_LAYERS": "encoder_layers",
@@ -41,8 +42,8 @@ FIELDS = {
 }
 """Settings of the original -> ours. What is not set is as published, or read off the tensors; other settings are not
 read, and what they would change shows as a difference."""
-SAME_AS_HIDDEN = ("MODEL__ENCODER__CONVS_DIM", "MODEL__ENCODER__MASK_DIM", "MODEL__DIM_PROJ")
-"""Settings that SEEM keeps equal to HIDDEN_DIM; ours has one width for all four."""
+SAME_AS_HIDDEN = ("MODEL__ENCODER__CONVS_DIM", "MODEL__DIM_PROJ")
+"""Settings that SEEM keeps equal to HIDDEN_DIM; ours has one width for all three."""
 
 INPUTS = ("image", "image2", "stroke", "text.input_ids", "text.attention_mask", "class_text_embeddings")
 _RUNS = ("text", "stroke", "example")
@@ -149,7 +150,7 @@ class StoredRun:
 
     def _unprompted(self) -> dict[str, Tensor]:
         config, features = self.model.config, self.features("image")
-        prediction = self.model(features, PromptTokens.none(1, features.mask_features.movedim(1, -1)))
+        prediction = self.model(features, PromptTokens.none(1, features.levels[0].movedim(1, -1)))
         height, width = self.tensors["image"].shape[1:]
         padded = height + -height % DIVISIBILITY, width + -width % DIVISIBILITY
         masks = resize_masks(prediction.masks[0], padded, (height, width), (height, width))

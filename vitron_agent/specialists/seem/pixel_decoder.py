@@ -78,7 +78,7 @@ class PixelDecoder(nn.Module):
         for index in (1, 2, 3):
             self.add_module(f"adapter_{index}", ConvNorm(embed * 2 ** (index - 1), dim, 1, groups))
             self.add_module(f"layer_{index}", ConvNorm(dim, dim, 3, groups))
-        self.mask_features = nn.Conv2d(dim, dim, 3, padding=1)
+        self.mask_features = nn.Conv2d(dim, config.mask_width, 3, padding=1)
 
     def forward(self, maps: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Fuse the backbone's maps.
@@ -87,7 +87,7 @@ class PixelDecoder(nn.Module):
             maps: strides 4, 8, 16, 32, as `FocalNet` gives them.
 
         Returns:
-            The mask features (B, C, H/4, W/4) and the levels, strides 32, 16 and 8, each (B, C, h, w).
+            The mask features (B, M, H/4, W/4) and the levels, strides 32, 16 and 8, each (B, C, h, w).
         """
         x = self.input_proj(maps[3])
         height, width = x.shape[-2:]

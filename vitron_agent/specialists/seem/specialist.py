@@ -237,7 +237,7 @@ class SeemSegmenter:
         if classes is None:
             raise MissingInputError("this SEEM has no class names: name what to segment instead of everything")
         config = self.model.config
-        none = PromptTokens.none(1, view.features.mask_features.movedim(1, -1))
+        none = PromptTokens.none(1, view.features.levels[0].movedim(1, -1))
         prediction = self.model(view.features, none)
         logits = self.model.class_logits(prediction.captions, classes)[0].float()
         masks = resize_masks(prediction.masks[0].float(), view.padded, view.resized, view.size)

@@ -4,7 +4,6 @@ Published: one folder with tokenizer, text_encoder, vae, unet and scheduler. A p
 name with the same, whose vae may be GLIGEN's beside it, and its mapper under `mappers`. Knows nothing about requests.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +25,7 @@ from vitron_agent.specialists.checkpoints import (
     remedy,
     settled,
 )
+from vitron_agent.specialists.schedules import read_schedule
 from vitron_agent.specialists.video_diffusion.sampling import AT_ONCE, SCHEDULERS, decode_frames
 
 
@@ -42,6 +42,7 @@ class VideoDefaults:
         negative: what guidance leads away from.
         fps: frames per second that the clip is made for, where the model is told.
         skipped_layers: of the text encoder, counted from its end.
+        scheduler: diffusers' class; "" for the one that the weights' folder names.
     """
 
     frames: int
@@ -52,6 +53,7 @@ class VideoDefaults:
     negative: str = ""
     fps: int = 8
     skipped_layers: int = 0
+    scheduler: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +159,7 @@ def load_video_parts(
 
 
 def _schedule(folder: Path) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((folder / "scheduler_config.json").read_text(encoding="utf-8"))
+    config = read_schedule(folder)
     if config.get("_class_name") not in SCHEDULERS:
         raise ValueError(f"scheduler {config.get('_class_name')!r} is none of {', '.join(SCHEDULERS)}")
-    SCHEDULERS[config["_class_name"]].from_config(config)  # its numbers are checked now, not in the first request
     return config

@@ -11,13 +11,16 @@ from torch import Tensor
 from vitron_agent.media import MediaKind
 from vitron_agent.signals import SignalMapper
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
+from vitron_agent.specialists.schedules import with_scheduler
 from vitron_agent.specialists.video_diffusion import VideoDefaults, VideoParts
 from vitron_agent.specialists.video_diffusion.conditioning import clip_input, encode_text, with_signals
 from vitron_agent.specialists.video_diffusion.parts import home, load_video_parts
 from vitron_agent.specialists.video_diffusion.sampling import sample_clip
 
 NAME = "zeroscope"
-PUBLISHED = VideoDefaults(frames=24, height=320, width=576, steps=50, guidance=7.5)
+PUBLISHED = VideoDefaults(
+    frames=24, height=320, width=576, steps=50, guidance=7.5, scheduler="DPMSolverMultistepScheduler"
+)
 """As VITRON's release calls ZeroScope v2 576w."""
 TINY = VideoDefaults(frames=8, height=64, width=64, steps=8, guidance=1.0)
 """Guidance shifts flat colours: on two clips learned by heart, 5 to 6 levels of 255 off without, 21 to 52 at 3."""
@@ -95,7 +98,7 @@ class ZeroscopeGenerator:
             lambda noisy, time: parts.predict(
                 clip_input(noisy, unet.config.in_channels), time, encoder_hidden_states=text
             ),
-            parts.schedule,
+            with_scheduler(parts.schedule, defaults.scheduler),
             noise,
             request.steps or defaults.steps,
             guidance,

@@ -1,0 +1,136 @@
+"""All parts of `vitron-7b` at the published sizes, with random weights in bfloat16: nothing is read from disk.
+
+They say nothing and draw nothing, but take the time and the memory of the real ones. Their tokenizers know few words.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AddedToken, CLIPTokenizer, LlavaForConditionalGeneration
+
+from tests.full_size_folders import toy_tokenizer
+from vitron_agent.planner import VitronPlanner
+from vitron_agent.planner.full_size import started
+from vitron_agent.planner.published import llava_config
+from vitron_agent.profiles import VITRON_7B
+from vitron_agent.specialists import published
+from vitron_agent.specialists.base import Specialist
+from vitron_agent.specialists.controlnet import ControlEditor
+from vitron_agent.specialists.controlnet.parts import ControlParts
+from vitron_agent.specialists.gligen import GligenEditor, GligenGenerator, SamplingDefaults
+from vitron_agent.specialists.gligen.parts import GligenParts
+from vitron_agent.specialists.i2vgen_xl import I2VGenAnimator
+from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED as ANIMATION
+from vitron_agent.specialists.schedules import with_scheduler
+from vitron_agent.specialists.seem import Seem, SeemSegmenter, SeemTracker
+from vitron_agent.specialists.seem.loading import published_config
+from vitron_agent.specialists.video_diffusion import VideoParts
+from vitron_agent.specialists.zeroscope import ZeroscopeGenerator
+from vitron_agent.training.bpe import clip_tokenizer
+
+REVISION = "random"
+STABLE_DIFFUSION = {
+    "_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012,
+    "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1,
+}  # fmt: skip
+"""The schedule of Stable Diffusion's folders, and of those made of it."""
+CLIPS = with_scheduler(STABLE_DIFFUSION, "DDIMScheduler")
+
+
+@contextmanager
+def _half(device: str) -> Iterator[None]:
+    """Make what is made in the block there, in half precision: never in full, which would take twice the memory."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device(device):
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _ready(model: nn.Module) -> Any:
+    return model.to(torch.bfloat16).eval().requires_grad_(False)
+
+
+def random_planner(device: str) -> VitronPlanner:
+    """The planner of LLaVA-1.5-7B's sizes; it never ends a reply before it has to."""
+    tokenizer = toy_tokenizer()
+    tokenizer.add_tokens([AddedToken(name, special=True) for name in ("<image>", "<pad>")], special_tokens=True)
+    with _half(device):
+        llava = _ready(LlavaForConditionalGeneration(llava_config()))
+    planner = started(llava, tokenizer, device)
+    planner.model.llava.lm_head.weight[tokenizer.eos_token_id] = 0  # others are above zero somewhere
+    return planner
+
+
+def random_specialists(device: str) -> dict[str, Callable[[], Specialist]]:
+    """What builds each specialist of the profile, with the profile's sampling."""
+    return {name: lambda name=name: _BUILDERS[name](device) for name in _BUILDERS}  # type: ignore[misc]
+
+
+def _words() -> CLIPTokenizer:
+    return clip_tokenizer(["a red circle on a gray background"] * 3, merges=40, context=77)
+
+
+def _pictures(name: str) -> SamplingDefaults:
+    said = VITRON_7B.part(name).sampling
+    assert said is not None
+    return SamplingDefaults(said.steps, said.guidance, said.scheduler, said.grounded)
+
+
+def _gligen(device: str, channels: int) -> GligenParts:
+    with _half(device):
+        text, vae = _ready(published.clip_l_text_encoder()), _ready(published.autoencoder())
+        unet = _ready(published.gligen_unet(channels))
+    return GligenParts(_words(), text, vae, unet, STABLE_DIFFUSION, None, REVISION)
+
+
+def _generator(device: str) -> Specialist:
+    return GligenGenerator(_gligen(device, 4), _pictures("gligen"))
+
+
+def _editor(device: str) -> Specialist:
+    return GligenEditor(_gligen(device, 9), _pictures("gligen_inpaint"))
+
+
+def _seem(device: str) -> Specialist:
+    with _half(device):
+        model = _ready(Seem(published_config()))
+    return SeemTracker(SeemSegmenter(model, _words(), REVISION))
+
+
+def _zeroscope(device: str) -> Specialist:
+    with _half(device):
+        text, vae = _ready(published.clip_h_text_encoder(23)), _ready(published.autoencoder())
+        unet = _ready(published.zeroscope_unet())
+    return ZeroscopeGenerator(VideoParts(_words(), text, vae, unet, CLIPS, None, REVISION))
+
+
+def _animator(device: str) -> Specialist:
+    with _half(device):
+        text, vae = _ready(published.clip_h_text_encoder(24)), _ready(published.autoencoder())
+        unet, seen = _ready(published.i2vgen_xl_unet()), _ready(published.clip_h_image_encoder())
+    return I2VGenAnimator(VideoParts(_words(), text, vae, unet, CLIPS, None, REVISION), seen, ANIMATION)
+
+
+def _controlnet(device: str) -> Specialist:
+    with _half(device):
+        text, vae = _ready(published.clip_l_text_encoder()), _ready(published.autoencoder())
+        unet, midas = _ready(published.stable_diffusion_unet()), _ready(published.midas())
+        canny, depth = (_ready(published.controlnet()) for _ in range(2))
+    parts = ControlParts(_words(), text, vae, unet, canny, depth, midas, STABLE_DIFFUSION, REVISION)
+    return ControlEditor(parts)
+
+
+_BUILDERS: dict[str, Callable[[str], Specialist]] = {
+    "gligen": _generator,
+    "gligen_inpaint": _editor,
+    "seem": _seem,
+    "zeroscope": _zeroscope,
+    "i2vgen_xl": _animator,
+    "controlnet": _controlnet,
+}
