@@ -158,8 +158,8 @@ def _result_turn(message: ToolMessage, store: MediaStore | None, seen: Seen) -> 
     """A tool's observation; a new picture or video comes with it."""
     text = str(message.text)
     text = text if text.startswith(RESULT.strip()) else f"{RESULT}{text}"
-    artifact = message.artifact if message.status == "success" else None
-    block = {"file_id": artifact.get("uri")} if isinstance(artifact, dict) else {}
+    artifact = message.artifact if message.status == "success" and isinstance(message.artifact, dict) else {}
+    block = {"file_id": artifact.get("uri")}
     kind = artifact.get("kind") if block_handle(block) else None  # else another application's, which may mean anything
     if kind == MediaKind.IMAGE.value:
         return UserTurn(text, (_read(block, MediaKind.IMAGE, store, NO_SOURCES, seen),))

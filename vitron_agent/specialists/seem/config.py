@@ -113,4 +113,4 @@ def _fits(value: object, default: object) -> bool:
     if isinstance(default, tuple):
         kind = type(default[0]) if default else str
         return isinstance(value, tuple) and all(type(item) is kind for item in value)
-    return type(value) is int and value >= min(default, 1)
+    return type(value) is int and isinstance(default, int) and value >= min(default, 1)
