@@ -13,7 +13,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from tests.faults import no_file_beyond
-from vitron_agent.errors import StorageError
+from vitron_agent.errors import InputError, StorageError
 from vitron_agent.graphs import open_conversations, user_turn
 from vitron_agent.media import MediaStore
 from vitron_agent.testing import EchoSpecialist, call, paint
@@ -175,6 +175,8 @@ async def test_a_damaged_row_is_as_clear_when_awaited(build, database: Path, con
             await agent.ainvoke(says("hi"), config)
         with pytest.raises(StorageError, match=DAMAGED):
             [snapshot async for snapshot in agent.aget_state_history(config)]
+        with pytest.raises(InputError, match="Invalid filter key"):
+            [snapshot async for snapshot in agent.aget_state_history(OTHER, filter={"x') OR '1'='1": 1})]
         assert texts(await agent.ainvoke(says("and you?"), OTHER)) == ["draw", "Here.", "and you?", "Well."]
 
 
