@@ -6,8 +6,6 @@ file does not know what the graph is made of.
 
 import asyncio
 import contextlib
-import sqlite3
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Self
@@ -16,14 +14,14 @@ from weakref import WeakKeyDictionary
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.errors import EmptyInputError
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
-from vitron_agent.errors import InputError, StorageError, is_text, quoted
+from vitron_agent.errors import InputError, VitronError, is_text, quoted
 from vitron_agent.graphs.clock import go_on_after, newest, outlasting
 from vitron_agent.graphs.interrupt import interruptible
 from vitron_agent.graphs.state import AgentState
+from vitron_agent.graphs.stored import database_errors, in_our_terms, reading
 from vitron_agent.graphs.turn import taken_in
 from vitron_agent.graphs.turns import Turn, Turns
 from vitron_agent.media import MediaStore
@@ -104,11 +102,12 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         """
         config = merge_configs(self.config, config)
         seed_of(config)
-        with _in_our_terms(self.turns), self.turns.enter(self._thread(config), config) as turn:
+        with self._safely(config), self.turns.enter(self._thread(config), config) as turn:
             while not turn.ready():
                 time.sleep(POLL)
             if saver := outlasting(self.checkpointer):
-                go_on_after(saver.get_tuple(newest(config)))
+                with reading():
+                    go_on_after(saver.get_tuple(newest(config)))
             parts = super().stream(taken_in(input, self.media_store), _with_stop(config, turn), **options)
             for part in interruptible(parts, turn):
                 try:
@@ -121,20 +120,22 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
         """Run one turn and yield its parts, awaited; see `stream`."""
         config = merge_configs(self.config, config)
         seed_of(config)
-        with _in_our_terms(self.turns), self.turns.enter(self._thread(config), config) as turn:
-            while not turn.ready():
-                await asyncio.sleep(POLL)
-            if saver := outlasting(self.checkpointer):
-                go_on_after(await saver.aget_tuple(newest(config)))
-            given = await asyncio.to_thread(taken_in, input, self.media_store)
-            run: Any = super().astream(given, _with_stop(config, turn), **options)
-            async with contextlib.aclosing(run) as parts:
-                async for part in parts:
-                    try:
-                        yield part
-                    except GeneratorExit:
-                        turn.abandon()
-                        raise
+        async with self._asafely(config):
+            with self.turns.enter(self._thread(config), config) as turn:
+                while not turn.ready():
+                    await asyncio.sleep(POLL)
+                if saver := outlasting(self.checkpointer):
+                    with reading():
+                        go_on_after(await saver.aget_tuple(newest(config)))
+                given = await asyncio.to_thread(taken_in, input, self.media_store)
+                run: Any = super().astream(given, _with_stop(config, turn), **options)
+                async with contextlib.aclosing(run) as parts:
+                    async for part in parts:
+                        try:
+                            yield part
+                        except GeneratorExit:
+                            turn.abandon()
+                            raise
 
     def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """Return a conversation as it stands; an unknown thread has no values.
@@ -143,13 +144,13 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
             InputError: The agent keeps no conversations, or no thread is named.
             StorageError: The stored conversations cannot be read.
         """
-        with _in_our_terms(self.turns):
+        with self._safely(config):
             self._check_kept(config)
             return super().get_state(config, subgraphs=subgraphs)
 
     async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """Return a conversation as it stands, awaited; see `get_state`."""
-        with _in_our_terms(self.turns):
+        async with self._asafely(config):
             self._check_kept(config)
             return await super().aget_state(config, subgraphs=subgraphs)
 
@@ -160,14 +161,17 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
             InputError: The agent keeps no conversations, no thread is named, or a filter is none.
             StorageError: The stored conversations cannot be read.
         """
-        with _in_our_terms(self.turns):
+        with self._safely(config), reading():
             self._check_kept(config)
-            try:
-                yield from super().get_state_history(config, **options)
-            except ValueError as error:
-                if "filter key" not in str(error):  # checkpointers put these into their query, and check them
-                    raise
-                raise InputError(str(error)) from None
+            yield from super().get_state_history(config, **options)
+
+    async def aget_state_history(self, config: RunnableConfig, **options: Any) -> AsyncIterator[StateSnapshot]:
+        """Yield a conversation as it stood after each step, awaited; see `get_state_history`."""
+        async with self._asafely(config):
+            with reading():
+                self._check_kept(config)
+                async for snapshot in super().aget_state_history(config, **options):
+                    yield snapshot
 
     def bulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Any]) -> RunnableConfig:
         """Change a conversation from outside (see `CompiledStateGraph.update_state`).
@@ -176,7 +180,7 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
             InputError: The agent keeps no conversations, or no thread is named.
             StorageError: The stored conversations cannot be read or written.
         """
-        with _in_our_terms(self.turns):
+        with self._safely(config):
             self._check_kept(config)
             if saver := outlasting(self.checkpointer):
                 go_on_after(saver.get_tuple(newest(merge_configs(self.config, config))))
@@ -184,7 +188,7 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
 
     async def abulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Any]) -> RunnableConfig:
         """Change a conversation from outside, awaited; see `bulk_update_state`."""
-        with _in_our_terms(self.turns):
+        async with self._asafely(config):
             self._check_kept(config)
             if saver := outlasting(self.checkpointer):
                 go_on_after(await saver.aget_tuple(newest(merge_configs(self.config, config))))
@@ -210,6 +214,39 @@ class Agent(CompiledStateGraph[AgentState, None, AgentState, AgentState]):
             raise InputError(f"thread id {quoted(key, 60)} holds half a character: name the conversation otherwise")
         return key
 
+    @contextlib.contextmanager
+    def _safely(self, config: RunnableConfig) -> Iterator[None]:
+        """Refuse to work in a fork; raise what is wrong with the stored conversations as errors of ours."""
+        self.turns.check_process()
+        with in_our_terms():
+            try:
+                yield
+            except Exception as error:
+                if self._may_be_damaged(error, config):
+                    with reading():
+                        super().get_state(_place(config))
+                raise
+
+    @contextlib.asynccontextmanager
+    async def _asafely(self, config: RunnableConfig) -> AsyncIterator[None]:
+        """Do as `_safely`, awaited."""
+        self.turns.check_process()
+        with in_our_terms():
+            try:
+                yield
+            except Exception as error:
+                if self._may_be_damaged(error, config):
+                    with reading():
+                        await super().aget_state(_place(config))
+                raise
+
+    def _may_be_damaged(self, error: Exception, config: RunnableConfig) -> bool:
+        """Whether an error may come from what is stored: then the conversation is read once more, by itself."""
+        is_told = isinstance(error, (VitronError, *database_errors()))
+        return (
+            not is_told and outlasting(self.checkpointer) is not None and "thread_id" in _place(config)["configurable"]
+        )
+
     def _check_kept(self, config: RunnableConfig) -> None:
         """Refuse to look into a conversation where none is kept, or none is named."""
         merged = merge_configs(self.config, config)
@@ -223,28 +260,12 @@ def _key(thread_id: Any, namespace: str) -> str:
     return f"{thread_id}|{namespace}" if namespace else str(thread_id)
 
 
+def _place(config: RunnableConfig) -> RunnableConfig:
+    """Return the config of the stored step that a run begins at."""
+    chosen = config.get("configurable", {})
+    return {"configurable": {key: chosen[key] for key in ("thread_id", "checkpoint_id") if key in chosen}}
+
+
 def _with_stop(config: RunnableConfig, turn: Turn) -> RunnableConfig:
     """Return the config with the turn's event in it, for tools and planner to look at."""
     return {**config, "configurable": {**config.get("configurable", {}), STOP: turn.stop}}
-
-
-@contextlib.contextmanager
-def _in_our_terms(turns: Turns) -> Iterator[None]:
-    """Refuse to work in a fork; raise what checkpointers and LangGraph say about a conversation as errors of ours."""
-    turns.check_process()
-    try:
-        yield
-    except EmptyInputError:
-        raise InputError("there is nothing to go on with on this thread: send a message first") from None
-    except _database_errors() as error:
-        reason = " ".join(str(error).split())[:200]
-        raise StorageError(
-            f"the stored conversations cannot be used ({reason}): free the database, connect to it again, "
-            "or restore it from a copy"
-        ) from error
-
-
-def _database_errors() -> tuple[type[Exception], ...]:
-    """Return what databases raise; PostgreSQL's only where its driver is in use."""
-    psycopg = sys.modules.get("psycopg")
-    return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)

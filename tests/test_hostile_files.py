@@ -66,8 +66,24 @@ def poison(folder: Path, mark: Path) -> None:
         values["auto_map"] = {name: "modeling_evil.Model" for name in names}
         values["trust_remote_code"] = True
         for inner in (values, *(part for name, part in values.items() if name in ("text_config", "vision_config"))):
-            inner["attn_implementation"] = inner["_attn_implementation"] = "evil/kernel"  # code of the Hub
+            for name in ("attn_implementation", "_attn_implementation", "_attn_implementation_internal"):
+                inner[name] = "evil/kernel"  # code of the Hub
         config.write_text(json.dumps(values))
+        _add_code(config.parent, code)
+
+
+def _add_code(folder: Path, code: str) -> None:
+    """Lay code where pipelines, processors and text generation of the libraries look for some of their own."""
+    (folder / "pipeline.py").write_text(code)
+    (folder / "model_index.json").write_text(
+        json.dumps({"_class_name": ["pipeline", "Model"], "unet": ["pipeline", "Model"]})
+    )
+    (folder / "custom_generate").mkdir()
+    (folder / "custom_generate" / "generate.py").write_text(f"{code}def generate(*_, **__): ...\n")
+    for name in ("processor_config.json", "preprocessor_config.json", "generation_config.json"):
+        known = json.loads((folder / name).read_text()) if (folder / name).exists() else {}
+        asked = {"AutoProcessor": "modeling_evil.Model", "AutoImageProcessor": "modeling_evil.Model"}
+        (folder / name).write_text(json.dumps({**known, "auto_map": asked, "custom_generate": "custom_generate"}))
 
 
 WEIGHTED = ["planner", *sorted(build.SPECIALISTS)]

@@ -172,3 +172,20 @@ def test_a_picture_is_set_in_motion(store: MediaStore) -> None:
     first, last = (read_scene(frames[index]).scene.objects for index in (0, -1))
     assert {obj.colour for obj in last} == {"red"}
     assert max(obj.x for obj in last) > first[0].x + 0.1
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (300, 2), (3, 3)])
+def test_pictures_of_odd_sizes_are_read_and_worked_on(agent: Agent, store: MediaStore, height: int, width: int) -> None:
+    """A pixel is a picture too: the planner reads it, specialists find nothing or something, and the talk goes on."""
+    picture = store.put_image(torch.full((3, height, width), 200, dtype=torch.uint8)).uri
+    talk = Talk(agent, f"{height}x{width}")
+    assert talk.say("what is in the picture?", picture)[-1].text
+    script = [
+        [call("segment_image", command="everything"), call("edit_image", command="change the background to navy")],
+        "That is all.",
+    ]
+    scripted = build_agent("tiny", InMemorySaver(), store=store, planner=ScriptedPlanner(replies=script))
+    messages = Talk(scripted, "odd").say("do what you can", picture)
+    assert messages[-1].text == "That is all."
+    made = [result["uri"] for result in results(messages) if result and result["kind"] == "image"]
+    assert all(store.get_image(uri).shape == (3, height, width) for uri in made)

@@ -286,6 +286,7 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(case, script, run
     ("said", "remedy"),
     [
         ("database or disk is full", "free the disk"),
+        ("disk I/O error", "free the disk, or check it for faults"),
         ("database is locked", "close what else uses it"),
         ("attempt to write a readonly database", "check its permissions"),
         ("file is not a database", "move it away to start afresh"),

@@ -1,12 +1,14 @@
 """A warm process for test_crash.py: forks a child for each turn and kills it. No thread runs before a fork.
 
-Reads lines `folder seconds`; answers `killed`, or `ended` where the child was done before.
+Reads lines `folder seconds`; answers `killed`, or `ended` where the child was done before. With a third word, `commit`
+or a name in `POINTS`, the child kills itself when it comes there for the third time.
 """
 
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +56,42 @@ def agent_in(folder: Path, saver: SqliteSaver) -> Any:
     return make_agent(ScriptedPlanner(replies=[next_step]), make_tools(Toolbox(store, residents)), store, saver)
 
 
-def run_turn(folder: Path) -> Any:
+POINTS: dict[str, tuple[Any, str]] = {
+    "planner": (ScriptedPlanner, "_stream"),  # asked, and nothing answered
+    "tool": (EchoSpecialist, "_result"),  # in the middle of the work
+    "file": (os, "replace"),  # a file is written, and has no name yet
+    "receipt": (MediaStore, "link"),  # pictures are stored, and nobody knows which work made them
+    "checkpoint": (SqliteSaver, "put"),  # a step is done, and not stored
+}
+
+
+def dying(function: Callable[..., Any], counts: Callable[..., bool] = lambda *_, **__: True) -> Callable[..., Any]:
+    """Make the third of the calls that count this process's end."""
+    left = [3]
+
+    def call_or_die(*arguments: Any, **more: Any) -> Any:
+        left[0] -= counts(*arguments, **more)
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **more)
+
+    return call_or_die
+
+
+def arm(point: str) -> Any:
+    """Let this process end at a point; what is returned is for the database connection."""
+    if point == "commit":  # all of a step is written, and not yet valid
+        return dying(lambda statement: None, lambda statement: statement == "COMMIT")
+    owner, name = POINTS[point]
+    setattr(owner, name, dying(getattr(owner, name)))
+    return None
+
+
+def run_turn(folder: Path, point: str = "") -> Any:
     """Start the turn, or go on with it; return the messages."""
     config: Any = {"configurable": {"thread_id": "t"}}
     with open_conversations(folder / "talk.sqlite") as saver:
+        saver.conn.set_trace_callback(arm(point) if point else None)
         agent = agent_in(folder, saver)
         begun = bool(agent.get_state(config).values)
         inputs = None if begun else {"messages": [user_turn("do it all")]}
@@ -67,15 +101,15 @@ def run_turn(folder: Path) -> Any:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for line in sys.stdin:
-        folder, seconds = line.split()
+        folder, seconds, *point = line.split()
         if (child := os.fork()) == 0:
-            run_turn(Path(folder))
+            run_turn(Path(folder), *point)
             os._exit(0)
-        end, is_done = time.monotonic() + float(seconds), False
-        while time.monotonic() < end and not is_done:
-            is_done = os.waitpid(child, os.WNOHANG)[0] == child
-            time.sleep(0 if is_done else 0.001)
-        if not is_done:
+        end, ended, status = time.monotonic() + float(seconds), 0, 0
+        while time.monotonic() < end and not ended:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            time.sleep(0 if ended else 0.001)
+        if not ended:
             os.kill(child, signal.SIGKILL)
-            is_done = not os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        print("ended" if is_done else "killed", flush=True)
+            status = os.waitpid(child, 0)[1]
+        print("killed" if os.WIFSIGNALED(status) else "ended", flush=True)

@@ -1,13 +1,16 @@
 """Conversations in a file are kept for whoever opens it next; test_crash.py kills those who write to it."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vitron_agent.build import build_agent
-from vitron_agent.graphs import open_conversations, user_turn
+from vitron_agent.graphs import make_agent, open_conversations, user_turn
 from vitron_agent.media import MediaStore
 from vitron_agent.testing import EchoSpecialist, ScriptedPlanner
 
@@ -36,6 +39,33 @@ def test_steps_do_not_wait_for_the_disk_and_the_file_is_closed(tmp_path: Path) -
         assert connection.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         connection.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("thread", ["talk", "each"])
+def test_turns_of_two_processes_at_once_are_all_kept(tmp_path: Path, thread: str) -> None:
+    """On one thread they queue up by a lock file; on two, SQLite has each step wait for the other's."""
+    here, path = Path(__file__).parent, tmp_path / "talk.sqlite"
+    with open_conversations(path) as saver:
+        assert saver.conn.execute("PRAGMA busy_timeout").fetchone()[0] >= 5000  # milliseconds
+    subprocess.run(
+        [sys.executable, str(here / "pair.py"), str(path), str(tmp_path / "media"), thread, "8"],
+        check=True, cwd=here.parents[1], env={**os.environ, "PYTHONPATH": str(here.parents[1])},
+    )  # fmt: skip
+    kept = {name: texts_of(path, name) for name in (("a", "b") if thread == "each" else (thread,))}
+    said = [text for texts in kept.values() for text in texts[::2]]
+    assert sorted(said) == sorted(f"{name}{turn}" for name in "ab" for turn in range(8))
+    for texts in kept.values():
+        assert texts[1::2] == [f"You said {text}." for text in texts[::2]]
+        assert [text for text in texts[::2] if text[0] == "a"] == sorted(text for text in texts[::2] if text[0] == "a")
+    assert list((tmp_path / "media" / "threads").iterdir()) == []
+
+
+def texts_of(path: Path, thread: str) -> list[str]:
+    """All that was said in a conversation."""
+    with open_conversations(path) as saver:
+        agent = make_agent(ScriptedPlanner(), [], MediaStore(path.parent / "media"), saver)
+        state = agent.get_state({"configurable": {"thread_id": thread}})
+        return [message.text for message in state.values["messages"]]
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
 """A process killed at any moment loses nothing: `CRASHES=50` kills at more moments than the suite has time for."""
 
+import hashlib
+import json
 import os
 import random
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 PARENT = Path(__file__).with_name("crash_parent.py")
 CRASHES = int(os.environ.get("CRASHES", "8"))
@@ -28,44 +33,89 @@ def told(messages: Any) -> list[Any]:
     return [(m.type, m.text, (getattr(m, "artifact", None) or {}).get("uri")) for m in messages]
 
 
-def test_a_killed_turn_goes_on_and_computes_nothing_twice(tmp_path: Path) -> None:
-    parent = load()
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    wanted = told(parent.run_turn(whole))
-    calls = Counter((whole / "log").read_text().splitlines())
+@pytest.fixture(scope="module")
+def parent() -> Any:
+    return load()
+
+
+@pytest.fixture(scope="module")
+def wanted(parent: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Counter[str]]:
+    """What an undisturbed turn says, and what it computes."""
+    whole = tmp_path_factory.mktemp("whole")
+    return told(parent.run_turn(whole)), computed(whole)
+
+
+def computed(folder: Path) -> "Counter[str]":
+    log = folder / "log"
+    return Counter(log.read_text().splitlines() if log.exists() else [])
+
+
+@pytest.fixture(scope="module")
+def turn() -> Iterator[Callable[..., bool]]:
+    """Run a turn in a folder, killed after so many seconds if it is not done, or at a point; return whether it was."""
     root = str(PARENT.parents[2])
     warm = subprocess.Popen(
         [sys.executable, str(PARENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root,
         env={**os.environ, "PYTHONPATH": root},
     )  # fmt: skip
-    assert warm.stdin
-    assert warm.stdout
-    chance, killed = random.Random("crash"), 0
 
-    def turn(name: str, seconds: float) -> Path:
-        """A turn in a folder of its own, killed after so many seconds if it is not done by then."""
-        nonlocal killed
-        (tmp_path / name).mkdir()
-        print(tmp_path / name, seconds, file=warm.stdin, flush=True)
-        killed += warm.stdout.readline().strip() == "killed"  # type: ignore[union-attr]
-        return tmp_path / name
+    def run(folder: Path, seconds: float, *point: str) -> bool:
+        assert warm.stdin
+        assert warm.stdout
+        folder.mkdir()
+        print(folder, seconds, *point, file=warm.stdin, flush=True)
+        return warm.stdout.readline().strip() == "killed"
 
     with warm:
-        turn("first", 60.0)  # the process is still starting
-        start = time.perf_counter()
-        turn("undisturbed", 60.0)
-        takes = time.perf_counter() - start  # moments are drawn from a whole turn, however fast the machine is
-        for index in range(3 * CRASHES):
-            if killed == CRASHES:
-                break
-            folder = turn(str(index), chance.uniform(0.03, 1.0) * takes)
-            log = folder / "log"
-            before = Counter(log.read_text().splitlines() if log.exists() else [])
-            receipts = len(list((folder / "media").glob("links/*/*.json")))
-            assert told(parent.run_turn(folder)) == wanted
-            after = Counter(log.read_text().splitlines())
-            # computed again is at most the one that was at work, without a receipt yet
-            assert (after - calls).total() <= before.total() - receipts <= 1
+        yield run
+        assert warm.stdin
         warm.stdin.close()
+
+
+def check_goes_on(parent: Any, folder: Path, wanted: "tuple[Any, Counter[str]]") -> None:
+    """Go on with a killed turn: it ends as if nothing had been, and next to nothing is computed again."""
+    said, calls = wanted
+    before = computed(folder)
+    receipts = len(list((folder / "media").glob("links/*/*.json")))
+    check_whole(folder / "media")
+    assert told(parent.run_turn(folder)) == said
+    # computed again is at most the one that was at work, without a receipt yet
+    assert (computed(folder) - calls).total() <= before.total() - receipts <= 1
+    check_whole(folder / "media")
+
+
+def check_whole(media: Path) -> None:
+    """Every file with a final name holds what its name says."""
+    for path in media.glob("[0-9a-f][0-9a-f]/[0-9a-f]*"):
+        data = path.read_bytes()
+        if path.name.endswith(".ref.json"):
+            assert json.loads(data)["suffix"]
+        else:
+            assert path.name.split(".")[0] == hashlib.sha256(data).hexdigest()
+    for path in media.glob("links/*/[0-9a-f]*.json"):
+        assert json.loads(path.read_text())["uri"].startswith("sha256:")
+
+
+def test_a_killed_turn_goes_on_and_computes_nothing_twice(tmp_path: Path, parent: Any, wanted: Any, turn: Any) -> None:
+    chance, killed = random.Random("crash"), 0
+    turn(tmp_path / "first", 60.0)  # the process is still starting
+    start = time.perf_counter()
+    turn(tmp_path / "undisturbed", 60.0)
+    takes = time.perf_counter() - start  # moments are drawn from a whole turn, however fast the machine is
+    for index in range(3 * CRASHES):
+        if killed == CRASHES:
+            break
+        folder = tmp_path / str(index)
+        killed += turn(folder, chance.uniform(0.03, 1.0) * takes)
+        check_goes_on(parent, folder, wanted)
     assert killed == CRASHES
+
+
+@pytest.mark.parametrize("point", ["planner", "tool", "file", "receipt", "checkpoint", "commit"])
+def test_a_turn_killed_at_the_worst_point_goes_on(
+    tmp_path: Path, parent: Any, wanted: Any, turn: Any, point: str
+) -> None:
+    """The points that chance above seldom meets."""
+    folder = tmp_path / "turn"
+    assert turn(folder, 60.0, point)
+    check_goes_on(parent, folder, wanted)

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,12 @@ TURNS = 36  # each with a picture, two planner rounds and a mask
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in Linux's /proc")
-def test_the_database_grows_by_the_turn_and_files_are_closed(build, store: MediaStore, tmp_path: Path) -> None:
+def test_the_database_grows_by_the_turn_and_files_are_closed(
+    build, store: MediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     config: Any = {"configurable": {"thread_id": "long"}}
     segment = call("segment_image", command="the red circle")
     path = tmp_path / "talk.sqlite"
@@ -37,5 +43,8 @@ def test_the_database_grows_by_the_turn_and_files_are_closed(build, store: Media
     assert last < 1.3 * first  # whole lists in every checkpoint: five times as much
     assert sizes[-1] < 32_000 * TURNS
     assert files[-1] <= files[0]
+    assert list(scratch.iterdir()) == []
+    assert store.folder
+    assert list(store.folder.rglob("*.tmp")) == list((store.folder / "threads").iterdir()) == []
     assert [entry["number"] for entry in values["media"]] == list(range(1, TURNS + 1))
     assert len(values["messages"]) == 4 * TURNS

@@ -1,6 +1,8 @@
 """A turn that runs out of memory ends in words; what came before stays, the next request is served, nothing leaks."""
 
 import gc
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -203,3 +205,43 @@ def test_fifty_turns_without_memory_leave_nothing_behind(
     after = live()
     assert after[0] == tensors == 0
     assert after[1] - objects < 50  # less than one a turn
+
+
+@pytest.mark.usefixtures("only_what_is_new")
+@pytest.mark.parametrize("closes", [False, True])
+def test_turns_that_were_stopped_leave_nothing_behind(build, echo: EchoSpecialist, config: Any, closes: bool) -> None:
+    """Stopped at a step of the specialist's, or left by whoever read the stream."""
+    agent, planner = build([DRAW])
+    ended: list[str] = []
+
+    def work(request: Any, progress: Any) -> Any:
+        held = torch.zeros(ELEMENTS)
+        try:
+            for step in range(1000):
+                progress(step, 1000)
+                agent.stop("talk")
+                time.sleep(0.001)
+        finally:
+            ended.append("in order")
+        return held
+
+    echo.run = work  # type: ignore[method-assign]
+
+    def stopped() -> None:
+        parts = agent.stream(says("draw"), config, stream_mode="custom" if closes else "values")
+        if closes:
+            next(parts)
+            parts.close()
+            return
+        *_, out = parts
+        assert error_of(out["messages"][-1])["type"] == "Cancelled"
+
+    for _ in range(3):
+        stopped()
+    threads = threading.active_count()
+    for _ in range(10):
+        stopped()
+    planner.seen.clear()
+    assert live()[0] == 0
+    assert threading.active_count() <= threads
+    assert ended == ["in order"] * 13

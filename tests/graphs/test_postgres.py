@@ -144,7 +144,7 @@ def test_turns_at_once_over_two_connections_are_all_kept(build, address: str, co
 def test_turns_of_two_processes_at_once_are_all_kept(build, saver, address: str, tmp_path: Path, config: Any) -> None:
     root, thread = str(HERE.parents[1]), config["configurable"]["thread_id"]
     subprocess.run(
-        [sys.executable, str(HERE / "postgres_pair.py"), address, str(tmp_path / "media"), thread, "8"],
+        [sys.executable, str(HERE / "pair.py"), address, str(tmp_path / "media"), thread, "8"],
         check=True, cwd=root, env={**os.environ, "PYTHONPATH": root},
     )  # fmt: skip
     texts = [m.text for m in build("x", saver=saver)[0].get_state(config).values["messages"]]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 UNNAMED = "unnamed"
 _REMEDIES = {  # by what SQLite says; other errors mean that the file is damaged
     "full": "free the disk",
+    "disk I/O": "free the disk, or check it for faults",
     "locked": "close what else uses it",
     "readonly": "check its permissions, or set VITRON_HOME to another folder",
     "unable to open": "check its permissions, or set VITRON_HOME to another folder",

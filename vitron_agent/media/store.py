@@ -265,8 +265,7 @@ class MediaStore:
         except ValueError:
             raise _damaged(uri) from None
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise StorageError(f"media store {self._root} cannot be read ({reason}): check its permissions") from None
+            raise self._unreadable(error) from None
         if not isinstance(facts, dict) or _SUFFIX.fullmatch(str(facts.get("suffix"))) is None:
             raise _damaged(uri)
         return facts
@@ -276,11 +275,17 @@ class MediaStore:
         digest = handle_digest(uri)
         try:
             data = self._fs.cat_file(f"{self._root}/{digest[:2]}/{digest}.{facts['suffix']}")
-        except OSError:
+        except (FileNotFoundError, IsADirectoryError):
             raise _damaged(uri) from None
+        except OSError as error:  # no right to read, too many open files: what lies there may be well
+            raise self._unreadable(error) from None
         if hashlib.sha256(data).hexdigest() != digest:
             raise _damaged(uri)
         return facts, data
+
+    def _unreadable(self, error: OSError) -> StorageError:
+        reason = error.strerror or type(error).__name__
+        return StorageError(f"media store {self._root} cannot be read ({reason}): check its permissions")
 
 
 def _uri(ref: MediaRef | str) -> str:

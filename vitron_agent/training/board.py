@@ -3,6 +3,7 @@
 Knows names and numbers; which of them are worth writing is decided by the loop.
 """
 
+import contextlib
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -50,5 +51,11 @@ class Board:
             self.say(MISSING)
             return None
         writer = SummaryWriter(str(self.folder), purge_step=step)
-        weakref.finalize(self, writer.close)
+        weakref.finalize(self, _close, writer)
         return writer
+
+
+def _close(writer: Any) -> None:
+    """Close a writer; where the disk is full, that was said already."""
+    with contextlib.suppress(OSError):
+        writer.close()

@@ -54,6 +54,20 @@ def write_or_say(path: Path, write: Callable[[], object], step: int, checkpoint:
         ) from None
 
 
+def log_or_say(path: Path, line: str, step: int, checkpoint: Path) -> None:
+    """Appends a line to a log.
+
+    Raises:
+        StorageError: It cannot be written, see `write_or_say`.
+    """
+
+    def write() -> None:
+        with path.open("a") as log:
+            log.write(line + "\n")
+
+    write_or_say(path, write, step, checkpoint)
+
+
 @contextmanager
 def fitting(checkpoint: Path) -> Iterator[None]:
     """Within it a checkpoint is read.

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vitron_agent.training.board import Board
 from vitron_agent.training.checkpoint import read_checkpoint, write_checkpoint
-from vitron_agent.training.guard import check_finite, fitting, write_or_say
+from vitron_agent.training.guard import check_finite, fitting, log_or_say, write_or_say
 from vitron_agent.training.peers import Peers
 
 
@@ -203,18 +203,22 @@ class Run:
         means = {name: sum(values) / len(values) for name, values in self._losses.items()}
         self._losses.clear()
         lr = self.optimiser.param_groups[0]["lr"]
-        self.board.add(self.step, {**means, "lr": lr, "samples_per_second": rate})
+        numbers = {**means, "lr": lr, "samples_per_second": rate}
+        self.written(self.board.folder, lambda: self.board.add(self.step, numbers))
         self.write(
             f"step {self.step} {' '.join(f'{k} {v:.5f}' for k, v in means.items())} lr {lr:.2e} {rate:.1f} samples/s "
             f"elapsed {self.elapsed / 60:.1f} min ETA {eta / 60:.1f} min {note}".rstrip()
         )
 
     def write(self, line: str) -> None:
-        """Print one line to stderr and append it to log.txt."""
+        """Print one line to stderr and append it to log.txt.
+
+        Raises:
+            StorageError: The log cannot be written.
+        """
         stamped = f"{time.strftime('%H:%M:%S')} {line}"
         print(stamped, file=sys.stderr, flush=True)
-        with (self.config.run / "log.txt").open("a") as log:
-            log.write(stamped + "\n")
+        log_or_say(self.config.run / "log.txt", stamped, self.step, self.path)
 
     def due(self) -> bool:
         """Whether it is time to export and save (every ``export_minutes``); resets the clock when it is."""

@@ -22,7 +22,7 @@ from vitron_agent.planner.processor import Processor
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.training.attention import use_plain_attention
 from vitron_agent.training.board import Board
-from vitron_agent.training.guard import check_finite, fitting, write_or_say
+from vitron_agent.training.guard import check_finite, fitting, log_or_say, write_or_say
 from vitron_agent.training.loop import Ema, TrainingConfig, config_from_arguments
 from vitron_agent.training.peers import Peers
 from vitron_agent.training.planner_batch import Batch, embed
@@ -211,11 +211,14 @@ class Trainer:
         self.counters["updates"] = self.ema.updates
 
     def log(self, line: str) -> None:
-        """Prints a line and appends it to the run's log."""
+        """Prints a line and appends it to the run's log.
+
+        Raises:
+            StorageError: The log cannot be written.
+        """
         stamped = f"{time.strftime('%H:%M:%S')} {line}"
         print(stamped, flush=True)
-        with (self.config.run / "log.txt").open("a") as file:
-            file.write(stamped + "\n")
+        log_or_say(self.config.run / "log.txt", stamped, int(self.counters["step"]), self.path)
 
     def report(self) -> None:
         """Measures the averaged weights on held-out conversations, exports and saves them."""
@@ -264,7 +267,7 @@ class Trainer:
         left = self.counters["seconds"] * (1 - self.done) / max(self.done, 1e-6)
         step, loss = int(self.counters["step"]), self.loss or 0.0
         paces = {f"{key}_per_second": passed[key] / passed["seconds"] for key in ("conversations", "tokens")}
-        self.board.add(step, {"loss": loss, **paces})
+        self.written(self.board.folder, lambda: self.board.add(step, {"loss": loss, **paces}))
         self.log(
             f"{self.done:4.0%} step {step} loss {loss:.4f} {paces['conversations_per_second']:.1f} conversations/s "
             f"{paces['tokens_per_second']:.0f} tokens/s examples {self.like.error:.3f} off "
