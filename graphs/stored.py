@@ -41,9 +41,9 @@ def reading() -> Iterator[None]:
     """
     try:
         yield
-    except (VitronError, *database_errors()):
-        raise
     except Exception as error:
+        if isinstance(error, (VitronError, *database_errors())):
+            raise
         if "filter key" in str(error):  # checkpointers put these into their query, and check them
             raise InputError(str(error)) from None
         raise StorageError(
