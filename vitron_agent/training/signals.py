@@ -66,9 +66,12 @@ class Aligned(Protocol):
 class _AlignedDiffusion:
     """GLIGEN's parts, frozen, and the mapper onto its text states."""
 
+    module: Module
+
     def __init__(self, weights: Path, d_llm: int, unet: Path) -> None:
         folder = weights / "gligen"
-        self.parts = load_parts(folder, unet, None, "gligen", "cpu", torch.float32)
+        edits = self.module is Module.C
+        self.parts = load_parts(folder, unet, None, "gligen", "cpu", torch.float32, edits=edits)
         self.schedule = build_schedule()
         self.mapper = SignalMapper(d_llm, WIDTH, CONTEXT)
         for part in (self.parts.vae, self.parts.unet, self.parts.text_encoder):
