@@ -78,7 +78,7 @@ def _add_code(folder: Path, code: str) -> None:
     (folder / "model_index.json").write_text(
         json.dumps({"_class_name": ["pipeline", "Model"], "unet": ["pipeline", "Model"]})
     )
-    (folder / "custom_generate").mkdir()
+    (folder / "custom_generate").mkdir(exist_ok=True)
     (folder / "custom_generate" / "generate.py").write_text(f"{code}def generate(*_, **__): ...\n")
     for name in ("processor_config.json", "preprocessor_config.json", "generation_config.json"):
         known = json.loads((folder / name).read_text()) if (folder / name).exists() else {}
