@@ -1,6 +1,6 @@
 """Two processes that talk at once: `address folder thread turns`, for test_postgres.py and test_conversations.py.
 
-The address is PostgreSQL's, or a file. A thread `each` stands for one of its own for each of them.
+The address is PostgreSQL's, or a file `*.sqlite`. A thread `each` stands for one of its own for each of them.
 
 Both are forked from this one, after the imports and before any connection, so that they begin at the same moment.
 """
@@ -19,7 +19,7 @@ from vitron_agent.testing import ScriptedPlanner
 
 def opened(address: str) -> Any:
     """Open the conversations at an address."""
-    if not address.startswith("postgres"):
+    if address.endswith(".sqlite"):
         return open_conversations(address)
     from langgraph.checkpoint.postgres import PostgresSaver
 

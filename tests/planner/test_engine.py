@@ -170,7 +170,10 @@ def test_a_reply_that_would_call_and_may_not_ends_there(
     wanted = iter([*words, planner.vocabulary.tags["<module>"], *words])
 
     def logits(state: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.one_hot(torch.tensor(next(wanted)), planner.table.size).float()
+        second, first = (
+            torch.nn.functional.one_hot(torch.tensor(i), planner.table.size) for i in (words[0], next(wanted))
+        )
+        return (second + 2 * first).float()
 
     monkeypatch.setattr(planner.model, "logits", logits)
     output = planner.reply(ASK, (), Settings(40))
