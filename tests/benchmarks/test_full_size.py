@@ -4,7 +4,6 @@ Where torch sees CUDA, at the published sizes in bfloat16; nothing is downloaded
 CPU, which says nothing about speed, but that it is ready to run. `compare` shows the plain way last.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +17,10 @@ from langchain_core.outputs import ChatGenerationChunk
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
+from tests.benchmarks.timing import by_turns, seconds_of
 from tests.full_size_folders import toy_profile, write_full_size
 from tests.full_size_random import random_planner, random_specialists
 from vitron_agent import build
-from vitron_agent.evaluation.metrics import median
 from vitron_agent.graphs import user_turn
 from vitron_agent.invocation import GroundedPhrase
 from vitron_agent.media import MediaStore
@@ -83,27 +82,11 @@ def system(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return System("toy", "cpu", planner, made, 16, 2**22)
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def _by_turns(*ways: Callable[[], object]) -> list[float]:
-    """Seconds of each way, the median of all rounds; once each before, for what is made at the first call."""
-    for way in ways:
-        way()
-    rounds = [[_seconds(way) for way in ways] for _ in range(ROUNDS)]
-    return [median(list(each)) for each in zip(*rounds, strict=True)]
-
-
 def _copy_rate(device: str, size: int) -> float:
     """Bytes per second that the memory reads and writes in a copy."""
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    (seconds,) = _by_turns(lambda: target.copy_(source))
+    (seconds,) = by_turns(ROUNDS, lambda: target.copy_(source))
     return 2 * size / seconds
 
 
@@ -124,7 +107,7 @@ def test_the_planner_against_generate_and_the_memory_s_rate(system: System, comp
         out = llava.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, **fixed)
         assert out.shape[1] == ids.shape[1] + system.written
 
-    seconds = [each / system.written for each in _by_turns(ours, plain)]
+    seconds = [each / system.written for each in by_turns(ROUNDS, ours, plain)]
     compare(f"planner, {system.size}: an id, ours / generate", "s", *seconds)
     read = [*planner.model.language_model.layers.parameters(), llava.lm_head.weight]
     least = sum(weight.nbytes for weight in read) / _copy_rate(system.device, system.copied)
@@ -142,7 +125,7 @@ def test_the_planner_with_a_compiled_step(system: System, compare: Any) -> None:
         planner.forget()
         return planner.reply([turn], settings=Settings(system.written)).text
 
-    seconds = [each / system.written for each in _by_turns(lambda: written(fixed), lambda: written(None))]
+    seconds = [each / system.written for each in by_turns(ROUNDS, lambda: written(fixed), lambda: written(None))]
     compare(f"planner, {system.size}: an id, compiled step / plain", "s", *seconds)
     assert system.size != "toy" or written(fixed) == written(None)  # of random weights in bfloat16 two ids may tie
 
@@ -197,7 +180,7 @@ def test_a_specialist_s_call_against_the_pipeline_s(system: System, compare: Any
         image = _picture(specialist)
         request = replace(request, image=image, mask=torch.ones(image.shape[1:], dtype=torch.bool))
     ways = lambda: specialist.run(request), _stock(specialist, request)
-    compare(f"{name}, {system.size}: a call in {STEPS} steps, ours / diffusers'", "s", *_by_turns(*ways))
+    compare(f"{name}, {system.size}: a call in {STEPS} steps, ours / diffusers'", "s", *by_turns(ROUNDS, *ways))
 
 
 class Speaking(ScriptedPlanner):
@@ -237,7 +220,7 @@ def test_the_whole_agent_in_one_run(
 
             def watched(*args: Any) -> Any:
                 results: list[Any] = []
-                spent.setdefault(name, []).append(_seconds(lambda: results.append(run(*args))))
+                spent.setdefault(name, []).append(seconds_of(lambda: results.append(run(*args))))
                 return results[0]
 
             made.run = watched  # type: ignore[method-assign]
@@ -257,7 +240,7 @@ def test_the_whole_agent_in_one_run(
     )
     turn = user_turn("go", [store.put_image(paint("a picture", 0, 96, 128))])
     found: list[Any] = []
-    whole = _seconds(lambda: found.append(agent.invoke({"messages": [turn]})))
+    whole = seconds_of(lambda: found.append(agent.invoke({"messages": [turn]})))
     results = [message for message in found[0]["messages"] if message.type == "tool"]
     assert [message.name for message in results] == [each["name"] for each in SCRIPT]
     within = f"{system.size}, {memory or 'all memory'}"

@@ -6,7 +6,6 @@ that a busy machine slows both. `compare` shows the plain way last: above 1 the 
 
 import os
 import shutil
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -17,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, LlamaForCausalLM, PreTrainedModel, StaticCache
 
+from tests.benchmarks.timing import by_turns
 from vitron_agent.build import build_specialist
-from vitron_agent.evaluation.metrics import median
 from vitron_agent.planner import VitronPlanner
 from vitron_agent.planner.published import vicuna_config
 from vitron_agent.profiles import TINY
@@ -39,22 +38,6 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),  # torch's own use
 ]
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def _by_turns(*ways: Callable[[], object]) -> list[float]:
-    """Seconds of each way, the median of all rounds; once each before, for what is made at the first call."""
-    for way in ways:
-        way()
-    pairs = [[_seconds(way) for way in ways] for _ in range(ROUNDS)]
-    return [median(list(each)) for each in zip(*pairs, strict=True)]
 
 
 def _language_model(size: str) -> PreTrainedModel:
@@ -87,7 +70,7 @@ def _with_attention(model: PreTrainedModel, kind: str) -> Tensor:
 @pytest.mark.parametrize("size", SIZES)
 def test_attention_of_the_planner(size: str, compare: Any) -> None:
     model = _language_model(size)
-    ours, other = _by_turns(lambda: _with_attention(model, "sdpa"), lambda: _with_attention(model, "eager"))
+    ours, other = by_turns(ROUNDS, lambda: _with_attention(model, "sdpa"), lambda: _with_attention(model, "eager"))
     compare(f"planner, {size}: SDPA / eager attention", "s", ours, other)
     assert torch.allclose(_with_attention(model, "sdpa"), _with_attention(model, "eager"), atol=0.2, rtol=0.05)
 
@@ -104,7 +87,7 @@ def test_static_cache_of_the_planner(size: str, compare: Any) -> None:
     def growing() -> Tensor:
         return _written(model, DynamicCache(config=model.config))
 
-    compare(f"planner, {size}: static / growing cache", "s", *_by_turns(fixed, growing))
+    compare(f"planner, {size}: static / growing cache", "s", *by_turns(ROUNDS, fixed, growing))
     assert torch.allclose(fixed(), growing(), atol=0.2, rtol=0.05)
 
 
@@ -123,7 +106,7 @@ def test_compiled_planner(size: str, compare: Any) -> None:
     def growing() -> Tensor:
         return _written(model, DynamicCache(config=model.config))
 
-    compare(f"planner, {size}: compiled, static cache / plain", "s", *_by_turns(compiled, growing))
+    compare(f"planner, {size}: compiled, static cache / plain", "s", *by_turns(ROUNDS, compiled, growing))
     assert torch.allclose(compiled(), growing(), atol=0.2, rtol=0.05)
 
 
@@ -157,7 +140,7 @@ def _step(unet: Any) -> Callable[[], Tensor]:
 
 def _compare_unets(name: str, compare: Any, ours: nn.Module, plain: nn.Module, tolerance: float) -> None:
     ways = _step(ours), _step(plain)
-    compare(name, "s", *_by_turns(*ways))
+    compare(name, "s", *by_turns(ROUNDS, *ways))
     difference = (ways[0]() - ways[1]()).abs().max() / ways[1]().abs().max()
     assert float(difference) < tolerance
 
@@ -193,7 +176,7 @@ def test_a_clip_of_full_size_compiled(compare: Any) -> None:
     compile_unet(other)
     with torch.no_grad():
         ways = [lambda unet=unet: unet(noisy, 400, text).sample for unet in (other, plain)]  # type: ignore[misc]
-        compare("ZeroScope's UNet, full size: compiled / plain", "s", *_by_turns(*ways))
+        compare("ZeroScope's UNet, full size: compiled / plain", "s", *by_turns(ROUNDS, *ways))
 
 
 def test_bf16_in_a_whole_picture(compare: Any) -> None:
@@ -202,7 +185,7 @@ def test_bf16_in_a_whole_picture(compare: Any) -> None:
     for network in (half.parts.unet, half.parts.vae, half.parts.text_encoder):  # type: ignore[attr-defined]
         network.bfloat16()
     request = SpecialistRequest("a red circle on a gray background", steps=4)
-    ours, other = _by_turns(lambda: half.run(request), lambda: plain.run(request))
+    ours, other = by_turns(ROUNDS, lambda: half.run(request), lambda: plain.run(request))
     compare("GLIGEN, tiny, a picture in four steps: bf16 / fp32", "s", ours, other)
     pictures = [each.run(request).image for each in (half, plain)]
     assert pictures[0] is not None
@@ -215,7 +198,7 @@ def test_a_clip_piece_by_piece(compare: Any) -> None:
     whole: Any = build_specialist("i2vgen_xl")
     frugal = type(whole)(replace(whole.parts, frugal=True), whole.image_encoder, whole.defaults)
     request = SpecialistRequest("the circle moves right", image=paint("a picture", 0, 64, 64), steps=4)
-    ours, other = _by_turns(lambda: frugal.run(request), lambda: whole.run(request))
+    ours, other = by_turns(ROUNDS, lambda: frugal.run(request), lambda: whole.run(request))
     compare("I2VGen-XL, tiny, a clip in four steps: piece by piece / at once", "s", ours, other)
     clips = [each.run(request).video for each in (frugal, whole)]
     assert (clips[0].int() - clips[1].int()).abs().max() <= 1

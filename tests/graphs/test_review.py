@@ -14,7 +14,7 @@ from vitron_agent.graphs.review import tool_names
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaStore
 from vitron_agent.signals import SignalEmbeddings, SignalStore, arguments_digest
-from vitron_agent.testing import EchoSpecialist, call
+from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call
 from vitron_agent.tools.arguments import EditArguments
 
 EDIT = call("edit_image", command="replace the red circle with a blue circle")
@@ -60,14 +60,20 @@ def test_a_rejected_call_goes_back_to_the_planner_with_the_reason(build, echo, t
     assert (out["messages"][-1].text, echo.requests) == ("As you wish.", [])
 
 
+def leave_signals(planner: ScriptedPlanner, store: MediaStore) -> str:
+    """Let the planner leave signals for its edit, and return their handle."""
+    digest = arguments_digest(EditArguments(**EDIT["args"]).invocation())
+    handle = SignalStore(store).put(SignalEmbeddings(torch.ones(2, 4), torch.ones(2, 4)), digest)
+    planner.signals = {0: {"handle": handle, "args_digest": digest}}
+    return handle
+
+
 @pytest.mark.parametrize("changed", [True, False])
 def test_an_edited_call_never_runs_with_the_signals_of_the_old_one(
     build, store: MediaStore, echo: EchoSpecialist, turn: Any, config: Any, changed: bool
 ) -> None:
     agent, planner = build([EDIT], "Done.", saver=InMemorySaver(), approve=(Module.C,))
-    digest = arguments_digest(EditArguments(**EDIT["args"]).invocation())
-    handle = SignalStore(store).put(SignalEmbeddings(torch.ones(2, 4), torch.ones(2, 4)), digest)
-    planner.signals = {0: {"handle": handle, "args_digest": digest}}
+    handle = leave_signals(planner, store)
     agent.invoke(turn, config)
     command = "replace the red circle with a green star" if changed else EDIT["args"]["command"]
     out = agent.invoke(decide(edit(command=command)), config)
@@ -81,9 +87,7 @@ def test_a_picture_that_was_edited_into_a_call_drops_the_signals(
     build, store: MediaStore, echo: EchoSpecialist, turn: Any, picture: str, config: Any
 ) -> None:
     agent, planner = build([EDIT], "Done.", saver=InMemorySaver(), approve=(Module.C,))
-    digest = arguments_digest(EditArguments(**EDIT["args"]).invocation())
-    handle = SignalStore(store).put(SignalEmbeddings(torch.ones(2, 4), torch.ones(2, 4)), digest)
-    planner.signals = {0: {"handle": handle, "args_digest": digest}}
+    leave_signals(planner, store)
     agent.invoke(turn, config)
     out = agent.invoke(decide(edit(**EDIT["args"], picture=picture)), config)
     assert (answers(out)[0].status, answers(out)[0].artifact["signals"]) == ("success", None)

@@ -119,7 +119,9 @@ def train(config: TrainingConfig) -> None:
         run = Run(config, {"both": both}, torch.optim.AdamW(groups, weight_decay=0.01), {"both": ema})
         while (fraction := peers.agree(run.fraction)) < 1:
             gate = {"gate": float(edits.editor.mapper.gate.detach().tanh())}
-            run.advance(edits.losses(run.step), edits.batch, gate, factor=warm_cosine(fraction), peers=peers)
+            run.advance(
+                edits.losses(run.step), edits.batch * peers.count, gate, factor=warm_cosine(fraction), peers=peers
+            )
             if peers.rank:
                 continue
             run.log(25)
