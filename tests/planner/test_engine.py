@@ -225,7 +225,7 @@ def test_a_video_is_its_mean_and_its_frames_in_order(planner: VitronPlanner) -> 
         pictures = model.encode_pictures(video[[0, 3, 5, 8]]).tokens
         assert model.video_tokens == 80
         marks = model.adapter.video_time
-        patches = model.encode_pictures(video[[0, 3, 5, 8]]).patches[None]
+        patches = model.encode_pictures(video[[0, 3, 5, 8]]).patches[None, ..., : model.d_vision]
         motion = 0 if model.motion is None else model.motion(patches, model.pool)[0]
         assert torch.allclose(forward[1:], pictures + motion + marks[1:, None], atol=1e-5)
         assert torch.allclose(forward[0], pictures.mean(0) + marks[0], atol=1e-5)

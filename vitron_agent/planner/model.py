@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from transformers import Cache, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, PreTrainedModel
 
 from vitron_agent.errors import CheckpointError, listed
+from vitron_agent.planner.details import DetailEncoder
 from vitron_agent.planner.loading import REMEDY, load_llava, read_weights
 from vitron_agent.planner.motion import MotionEncoder
 from vitron_agent.planner.regions import RegionEncoder
 from vitron_agent.planner.vision import (
     FeatureAdapter,
+    patch_embeddings,
     patch_features,
     pool_patches,
     tiny_vision_config,
@@ -34,7 +36,8 @@ class Encoded:
 
     Attributes:
         tokens: (B, n, d_llm) projected tokens that stand where `<image>` stands.
-        patches: (B, P, d_vision) features that regions are pooled from; of a video, those of its first frame.
+        patches: (B, P, d_vision) features that regions are pooled from, of a video those of its first frame; with a
+            detail encoder (B, P, 2 d_vision), the tower's first features behind its last.
     """
 
     tokens: Tensor
@@ -73,7 +76,7 @@ def tiny_planner_config(vocab_size: int, image_token_id: int, pad_token_id: int)
     )
     config.vitron = {
         "pool": 2, "signals_per_module": 4, "shared_signals": 4, "adapter": 1, "folds_case": 1,
-        "video_frames": 4, "motion": 1,
+        "video_frames": 4, "motion": 1, "details": 1,
     }  # fmt: skip
     return config
 
@@ -102,8 +105,9 @@ class PlannerModel(nn.Module):
         )
         self.adapter = FeatureAdapter(self.image_tokens, self.d_llm, self.video_frames) if has_adapter else None
         feels_motion = bool(self.settings.get("motion", 0))
-        width = config.vision_config.hidden_size
-        self.motion = MotionEncoder(width, self.d_llm, self.video_frames) if feels_motion else None
+        self.motion = MotionEncoder(self.d_vision, self.d_llm, self.video_frames) if feels_motion else None
+        sees_details = bool(self.settings.get("details", 0))
+        self.details = DetailEncoder(self.d_vision, self.d_llm, self.pool) if sees_details else None
 
     @classmethod
     def new(cls, config: LlavaConfig) -> "PlannerModel":
@@ -124,6 +128,11 @@ class PlannerModel(nn.Module):
     def d_llm(self) -> int:
         """Width of the language model."""
         return int(self.llava.config.text_config.hidden_size)
+
+    @property
+    def d_vision(self) -> int:
+        """Width of the vision tower."""
+        return int(self.llava.config.vision_config.hidden_size)
 
     @property
     def image_tokens(self) -> int:
@@ -160,7 +169,12 @@ class PlannerModel(nn.Module):
         dtype = next(self.tower.parameters()).dtype
         patches = patch_features(self.tower, pixels.to(dtype), config.vision_feature_layer)
         tokens = self.llava.model.multi_modal_projector(pool_patches(patches, self.pool))
-        return Encoded(tokens if self.adapter is None else self.adapter.pictures(tokens), patches)
+        if self.adapter is not None:
+            tokens = self.adapter.pictures(tokens)
+        if self.details is not None:
+            first = patch_embeddings(self.tower, pixels.to(dtype))
+            tokens, patches = tokens + self.details.pictures(first), torch.cat([patches, first], -1)
+        return Encoded(tokens, patches)
 
     def encode_videos(self, videos: Tensor) -> Encoded:
         """Encodes videos of F = `video_frames` frames each, see `sample_frames`.
@@ -178,7 +192,8 @@ class PlannerModel(nn.Module):
         frame_pool = self.settings.get("frame_pool", 1)
         own = pool_patches(tokens.flatten(0, 1), frame_pool).unflatten(0, (count, frames))
         if self.motion is not None and self.sees_frames:
-            own = own + self.motion(each.patches.unflatten(0, (count, frames)), self.pool * frame_pool)
+            last = each.patches[..., : self.d_vision].unflatten(0, (count, frames))
+            own = own + self.motion(last, self.pool * frame_pool)
         if self.adapter is not None:
             mean, own = mean + self.adapter.video_time[0], own + self.adapter.video_time[1:, None]
         shown = [mean, own] if self.sees_frames else [mean]
@@ -188,14 +203,17 @@ class PlannerModel(nn.Module):
         """One token per region.
 
         Args:
-            patches: (N, P, d_vision) of the pictures, or first frames, that were drawn on.
+            patches: `Encoded.patches` of the N pictures, or first frames, that were drawn on.
             masks: (N, H, W) bool.
 
         Returns:
             (N, d_llm).
         """
-        tokens: Tensor = self.regions(patches, masks.to(patches.device))
-        return tokens if self.adapter is None else self.adapter.regions(tokens)
+        masks = masks.to(patches.device)
+        tokens: Tensor = self.regions(patches[..., : self.d_vision], masks)
+        if self.adapter is not None:
+            tokens = self.adapter.regions(tokens)
+        return tokens if self.details is None else tokens + self.details.regions(patches, masks)
 
     def merge(
         self,
@@ -252,7 +270,7 @@ class PlannerModel(nn.Module):
         save_file(self.extra_state(), folder / EXTRA_FILE, metadata={"format": "pt"})
 
     def extra_state(self) -> dict[str, Tensor]:
-        """The weights that LLaVA's layout has no place for: region encoder, feature adapter, motion encoder."""
+        """The weights that LLaVA's layout has no place for: region encoder, feature adapter, motion, details."""
         return {key: value.contiguous() for key, value in self.state_dict().items() if not key.startswith("llava.")}
 
     @classmethod

@@ -62,6 +62,20 @@ def patch_features(tower: nn.Module, pixel_values: Tensor, layer: int = -1) -> T
     return tower(pixel_values, output_hidden_states=True).hidden_states[layer][:, 1:]
 
 
+def patch_embeddings(tower: nn.Module, pixel_values: Tensor) -> Tensor:
+    """The tower's first features of every patch, linear in its pixels: before places are added and layers mix them.
+
+    Args:
+        tower: A `CLIPVisionModel`.
+        pixel_values: (B, 3, S, S) as `to_pixel_values` gives them.
+
+    Returns:
+        (B, P, D), row-major from the top left.
+    """
+    embedded: Tensor = tower.embeddings.patch_embedding(pixel_values)
+    return embedded.flatten(2).transpose(1, 2)
+
+
 def pool_patches(features: Tensor, factor: int) -> Tensor:
     """Averages `factor` x `factor` neighbouring patches into one token.
 

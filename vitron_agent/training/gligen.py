@@ -17,7 +17,6 @@ from vitron_agent.training.gligen_data import encode_prompts
 from vitron_agent.training.gligen_edits import edit_pool
 from vitron_agent.training.gligen_judge import judge_edits, judge_generation
 from vitron_agent.training.gligen_parts import (
-    autocast,
     build_optimiser,
     build_schedule,
     build_text_encoder,
@@ -42,6 +41,7 @@ from vitron_agent.training.loop import (
     replace_folder_files,
     step_generator,
 )
+from vitron_agent.training.precision import autocast
 
 
 def exported_models(folder: Path) -> tuple[UNet2DConditionModel, CLIPTextModel]:

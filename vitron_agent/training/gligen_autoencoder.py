@@ -26,6 +26,7 @@ from vitron_agent.training.loop import (
     replace_folder_files,
     step_generator,
 )
+from vitron_agent.training.precision import autocast
 
 _CROP = 32
 _SAMPLE = 256  # pictures from which components and scales are taken
@@ -153,7 +154,7 @@ def train(config: TrainingConfig) -> None:
             _batch(config.seed, run.step, size, count).to(config.device).contiguous(memory_format=torch.channels_last)
         )
         generator = step_generator(config.seed, run.step)
-        with torch.autocast(config.device.split(":")[0], torch.bfloat16):
+        with autocast(config.device):
             posterior = model.encode(target).latent_dist
             latents = posterior.mean.float()
             # the UNet's latents are never exact: the decoder learns to read them through a little noise

@@ -21,7 +21,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from vitron_agent.shapes.scene import Obj
 from vitron_agent.specialists.gligen.conditioning import Condition, encode_captions, encode_phrases
-from vitron_agent.training.gligen_parts import autocast
+from vitron_agent.training.precision import autocast
 
 SHARD = 512
 SLOTS = 3  # phrase slots per picture

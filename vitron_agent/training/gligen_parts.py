@@ -10,7 +10,6 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from diffusers import DPMSolverMultistepScheduler, ModelMixin, UNet2DConditionModel
 from diffusers.models.attention import GatedSelfAttentionDense
 from diffusers.models.attention_processor import AttnProcessor
@@ -134,8 +133,3 @@ def build_optimiser(unet: nn.Module, encoder: nn.Module | None, rate: float) -> 
 def scene_generator(*parts: object) -> random.Random:
     """Return a random source named by ``parts``: the same name, the same scenes."""
     return random.Random("/".join(map(str, parts)))
-
-
-def autocast(device: str) -> torch.autocast:
-    """Return bf16 autocast for ``device``."""
-    return torch.autocast(device.split(":")[0], torch.bfloat16)

@@ -11,13 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vitron_agent.training.precision import multiplies_bfloat16
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalised(matrices: Tensor, rounds: int = 5) -> Tensor:
-    """Return (n, rows, columns) with singular values pushed to about 1 (Newton-Schulz in bf16)."""
+    """Return (n, rows, columns) with singular values pushed to about 1 (Newton-Schulz, in bf16 where that is fast)."""
     a, b, c = _COEFFICIENTS
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if multiplies_bfloat16(matrices.device) else matrices.float()
     turned = x.shape[-2] > x.shape[-1]
     x = x.mT if turned else x
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
@@ -31,11 +33,15 @@ class MuonAdamW(torch.optim.Optimizer):
     """One optimiser for both kinds of parameter groups: ``muon=True`` groups hold tensors with at least two axes."""
 
     def __init__(
-        self, groups: list[dict[str, Any]], momentum: float = 0.95, betas: tuple[float, float] = (0.9, 0.99)
+        self,
+        groups: list[dict[str, Any]],
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.99),
+        rounds: int = 5,
     ) -> None:
-        """Optimise ``groups``: each with params, lr, and optionally muon and weight_decay."""
+        """Optimise ``groups``: each with params, lr, and optionally muon (of `rounds` rounds) and weight_decay."""
         super().__init__(groups, {"lr": 1e-3, "muon": False, "weight_decay": 0.0})
-        self.momentum, self.betas = momentum, betas
+        self.momentum, self.betas, self.rounds = momentum, betas, rounds
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -63,7 +69,7 @@ class MuonAdamW(torch.optim.Optimizer):
                 state["momentum"].lerp_(weight.grad, 1 - self.momentum)
                 updates.append(weight.grad.lerp(state["momentum"], self.momentum).reshape(rows, columns))
             scale = rate * 0.2 * max(rows, columns) ** 0.5
-            for weight, update in zip(members, orthogonalised(torch.stack(updates)), strict=True):
+            for weight, update in zip(members, orthogonalised(torch.stack(updates), self.rounds), strict=True):
                 weight.sub_(update.reshape(weight.shape), alpha=scale)
 
     def _adam(self, weights: list[Tensor], rate: float) -> None:

@@ -32,13 +32,14 @@ from vitron_agent.training.planner_like import LikeLesson
 from vitron_agent.training.planner_match import put_matching_head
 from vitron_agent.training.planner_probe import probe
 from vitron_agent.training.planner_rates import make_optimizers, rate_factor
+from vitron_agent.training.precision import autocast
 
 ALIGNMENT = 0.05
 """Weight of `alignment_loss`."""
 LIKE_WORDS = 0.1
 """Weight of the words of requests by example, which are few and soon known."""
-EXAMPLE = 0.1
-"""Weight of what signals must know of an example; words cost about half as much once they are learned."""
+EXAMPLE = 0.3
+"""Weight of what signals must know of an example; a twentieth of what words cost still, once both are learned."""
 DEFAULTS = {
     "muon_lr": 3e-3,  # of the blocks' matrices, RMS-matched to AdamW
     "lr": 2e-3,  # of embeddings, projector, region encoder, norms
@@ -50,6 +51,7 @@ DEFAULTS = {
     "like": 8,  # requests by example per batch, see planner_like.py; 0 leaves them out
     "early": 0.5,  # share of the run in which conversations are short: few of many turns, most cut at their call
     "match": 1,  # 1: new planners begin with a head that finds by shape (see planner_match); 2: warm ones, too
+    "details": 0,  # 1 trains the detail encoder alone (see planner/details.py), beside a planner that stays as it is
     "warm": 0,  # 1 starts from the weights in the export folder instead of new ones
     "probe_count": 10,  # held-out conversations per task in such a measurement
     "probe_minutes": 10,  # between two measurements on held-out conversations
@@ -111,7 +113,7 @@ def start(config: TrainingConfig) -> tuple[PlannerModel, Vocabulary]:
     if config.option("warm", DEFAULTS["warm"]):
         warm = load_exported(config.out)
         missing, unexpected = model.load_state_dict(warm, strict=False)
-        if unexpected or any(not key.startswith(("adapter.", "motion.")) for key in missing):
+        if unexpected or any(not key.startswith(("adapter.", "motion.", "details.")) for key in missing):
             raise CheckpointError(f"{config.out} holds another architecture; train without `--set warm=1`")
     elif tower.is_file():
         model.tower.load_state_dict(load_file(tower))
@@ -138,6 +140,9 @@ class Trainer:
                 layer.compile(dynamic=True)
         self.model.tower.set_attn_implementation("eager")
         self.model.tower.requires_grad_(config.option("tower_lr", DEFAULTS["tower_lr"]) > 0)
+        if config.option("details", DEFAULTS["details"]) and self.model.details is not None:
+            self.model.requires_grad_(False)
+            self.model.details.requires_grad_(True)
         self.ema = Ema(self.model, 0.998)
         self.processor = Processor(
             self.vocabulary,
@@ -184,14 +189,14 @@ class Trainer:
                 group["lr"] = rate * factor
         self.batches.early = self.done < self.config.option("early", DEFAULTS["early"])
         batch = self.batches.next().to(self.config.device)
-        with torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16):
+        with autocast(self.config.device):
             loss, _ = batch_loss(self.model, batch)
         value = float(loss.detach())
         step = int(self.counters["step"])
         check_finite(value, step, self.path)
         loss.backward()
         if self.like.count:
-            with torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16):
+            with autocast(self.config.device):
                 words, missed = self.like.loss(self.model)
             like = LIKE_WORDS * words + EXAMPLE * missed
             check_finite(float(like.detach()), step, self.path, "loss of requests by example")

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from vitron_agent.planner.model import PlannerModel
+from vitron_agent.training.muon import MuonAdamW
 
 
 def make_optimizers(
@@ -30,7 +31,7 @@ def make_optimizers(
     if rate["tower_lr"] > 0:
         groups.append({"params": tower, "lr": rate["tower_lr"]})
     adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
-    muon = torch.optim.Muon(matrices, lr=rate["muon_lr"], weight_decay=0.02, ns_steps=4, adjust_lr_fn="match_rms_adamw")
+    muon = MuonAdamW([{"params": matrices, "lr": rate["muon_lr"], "weight_decay": 0.02, "muon": True}], rounds=4)
     return [adam, muon]
 
 

@@ -27,6 +27,7 @@ from vitron_agent.training.loop import (
     step_generator,
 )
 from vitron_agent.training.muon import MuonAdamW
+from vitron_agent.training.precision import autocast
 
 BATCH = 96
 GRID, POOL, SLOTS = 8, 2, 2
@@ -245,7 +246,7 @@ def train(config: TrainingConfig) -> None:
 
 def _loss(tower: nn.Module, heads: nn.Module, batch: tuple[Tensor, Targets], device: str) -> Tensor:
     pixels, targets = batch
-    with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+    with autocast(device):
         outputs = heads(patch_features(tower, pixels.to(device)))
     return dense_loss(outputs, targets.to(device))
 

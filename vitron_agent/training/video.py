@@ -22,9 +22,10 @@ from vitron_agent.errors import CheckpointError
 from vitron_agent.specialists.base import Specialist
 from vitron_agent.specialists.checkpoints import load_tokenizer
 from vitron_agent.specialists.video_diffusion import VideoParts
-from vitron_agent.training.gligen_parts import autocast, build_optimiser, build_schedule, export_part
+from vitron_agent.training.gligen_parts import build_optimiser, build_schedule, export_part
 from vitron_agent.training.loop import Ema, Run, TrainingConfig, replace_folder_files, warm_cosine
 from vitron_agent.training.peers import Peers
+from vitron_agent.training.precision import autocast
 from vitron_agent.training.video_data import Batch, ClipBatches, Words, batches, clip_pool
 from vitron_agent.training.video_judge import judge_clips
 from vitron_agent.training.video_parts import build_text_encoder, build_tokenizer, load_autoencoder, parameters, started
