@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vitron_agent.planner import PlannerModel, VitronPlanner, Vocabulary
-from vitron_agent.planner.model import tiny_planner_config
+from vitron_agent.planner.tiny import tiny_planner_config
 from vitron_agent.planner.tokenizer import train_tokenizer
 
 TEXTS = [

@@ -1,8 +1,10 @@
 import torch
+from transformers import CLIPVisionModel
 
 from vitron_agent.planner.details import DetailEncoder
-from vitron_agent.planner.model import PlannerModel, tiny_planner_config
-from vitron_agent.planner.vision import new_tower, patch_embeddings, to_pixel_values
+from vitron_agent.planner.model import PlannerModel
+from vitron_agent.planner.tiny import tiny_planner_config, tiny_vision_config
+from vitron_agent.planner.vision import patch_embeddings, to_pixel_values
 
 FIRST = torch.randn(2, 64, 8, generator=torch.Generator().manual_seed(0))
 LEFT = torch.zeros(2, 32, 32, dtype=torch.bool)
@@ -49,7 +51,7 @@ def test_an_empty_region_counts_as_the_whole_picture() -> None:
 
 def test_first_features_are_linear_in_the_pixels() -> None:
     torch.manual_seed(0)
-    tower, dark = new_tower().eval(), torch.full((1, 3, 64, 64), 0.2)
+    tower, dark = CLIPVisionModel(tiny_vision_config()).eval(), torch.full((1, 3, 64, 64), 0.2)
     with torch.inference_mode():
         low, middle, high = (patch_embeddings(tower, to_pixel_values(dark * k, 64)) for k in (1, 2, 3))
     assert low.shape == (1, 64, 128)

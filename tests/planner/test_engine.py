@@ -16,8 +16,8 @@ from vitron_agent.invocation import Module, parse_reply, render_invocation
 from vitron_agent.media import Region
 from vitron_agent.planner import AssistantTurn, DrawnRegion, PlannerModel, Settings, UserTurn, VitronPlanner, Vocabulary
 from vitron_agent.planner.engine import MAX_CACHED_MEDIA
-from vitron_agent.planner.model import tiny_planner_config
 from vitron_agent.planner.processor import Turn
+from vitron_agent.planner.tiny import tiny_planner_config
 
 PICTURE = (torch.arange(3 * 64 * 64) % 251).to(torch.uint8).view(3, 64, 64)
 ASK: list[Turn] = [UserTurn("what is it?", (PICTURE,), (DrawnRegion(Region.parse("click:0.5,0.5").to_mask(64, 64)),))]

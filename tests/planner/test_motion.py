@@ -1,7 +1,8 @@
 import torch
 
-from vitron_agent.planner.model import PlannerModel, tiny_planner_config
+from vitron_agent.planner.model import PlannerModel
 from vitron_agent.planner.motion import MotionEncoder
+from vitron_agent.planner.tiny import tiny_planner_config
 
 PATCHES = torch.randn(2, 4, 64, 8, generator=torch.Generator().manual_seed(0))
 

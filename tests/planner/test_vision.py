@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from transformers import CLIPVisionModel
 
+from vitron_agent.planner.tiny import tiny_vision_config
 from vitron_agent.planner.vision import (
     CLIP_MEAN,
     CLIP_STD,
-    new_tower,
     patch_features,
     pool_patches,
     sample_frames,
@@ -45,7 +46,7 @@ def test_pooling_refuses_grids_that_do_not_divide(count: int, factor: int) -> No
 
 def test_features_leave_out_the_class_token_and_follow_the_layer() -> None:
     torch.manual_seed(0)
-    tower = new_tower().eval()
+    tower = CLIPVisionModel(tiny_vision_config()).eval()
     pixels = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         states = tower(pixels, output_hidden_states=True).hidden_states

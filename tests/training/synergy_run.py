@@ -13,7 +13,8 @@ from torch import Tensor
 from transformers import LlamaTokenizer
 
 from vitron_agent.invocation import Module
-from vitron_agent.planner.model import PlannerModel, tiny_planner_config
+from vitron_agent.planner.model import PlannerModel
+from vitron_agent.planner.tiny import tiny_planner_config
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.profiles import TINY
 from vitron_agent.signals import SignalMapper

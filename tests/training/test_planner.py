@@ -10,7 +10,7 @@ import torch
 from vitron_agent.errors import CheckpointError
 from vitron_agent.invocation import Module
 from vitron_agent.planner import PlannerModel, Processor, UserTurn, VitronPlanner, Vocabulary
-from vitron_agent.planner.model import tiny_planner_config
+from vitron_agent.planner.tiny import tiny_planner_config
 from vitron_agent.shapes import tasks
 from vitron_agent.shapes.clip import Clip, Motion
 from vitron_agent.shapes.scene import Obj, Scene

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from vitron_agent.planner.model import PlannerModel, tiny_planner_config
+from vitron_agent.planner.model import PlannerModel
+from vitron_agent.planner.tiny import tiny_planner_config
 from vitron_agent.training.planner_rates import make_optimizers, rate_factor
 
 RATES = {"muon_lr": 3e-3, "lr": 2e-3, "tower_lr": 1e-4}

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import CLIPVisionModel
 
-from vitron_agent.planner.vision import new_tower
+from vitron_agent.planner.tiny import tiny_vision_config
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene
 from vitron_agent.training.loop import TrainingConfig
@@ -104,7 +105,7 @@ def test_a_run_that_was_stopped_leaves_the_tower_of_one_that_was_not(
     wanted, found = (load_file(run / "tower.safetensors") for run in (whole.run, stopped.run))
     assert all(torch.equal(value, found[name]) for name, value in wanted.items())
     assert "held out: presence" in (stopped.run / "log.txt").read_text()
-    tower = new_tower()
+    tower = CLIPVisionModel(tiny_vision_config())
     before = tower.embeddings.patch_embedding.weight.clone()
     tower.load_state_dict(found)
     assert not torch.equal(before, tower.embeddings.patch_embedding.weight)

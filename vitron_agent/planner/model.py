@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import Cache, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, PreTrainedModel
+from transformers import Cache, LlavaConfig, LlavaForConditionalGeneration, PreTrainedModel
 
 from vitron_agent.errors import CheckpointError, listed
 from vitron_agent.planner.details import DetailEncoder
@@ -23,7 +23,6 @@ from vitron_agent.planner.vision import (
     patch_embeddings,
     patch_features,
     pool_patches,
-    tiny_vision_config,
     to_pixel_values,
 )
 
@@ -42,43 +41,6 @@ class Encoded:
 
     tokens: Tensor
     patches: Tensor
-
-
-def tiny_planner_config(vocab_size: int, image_token_id: int, pad_token_id: int) -> LlavaConfig:
-    """The tiny planner: Llama of 6 layers, width 256, over the tiny tower; 16 tokens a picture, 80 a video.
-
-    Args:
-        vocab_size: Size of the tokenizer, specials included.
-        image_token_id: Id of `<image>`.
-        pad_token_id: Id of `<pad>`.
-    """
-    text = LlamaConfig(
-        vocab_size=vocab_size,
-        hidden_size=256,
-        intermediate_size=512,
-        num_hidden_layers=6,
-        num_attention_heads=8,
-        num_key_value_heads=8,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=pad_token_id,
-    )
-    config = LlavaConfig(
-        vision_config=tiny_vision_config(),
-        text_config=text,
-        image_token_index=image_token_id,
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="default",
-        image_seq_length=16,
-        tie_word_embeddings=True,
-    )
-    config.vitron = {
-        "pool": 2, "signals_per_module": 4, "shared_signals": 4, "adapter": 1, "folds_case": 1,
-        "video_frames": 4, "motion": 1, "details": 1,
-    }  # fmt: skip
-    return config
 
 
 class PlannerModel(nn.Module):
@@ -100,9 +62,7 @@ class PlannerModel(nn.Module):
         self.pool = self.settings.get("pool", 1)
         has_adapter = bool(self.settings.get("adapter", 0))
         self.video_frames = self.settings.get("video_frames", 0)
-        self.sees_frames = (
-            True  # False: of a video the mean over time alone, the paper's way, to measure the difference
-        )
+        self.sees_frames = True  # False: of a video the mean over time alone, as in the paper, to measure what is lost
         self.adapter = FeatureAdapter(self.image_tokens, self.d_llm, self.video_frames) if has_adapter else None
         feels_motion = bool(self.settings.get("motion", 0))
         self.motion = MotionEncoder(self.d_vision, self.d_llm, self.video_frames) if feels_motion else None

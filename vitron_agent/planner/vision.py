@@ -7,23 +7,9 @@ features; it knows nothing about regions (regions.py), words or the language mod
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, CLIPVisionModel
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-def tiny_vision_config() -> CLIPVisionConfig:
-    """The tower of the tiny profile: 64x64 pictures, 8x8 patches of 8x8 pixels, 4 layers of width 128."""
-    return CLIPVisionConfig(
-        hidden_size=128,
-        intermediate_size=512,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        image_size=64,
-        patch_size=8,
-        projection_dim=128,
-    )
 
 
 def to_pixel_values(images: Tensor, size: int) -> Tensor:
@@ -137,8 +123,3 @@ class FeatureAdapter(nn.Module):
     def regions(self, tokens: Tensor) -> Tensor:
         """Adapts region tokens (N, width)."""
         return F.rms_norm(tokens, tokens.shape[-1:]) * self.region_gain
-
-
-def new_tower(config: CLIPVisionConfig | None = None) -> CLIPVisionModel:
-    """A tower with fresh weights (the tiny one by default)."""
-    return CLIPVisionModel(config or tiny_vision_config())

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from transformers import LlamaTokenizer
 
 from vitron_agent.errors import CheckpointError
-from vitron_agent.planner.model import PlannerModel, tiny_planner_config
+from vitron_agent.planner.model import PlannerModel
 from vitron_agent.planner.processor import Processor
+from vitron_agent.planner.tiny import tiny_planner_config
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.training.attention import use_plain_attention
 from vitron_agent.training.board import Board

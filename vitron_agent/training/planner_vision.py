@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from transformers import CLIPVisionModel
 
-from vitron_agent.planner.vision import new_tower, patch_features, pool_patches, tiny_vision_config, to_pixel_values
+from vitron_agent.planner.tiny import tiny_vision_config
+from vitron_agent.planner.vision import patch_features, pool_patches, to_pixel_values
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Scene, sample_scene
 from vitron_agent.training.disturb import disturb
@@ -228,7 +230,8 @@ def train(config: TrainingConfig) -> None:
         StorageError: A checkpoint or the tower could not be written.
     """
     torch.manual_seed(config.seed)
-    tower, heads = new_tower().to(config.device), DenseHeads(tiny_vision_config().hidden_size).to(config.device)
+    sizes = tiny_vision_config()
+    tower, heads = CLIPVisionModel(sizes).to(config.device), DenseHeads(sizes.hidden_size).to(config.device)
     tower.set_attn_implementation("eager")  # twice as fast as sdpa in bf16 on CPU, backward included
     optimiser = make_optimiser(tower, heads, config.option("lr", 2.5e-3), muon=bool(config.option("muon", 1)))
     run = Run(config, {"tower": tower, "heads": heads}, optimiser, {})
