@@ -21,7 +21,7 @@ BAND = 3  # pixels: only so near to a mask's outline is the share of the object 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How long and how freely to fit.
+    """How long and how freely to fit an atlas, and an edit of several keyframes.
 
     Attributes:
         steps: Of Adam.
@@ -30,6 +30,7 @@ class FitSettings:
         map_rate: Of shifts, in pixels; turns and scales move as much at the picture's edge.
         smooth: Weight of unevenness of the residual grid, in squared pixels.
         outline: Weight of disagreement with the mask in the band.
+        aggregation: Steps of the aggregation network, see aggregation.py; 0 takes the keyframes' mean.
     """
 
     steps: int = 400
@@ -38,6 +39,7 @@ class FitSettings:
     map_rate: float = 0.03
     smooth: float = 0.002
     outline: float = 0.0003
+    aggregation: int = 0
 
 
 def fit_atlas(

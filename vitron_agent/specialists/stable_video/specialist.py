@@ -14,6 +14,7 @@ from torch import Tensor
 from vitron_agent.errors import InputError, MissingInputError
 from vitron_agent.media import MediaKind
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
+from vitron_agent.specialists.stable_video.aggregation import aggregated
 from vitron_agent.specialists.stable_video.fit import FitSettings, fit_atlas
 from vitron_agent.specialists.stable_video.layers import LayeredAtlas
 from vitron_agent.specialists.stable_video.matting import (
@@ -72,10 +73,12 @@ class StableVideo:
         if request.command == UNWRAP:
             scenery = _as_bytes(laid_out(atlas, video.float() / 255, masks))
             return SpecialistResult(MediaKind.IMAGE, image=scenery, looks=looks_of(atlas))
-        edited = self._edited(atlas, request, video, masks)
+        edited = self._edited(atlas, request, video, masks, progress)
         return SpecialistResult(MediaKind.VIDEO, video=edited, looks=looks_of(atlas))
 
-    def _edited(self, atlas: LayeredAtlas, request: SpecialistRequest, video: Tensor, masks: Tensor) -> Tensor:
+    def _edited(
+        self, atlas: LayeredAtlas, request: SpecialistRequest, video: Tensor, masks: Tensor, progress: Progress
+    ) -> Tensor:
         """Return the new clip, uint8 (T, 3, H, W)."""
         pixels = video.float() / 255
         if request.command == REMOVE:
@@ -83,7 +86,11 @@ class StableVideo:
             return _as_bytes(torch.where(gone, behind(atlas, pixels, masks), pixels))
         if request.command == BACKGROUND:  # several objects may move in several ways: their colours know the edges best
             return _as_bytes(edited_background(atlas, pixels, masks, *_new_background(atlas, request, masks)))
-        texture, coverage = keyframe_atlas(atlas, "foreground", _keyframes(request))
+        keyframes = _keyframes(request)
+        texture, coverage = keyframe_atlas(atlas, "foreground", keyframes)
+        if self.settings.aggregation and len(keyframes) > 1:
+            steps = self.settings.aggregation
+            texture = aggregated(atlas.foreground, texture, keyframes, atlas.alpha, steps, progress)
         return edit_layer(atlas, "foreground", texture, coverage, video)
 
     def atlas(self, video: Tensor, masks: Tensor, progress: Progress = ignore_progress) -> LayeredAtlas:
