@@ -15,6 +15,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Send
 
+from vitron_agent.errors import InputError, quoted
 from vitron_agent.graphs import nodes
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.graphs.calls import pending, refusal
@@ -44,7 +45,7 @@ def make_agent(
         tools: The tools it may call, each a node of its own.
         store: Where pictures lie; the tools' store.
         checkpointer: Keeps conversations by thread id; None keeps nothing between calls.
-        rounds: How often the planner may be asked in one turn.
+        rounds: How often the planner may be asked in one turn, from 1.
         approve: Modules (or tool names) whose calls a person looks at before they run; see `review`.
         sources: Where users' pictures may come from besides the store and the messages; nowhere by default.
 
@@ -52,9 +53,11 @@ def make_agent(
         The compiled graph: `invoke({"messages": [user_turn(...)]})` runs one turn.
 
     Raises:
-        InputError: `planner` is none, `approve` names what is no module, or there is no checkpointer to wait in.
+        InputError: `planner` is none, `rounds` is none, `approve` names what is no module, or there is no checkpointer
+            to wait in.
     """
     check_planner(planner)
+    check_rounds(rounds)
     names = [tool.name for tool in tools]
     reviewed = tool_names(approve, names, keeps=checkpointer is not None)
     graph = StateGraph(AgentState)
@@ -87,6 +90,18 @@ def make_agent(
     graph.add_conditional_edges("observe", partial(_after_observe, names=names), [*targets, "plan", END])
     graph.add_edge("give_up", END)
     return Agent.over(graph.compile(checkpointer=checkpointer, name="vitron"), store, checkpointer)
+
+
+def check_rounds(rounds: int) -> None:
+    """Refuse a budget in which the planner could not be asked.
+
+    Raises:
+        InputError: It is no whole number from 1.
+    """
+    if not isinstance(rounds, int) or isinstance(rounds, bool) or rounds < 1:
+        raise InputError(
+            f"rounds={quoted(str(rounds), 40)} leaves no turn: give a whole number from 1, such as {ROUNDS}"
+        )
 
 
 def _add_tools(graph: StateGraph[AgentState], tools: Sequence[BaseTool]) -> None:
