@@ -135,13 +135,13 @@ class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], nodes.Done]) -> nodes.Done:
         """Keep a final error as a call's answer, for `before_model` to end the turn with."""
-        return nodes.keep_final(request, handler)
+        return nodes.keep_final(request, handler, store=self._store)
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[nodes.Done]]
     ) -> nodes.Done:
         """Do as `wrap_tool_call`, awaited."""
-        return await nodes.akeep_final(request, handler)
+        return await nodes.akeep_final(request, handler, store=self._store)
 
 
 def make_langchain_agent(

@@ -76,7 +76,7 @@ def make_agent(
     graph.add_node("reject", nodes.reject)
     graph.add_node("observe", nodes.observe)
     graph.add_node("give_up", nodes.give_up)
-    _add_tools(graph, tools)
+    _add_tools(graph, tools, store)
     graph.add_edge(START, "ingest")
     graph.add_conditional_edges("ingest", _after_ingest, ["repair", END])
     graph.add_edge("repair", "plan")
@@ -104,15 +104,15 @@ def check_rounds(rounds: int) -> None:
         )
 
 
-def _add_tools(graph: StateGraph[AgentState], tools: Sequence[BaseTool]) -> None:
+def _add_tools(graph: StateGraph[AgentState], tools: Sequence[BaseTool], store: MediaStore) -> None:
     """Add a node for each tool; what it found is observed next."""
     for tool in tools:
         node = ToolNode(
             [tool],
             name=tool.name,
             handle_tool_errors=nodes.bad_arguments,
-            wrap_tool_call=nodes.keep_final,
-            awrap_tool_call=nodes.akeep_final,
+            wrap_tool_call=partial(nodes.keep_final, store=store),
+            awrap_tool_call=partial(nodes.akeep_final, store=store),
         )
         graph.add_node(tool.name, node)
         graph.add_edge(tool.name, "observe")
