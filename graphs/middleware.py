@@ -29,7 +29,7 @@ from vitron_agent.graphs.calls import refusal, without_payloads
 from vitron_agent.graphs.review import review, tool_names
 from vitron_agent.graphs.state import Media
 from vitron_agent.graphs.view import View, check_planner, view_for
-from vitron_agent.graphs.wiring import ROUNDS
+from vitron_agent.graphs.wiring import ROUNDS, check_rounds
 from vitron_agent.invocation import Module
 from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
 from vitron_agent.tools.memory import Attempt, attempts, keep_all
@@ -63,11 +63,15 @@ class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
         Args:
             store: Where pictures lie.
             view: Shapes the messages for the planner.
-            rounds: How often the planner may be asked in one turn.
+            rounds: How often the planner may be asked in one turn, from 1.
             approve: Tools whose calls a person looks at; see `review`.
             sources: Where users' pictures may come from besides the store and the messages.
+
+        Raises:
+            InputError: `rounds` is none.
         """
         super().__init__()
+        check_rounds(rounds)
         self._store, self._view, self._rounds, self._approve = store, view, rounds, approve
         self._sources = sources
 
@@ -131,13 +135,13 @@ class VitronMiddleware(AgentMiddleware[VitronState, None, Any]):
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], nodes.Done]) -> nodes.Done:
         """Keep a final error as a call's answer, for `before_model` to end the turn with."""
-        return nodes.keep_final(request, handler)
+        return nodes.keep_final(request, handler, store=self._store)
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[nodes.Done]]
     ) -> nodes.Done:
         """Do as `wrap_tool_call`, awaited."""
-        return await nodes.akeep_final(request, handler)
+        return await nodes.akeep_final(request, handler, store=self._store)
 
 
 def make_langchain_agent(
@@ -157,13 +161,14 @@ def make_langchain_agent(
         tools: The tools it may call.
         store: Where pictures lie; the tools' store.
         checkpointer: Keeps conversations by thread id; None keeps nothing.
-        rounds: How often the planner may be asked in one turn.
+        rounds: How often the planner may be asked in one turn, from 1.
         approve: Modules (or tool names) whose calls a person looks at before they run.
         middleware: Further middleware, inside ours.
         sources: Where users' pictures may come from besides the store and the messages; nowhere by default.
 
     Raises:
-        InputError: `planner` is none, `approve` names what is no module, or there is no checkpointer to wait in.
+        InputError: `planner` is none, `rounds` is none, `approve` names what is no module, or there is no checkpointer
+            to wait in.
     """
     check_planner(planner)
     reviewed = tool_names(approve, [tool.name for tool in tools], keeps=checkpointer is not None)

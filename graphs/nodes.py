@@ -3,6 +3,7 @@
 The parts they need (planner, store) are keyword arguments, bound when the graph is wired. No node knows the wiring.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -20,7 +21,7 @@ from langgraph.types import Command, Overwrite
 from vitron_agent.errors import Cancelled, FinalError, InputError, quoted
 from vitron_agent.graphs.calls import check_length, refusal, without_payloads
 from vitron_agent.graphs.state import AgentState, MediaEntry
-from vitron_agent.graphs.turn import by_reference, is_by_reference
+from vitron_agent.graphs.turn import by_reference, is_by_reference, result_by_reference
 from vitron_agent.graphs.view import View
 from vitron_agent.invocation import Module
 from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
@@ -191,18 +192,25 @@ def bad_arguments(error: Exception) -> str:
     return not_done(ValueError(f"{where}: {what}" if where else what))
 
 
-def keep_final(request: ToolCallRequest, execute: Callable[[ToolCallRequest], Done]) -> Done:
-    """Run a call; a final error becomes an answered call with a note for `observe`, which ends the turn with it."""
+def keep_final(request: ToolCallRequest, execute: Callable[[ToolCallRequest], Done], *, store: MediaStore) -> Done:
+    """Run a call; pictures in its result become handles.
+
+    A final error becomes an answered call with a note for `observe`, which ends the turn with it.
+    """
     try:
-        return execute(request)
+        done = execute(request)
+        return result_by_reference(done, store) if isinstance(done, ToolMessage) else done
     except FinalError as error:
         return _failed_call(request, error)
 
 
-async def akeep_final(request: ToolCallRequest, execute: Callable[[ToolCallRequest], Awaitable[Done]]) -> Done:
+async def akeep_final(
+    request: ToolCallRequest, execute: Callable[[ToolCallRequest], Awaitable[Done]], *, store: MediaStore
+) -> Done:
     """Do as `keep_final`, awaited."""
     try:
-        return await execute(request)
+        done = await execute(request)
+        return await asyncio.to_thread(result_by_reference, done, store) if isinstance(done, ToolMessage) else done
     except FinalError as error:
         return _failed_call(request, error)
 

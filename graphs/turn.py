@@ -20,6 +20,7 @@ from vitron_agent.media import (
     MediaStore,
     Region,
     block_handle,
+    carried,
     read_picture,
     read_video,
 )
@@ -114,6 +115,19 @@ def by_reference(message: HumanMessage, store: MediaStore, sources: MediaSources
     return message.model_copy(update={"content": blocks})
 
 
+def result_by_reference(message: ToolMessage, store: MediaStore) -> ToolMessage:
+    """Return a tool's result as the graph keeps it: what its content carries, other applications' does, are handles.
+
+    Raises:
+        InputError: A picture or video that is none.
+        StorageError: A handle that the store does not have, or it cannot be written.
+    """
+    if isinstance(message.content, str):
+        return message
+    blocks = [_block(b, store, NO_SOURCES) if isinstance(b, dict) and carried(b) else b for b in message.content]
+    return message.model_copy(update={"content": blocks})
+
+
 def is_by_reference(message: HumanMessage) -> bool:
     """Whether all pictures and videos of a message are handles already."""
     blocks = [block for block in message.content if isinstance(block, dict)]
@@ -126,7 +140,8 @@ def taken_in(given: Any, store: MediaStore) -> Any:
     Messages that cannot be used stay as they are; the graph answers them.
 
     Raises:
-        InputError: It is no input of a graph, or its messages are none.
+        InputError: It is no input of a graph, its messages are none, or it brings a tool's result with a picture that
+            is none.
         StorageError: It brings a tool's result that the store does not have: with it, no later turn could be read.
     """
     if given is None or isinstance(given, Command):
@@ -153,6 +168,7 @@ def _taken_in(message: BaseMessage, store: MediaStore) -> BaseMessage:
     if isinstance(message, ToolMessage):
         for handle in (handle for kind in NAMES for handle in handles_of(message, kind)):
             store.ref(handle)
+        return result_by_reference(message, store)
     try:
         return by_reference(message, store) if isinstance(message, HumanMessage) else message
     except FinalError:

@@ -15,7 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from vitron_agent.errors import InputError, quoted
-from vitron_agent.media import MediaKind, MediaStore, encode_png
+from vitron_agent.media import MediaKind, MediaStore, carried, encode_png
 from vitron_agent.tools.conversation import NAMES, handles_of
 
 _KINDS = {kind.value: kind for kind in NAMES}
@@ -72,7 +72,7 @@ def with_pixels(messages: Sequence[AnyMessage], *, store: MediaStore) -> list[An
         if isinstance(message, HumanMessage) and any(found.values()):
             shown.append(message.model_copy(update={"content": _with_pixels(message, count, store)}))
             continue
-        shown.append(message)
+        shown.append(_words_alone(message) if isinstance(message, ToolMessage) else message)
         for kind, handles in found.items():
             for handle in handles:
                 count[kind] += 1
@@ -91,6 +91,14 @@ def _with_pixels(message: HumanMessage, count: Counter[MediaKind], store: MediaS
         count[kind] += 1
         content += _numbered(kind, count[kind], block["file_id"], store)
     return content
+
+
+def _words_alone(message: ToolMessage) -> ToolMessage:
+    """Return a tool's result without the pictures and videos in its content."""
+    if isinstance(message.content, str):
+        return message
+    words = [block for block in message.content if not carried(block)]
+    return message.model_copy(update={"content": words or "It follows."})
 
 
 def _numbered(kind: MediaKind, number: int, handle: str, store: MediaStore) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Send
 
+from vitron_agent.errors import InputError, quoted
 from vitron_agent.graphs import nodes
 from vitron_agent.graphs.agent import Agent
 from vitron_agent.graphs.calls import pending, refusal
@@ -44,7 +45,7 @@ def make_agent(
         tools: The tools it may call, each a node of its own.
         store: Where pictures lie; the tools' store.
         checkpointer: Keeps conversations by thread id; None keeps nothing between calls.
-        rounds: How often the planner may be asked in one turn.
+        rounds: How often the planner may be asked in one turn, from 1.
         approve: Modules (or tool names) whose calls a person looks at before they run; see `review`.
         sources: Where users' pictures may come from besides the store and the messages; nowhere by default.
 
@@ -52,9 +53,11 @@ def make_agent(
         The compiled graph: `invoke({"messages": [user_turn(...)]})` runs one turn.
 
     Raises:
-        InputError: `planner` is none, `approve` names what is no module, or there is no checkpointer to wait in.
+        InputError: `planner` is none, `rounds` is none, `approve` names what is no module, or there is no checkpointer
+            to wait in.
     """
     check_planner(planner)
+    check_rounds(rounds)
     names = [tool.name for tool in tools]
     reviewed = tool_names(approve, names, keeps=checkpointer is not None)
     graph = StateGraph(AgentState)
@@ -73,7 +76,7 @@ def make_agent(
     graph.add_node("reject", nodes.reject)
     graph.add_node("observe", nodes.observe)
     graph.add_node("give_up", nodes.give_up)
-    _add_tools(graph, tools)
+    _add_tools(graph, tools, store)
     graph.add_edge(START, "ingest")
     graph.add_conditional_edges("ingest", _after_ingest, ["repair", END])
     graph.add_edge("repair", "plan")
@@ -89,15 +92,27 @@ def make_agent(
     return Agent.over(graph.compile(checkpointer=checkpointer, name="vitron"), store, checkpointer)
 
 
-def _add_tools(graph: StateGraph[AgentState], tools: Sequence[BaseTool]) -> None:
+def check_rounds(rounds: int) -> None:
+    """Refuse a budget in which the planner could not be asked.
+
+    Raises:
+        InputError: It is no whole number from 1.
+    """
+    if not isinstance(rounds, int) or isinstance(rounds, bool) or rounds < 1:
+        raise InputError(
+            f"rounds={quoted(str(rounds), 40)} leaves no turn: give a whole number from 1, such as {ROUNDS}"
+        )
+
+
+def _add_tools(graph: StateGraph[AgentState], tools: Sequence[BaseTool], store: MediaStore) -> None:
     """Add a node for each tool; what it found is observed next."""
     for tool in tools:
         node = ToolNode(
             [tool],
             name=tool.name,
             handle_tool_errors=nodes.bad_arguments,
-            wrap_tool_call=nodes.keep_final,
-            awrap_tool_call=nodes.akeep_final,
+            wrap_tool_call=partial(nodes.keep_final, store=store),
+            awrap_tool_call=partial(nodes.akeep_final, store=store),
         )
         graph.add_node(tool.name, node)
         graph.add_edge(tool.name, "observe")

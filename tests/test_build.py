@@ -2,6 +2,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
@@ -193,3 +194,20 @@ def test_bits_that_cannot_be_had_are_refused_before_anything_is_loaded(make, mon
 def test_a_planner_may_have_options_bound(make, store: MediaStore) -> None:
     planner = ScriptedPlanner(replies=["Hello."]).bind(stop=["x"])
     assert make(store=store, planner=planner).invoke({"messages": ["hi"]})["messages"][-1].text == "Hello."
+
+
+@pytest.mark.parametrize("make", [build.build_agent, build.create_vitron_agent])
+@pytest.mark.parametrize(("rounds", "asked"), [(None, 8), (1, 1), (30, 30)])
+def test_a_turn_has_as_many_rounds_as_it_is_given(make: Any, store: MediaStore, rounds: int | None, asked: int) -> None:
+    planner = ScriptedPlanner(replies=[[call("generate_image", command="a star")]])
+    agent = make(store=store, planner=planner, specialists={"gligen": EchoSpecialist}, rounds=rounds)
+    said = agent.invoke({"messages": [user_turn("draw for ever")]})["messages"][-1].text
+    assert len(planner.seen) == asked
+    assert f"more than {asked} steps" in said
+
+
+@pytest.mark.parametrize("make", [build.build_agent, build.create_vitron_agent])
+@pytest.mark.parametrize("rounds", [0, -3, True, 2.5, "8"])
+def test_a_budget_without_a_round_is_named(make: Any, store: MediaStore, rounds: Any) -> None:
+    with pytest.raises(InputError, match="whole number from 1"):
+        make(store=store, planner=ScriptedPlanner(), rounds=rounds)

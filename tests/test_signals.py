@@ -146,6 +146,15 @@ def test_forged_signals_are_refused(media: MediaStore, data: bytes, message: str
     assert "\n" not in str(caught.value)
 
 
+def test_the_origin_comes_back_where_there_is_one(media: MediaStore) -> None:
+    store = SignalStore(media)
+    own, shared = random(4, 16), random(3, 16)
+    for origin in (None, "0f" * 32):
+        found = store.get(store.put(SignalEmbeddings(own, shared, origin), DIGEST), DIGEST)
+        assert found is not None
+        assert found.origin == origin
+
+
 def test_forged_arguments_match_no_call(media: MediaStore) -> None:
     handle = media.put_bytes(forged(arguments=random(5, 5)), "safetensors")
     assert SignalStore(media).get(handle, DIGEST) is None

@@ -17,18 +17,25 @@ from vitron_agent.tools.arguments import ToolArguments
 
 HANDLE = "sha256:"
 NAMES = {MediaKind.IMAGE: "picture", MediaKind.VIDEO: "video"}
+_KINDS = tuple(kind.value for kind in NAMES)
 _REMEDY = {MediaKind.IMAGE: "draw one, or ask the user for one", MediaKind.VIDEO: "ask the user for one"}
 
 
 def handles_of(message: AnyMessage, kind: MediaKind) -> list[str]:
-    """Return the handles of the pictures, or videos, that one message adds: the user's, or what a tool made."""
+    """Return the handles of the pictures, or videos, that one message adds: the user's, or what a tool made.
+
+    A tool's own artifact names it; other tools may have handles in their content, as users have.
+    """
     if isinstance(message, ToolMessage):
-        artifact = message.artifact if message.status == "success" else None
-        if not isinstance(artifact, dict) or artifact.get("kind") != kind.value:
+        if message.status != "success":
             return []
-        made = artifact.get("uri")  # another application's tool may mean something else by "kind"
-        return [made] if isinstance(made, str) and made.startswith(HANDLE) else []
-    if not isinstance(message, HumanMessage) or isinstance(message.content, str):
+        artifact = message.artifact if isinstance(message.artifact, dict) else {}
+        made = artifact.get("uri")  # another application's tool may mean something else by it
+        if artifact.get("kind") in _KINDS and isinstance(made, str) and made.startswith(HANDLE):
+            return [made] if artifact["kind"] == kind.value else []
+    elif not isinstance(message, HumanMessage):
+        return []
+    if isinstance(message.content, str):
         return []
     blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == kind.value]
     return [block["file_id"] for block in blocks if str(block.get("file_id", "")).startswith(HANDLE)]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vitron_agent.errors import StorageError
 from vitron_agent.media import MediaKind, MediaStore, Region
+from vitron_agent.signals import SignalEmbeddings
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.tools.stopping import Check, held, never_stop
 
@@ -117,7 +118,7 @@ def request_key(specialist: str, revision: str, request: SpecialistRequest) -> s
     Args:
         specialist: Its name.
         revision: Its weights.
-        request: What it is asked for; pixels and signals count by their contents.
+        request: What it is asked for; pixels count by their contents, signals by their origin.
     """
     reference = request.reference
     parts = {
@@ -133,7 +134,7 @@ def request_key(specialist: str, revision: str, request: SpecialistRequest) -> s
         "keyframes": {str(frame): _digest(picture) for frame, picture in request.keyframes.items()},
         "draft": _digest(request.draft),
         "reference": [_digest(reference[0]), _plain(reference[1])] if reference else None,
-        "signals": [_digest(s.task_specific), _digest(s.task_invariant)] if (s := request.signals) else None,
+        "signals": _signals_digest(request.signals) if request.signals else None,
         "settings": [request.seed, request.steps, request.guidance],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -141,6 +142,13 @@ def request_key(specialist: str, revision: str, request: SpecialistRequest) -> s
 
 def _plain(region: Region | None) -> Any:
     return region.model_dump(mode="json") if region else None
+
+
+def _signals_digest(signals: SignalEmbeddings) -> list[str | None]:
+    """Return what signals count by: what determines them, where that is known, for their last bits come and go."""
+    if signals.origin is not None:
+        return ["origin", signals.origin]
+    return [_digest(signals.task_specific), _digest(signals.task_invariant)]
 
 
 def _digest(tensor: Tensor | None) -> str | None:

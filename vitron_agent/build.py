@@ -194,6 +194,7 @@ def build_agent(
     planner: "BaseChatModel | None" = None,
     specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
     approve: "Collection[Module | str]" = (),
+    rounds: int | None = None,
     sources: "MediaSources | None" = None,
     weights: str | Path | None = None,
     device: str | None = None,
@@ -217,6 +218,7 @@ def build_agent(
             its first use, and again if it had to leave memory for another.
         approve: modules (such as "C", or "edit_image") whose calls wait until a person has approved, edited or rejected
             them; `vitron_agent.graphs.review` shows how.
+        rounds: how often the planner may be asked in one turn, 8 by default; a turn that needs more ends and says so.
         sources: where users' pictures may come from besides the store and the messages: downloads, folders. Nowhere
             by default.
         weights: the folder that holds the profile's parts: see `build_planner`.
@@ -231,11 +233,11 @@ def build_agent(
 
     Raises:
         InputError: unknown profile, module or device, no amount of memory, no compiler, a specialist that no tool asks
-            for, or approval without a checkpointer.
+            for, approval without a checkpointer, or no round.
         CheckpointError: the planner's weights are missing or broken.
         MemoryExhausted: the planner alone does not fit; nothing was loaded.
     """
-    from vitron_agent.graphs import make_agent
+    from vitron_agent.graphs import ROUNDS, make_agent
     from vitron_agent.media import NO_SOURCES
 
     store = store or default_store()
@@ -243,7 +245,8 @@ def build_agent(
     limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
     tools = vitron_tools(profile, store, use_signals, specialists=specialists, **limits, **where)
     chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
-    return make_agent(chosen, tools, store, checkpointer, approve=approve, sources=sources or NO_SOURCES)
+    rounds = ROUNDS if rounds is None else rounds
+    return make_agent(chosen, tools, store, checkpointer, rounds, approve, sources or NO_SOURCES)
 
 
 def _own(planner: "BaseChatModel | None", bits: int | None) -> dict[str, Any]:
@@ -262,6 +265,7 @@ def create_vitron_agent(
     planner: "BaseChatModel | None" = None,
     specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
     approve: "Collection[Module | str]" = (),
+    rounds: int | None = None,
     middleware: "Sequence[AgentMiddleware[Any, Any]]" = (),
     sources: "MediaSources | None" = None,
     weights: str | Path | None = None,
@@ -276,28 +280,9 @@ def create_vitron_agent(
     For applications that live in LangChain's middleware. `build_agent` is the fuller form: there, a call that needs
     another's picture waits for it.
 
-    Args:
-        profile: as in `build_agent`.
-        checkpointer: as in `build_agent`.
-        use_signals: as in `build_agent`.
-        store: as in `build_agent`.
-        planner: as in `build_agent`.
-        specialists: as in `build_agent`.
-        approve: as in `build_agent`.
-        middleware: further middleware, inside ours.
-        sources: as in `build_agent`.
-        weights: as in `build_agent`.
-        device: as in `build_agent`.
-        memory: as in `build_agent`.
-        host_memory: as in `build_agent`.
-        compiled: as in `build_agent`.
-        planner_bits: as in `build_agent`.
-
-    Raises:
-        InputError: as in `build_agent`.
-        CheckpointError: as in `build_agent`.
-        MemoryExhausted: as in `build_agent`.
+    Whatever is not named here is as in `build_agent`, errors included. `middleware` is further middleware, inside ours.
     """
+    from vitron_agent.graphs import ROUNDS
     from vitron_agent.graphs.middleware import make_langchain_agent
     from vitron_agent.media import NO_SOURCES
 
@@ -306,6 +291,5 @@ def create_vitron_agent(
     limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
     tools = vitron_tools(profile, store, use_signals, specialists=specialists, **limits, **where)
     chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
-    return make_langchain_agent(
-        chosen, tools, store, checkpointer, approve=approve, middleware=middleware, sources=sources or NO_SOURCES
-    )
+    rounds = ROUNDS if rounds is None else rounds
+    return make_langchain_agent(chosen, tools, store, checkpointer, rounds, approve, middleware, sources or NO_SOURCES)

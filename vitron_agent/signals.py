@@ -20,6 +20,7 @@ from vitron_agent.media import MediaStore
 MAX_SIGNAL_TOKENS = 1024
 MAX_SIGNAL_WIDTH = 65536
 _NAMES = {"task_specific", "task_invariant", "arguments"}
+_ORIGIN = "origin"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class SignalEmbeddings:
     Attributes:
         task_specific: vp, float (n_task, d_llm).
         task_invariant: vs, float (n_shared, d_llm).
+        origin: 64 hex digits that stand for the planner's weights and all that it had read, or None. Signals of
+            one origin are the same but for rounding.
 
     Raises:
         ValueError: not two finite float matrices of the same width.
@@ -36,6 +39,7 @@ class SignalEmbeddings:
 
     task_specific: Tensor
     task_invariant: Tensor
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no planner can have written."""
@@ -87,8 +91,10 @@ class SignalStore:
         tensors = {
             "task_specific": signals.task_specific.detach().to("cpu", torch.float32).contiguous(),
             "task_invariant": signals.task_invariant.detach().to("cpu", torch.float32).contiguous(),
-            "arguments": torch.tensor(list(bytes.fromhex(digest)), dtype=torch.uint8),
+            "arguments": _from_hex(digest),
         }
+        if signals.origin is not None:
+            tensors[_ORIGIN] = _from_hex(signals.origin)
         return self._store.put_bytes(save(tensors), "safetensors")
 
     def get(self, handle: str, digest: str) -> SignalEmbeddings | None:
@@ -107,15 +113,23 @@ class SignalStore:
         data = self._store.get_bytes(handle)
         try:
             tensors = load(data)
-            if set(tensors) != _NAMES:
+            if set(tensors) - {_ORIGIN} != _NAMES:
                 raise ValueError(f"it holds {', '.join(sorted(tensors)[:5])}")
-            signals = SignalEmbeddings(tensors["task_specific"], tensors["task_invariant"])
+            origin = _to_hex(tensors[_ORIGIN]) if _ORIGIN in tensors else None
+            signals = SignalEmbeddings(tensors["task_specific"], tensors["task_invariant"], origin)
         except ValueError as error:
             raise StorageError(f"{handle} holds no signals ({error}): run the planner's turn again") from None
         except (SafetensorError, KeyError, RuntimeError, TypeError):
             raise StorageError(f"{handle} is no safetensors file: run the planner's turn again") from None
-        belongs_to = bytes(tensors["arguments"].flatten().to(torch.uint8).tolist()).hex()
-        return signals if belongs_to == digest else None
+        return signals if _to_hex(tensors["arguments"]) == digest else None
+
+
+def _from_hex(digest: str) -> Tensor:
+    return torch.tensor(list(bytes.fromhex(digest)), dtype=torch.uint8)
+
+
+def _to_hex(tensor: Tensor) -> str:
+    return bytes(tensor.flatten().to(torch.uint8).tolist()).hex()
 
 
 class SignalMapper(nn.Module):

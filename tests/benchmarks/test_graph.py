@@ -1,130 +1,32 @@
-"""What the graph costs beside the models: bytes and seconds per superstep, and growth over two hundred turns.
+"""What the graph costs beside the models: seconds per superstep, and growth over two hundred turns.
 
 Scripted planner and echo specialists; SQLite, written as LangGraph does by default (`durability="async"`).
 """
 
-import base64
+import ctypes
+import gc
 import os
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.graph import END, START, MessagesState, StateGraph
 from rich.console import Console
 
-from vitron_agent.build import build_agent, vitron_tools
+from tests.benchmarks.scripted import CONFIG, DRAW, NAMES, SEGMENT, Forgetful, Opened, agent_over, database, planner
+from vitron_agent.build import vitron_tools
 from vitron_agent.evaluation.metrics import median
 from vitron_agent.graphs import open_conversations, user_turn
-from vitron_agent.graphs.agent import Agent
-from vitron_agent.media import MediaStore, encode_png
+from vitron_agent.media import MediaStore
 from vitron_agent.specialists.base import SpecialistRequest
-from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call, paint
+from vitron_agent.testing import paint
 
-PICTURES, SIDE = 8, 512
-SMALLER, OVERHEAD = 100, 0.005  # at least this many times; at most these seconds
+OVERHEAD = 0.005  # seconds of a superstep, at most
 WARM, ROUNDS = 4, 20
-TURNS, PER_TURN, MEMORY = 200, 32 * 2**10, 32 * 2**20  # at most these bytes: in the database, and of memory in the end
-SEGMENT = call("segment_image", command="the red circle")
-DRAW = call("generate_image", command="a red circle")
-Opened = Callable[[str], AbstractContextManager[SqliteSaver]]
-CONFIG: Any = {"configurable": {"thread_id": "talk"}}
-
-
-class Forgetful(EchoSpecialist):
-    """Keeps no requests, so that what grows is the graph."""
-
-    def run(self, *arguments: Any) -> Any:
-        self.requests.clear()
-        return super().run(*arguments)
-
-
-class Brief(ScriptedPlanner):
-    """Keeps nothing of what it has seen."""
-
-    def _stream(self, *arguments: Any, **more: Any) -> Iterator[Any]:
-        self.seen.clear()
-        return super()._stream(*arguments, **more)
-
-
-def planner(wish: dict[str, Any] = SEGMENT) -> ScriptedPlanner:
-    """Segments (or whatever is wished), then says so."""
-    return Brief(replies=[lambda messages: "Here." if messages[-1].type == "tool" else [wish]])
-
-
-@contextmanager
-def database(
-    path: Path, opened: Opened = open_conversations
-) -> Iterator[tuple[SqliteSaver, Callable[[], int], Callable[[], int]]]:
-    """Open a database: its saver, and functions that tell its bytes and its supersteps."""
-    with opened(str(path)) as saver:
-
-        def size() -> int:
-            saver.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            return path.stat().st_size
-
-        def steps() -> int:
-            return int(saver.conn.execute("SELECT count(*) FROM checkpoints").fetchone()[0])
-
-        yield saver, size, steps
-
-
-def agent_over(saver: SqliteSaver, store: MediaStore, wish: dict[str, Any] = SEGMENT) -> Agent:
-    specialists = dict.fromkeys(("gligen", "gligen_inpaint", "seem"), Forgetful)
-    return build_agent(store=store, checkpointer=saver, planner=planner(wish), specialists=specialists)
-
-
-def pictures() -> list[torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return [torch.randint(0, 256, (3, SIDE, SIDE), generator=generator, dtype=torch.uint8) for _ in range(PICTURES)]
-
-
-def with_base64(saver: SqliteSaver) -> Any:
-    """The loop as tutorials have it: messages with pictures in them, as many supersteps to a turn."""
-    script = planner()
-    graph = StateGraph(MessagesState)
-    for name in ("ingest", "repair", "observe"):
-        graph.add_node(name, lambda state: {})
-    graph.add_node("plan", lambda state: {"messages": [script.invoke(state["messages"])]})
-    graph.add_node("tool", lambda state: {"messages": [answer(state["messages"][-1].tool_calls[0]["id"])]})
-    for first, second in (("ingest", "repair"), ("repair", "plan"), ("tool", "observe"), ("observe", "plan")):
-        graph.add_edge(first, second)
-    graph.add_edge(START, "ingest")
-    graph.add_conditional_edges("plan", lambda state: "tool" if state["messages"][-1].tool_calls else END)
-    return graph.compile(checkpointer=saver)
-
-
-def answer(call_id: str) -> Any:
-    return {"role": "tool", "content": "Result: the red circle.", "tool_call_id": call_id}
-
-
-def test_handles_are_small(tmp_path: Path) -> None:
-    store = MediaStore(tmp_path / "media")
-    measured: dict[str, tuple[float, float]] = {}
-    for name, build in (("handles", lambda saver: agent_over(saver, store)), ("base64", with_base64)):
-        with database(tmp_path / f"{name}.sqlite") as (saver, size, steps):
-            graph = build(saver)
-            start = time.perf_counter()
-            for pixels in pictures():
-                image = {
-                    "type": "image",
-                    "base64": base64.b64encode(encode_png(pixels)).decode(),
-                    "mime_type": "image/png",
-                }
-                graph.invoke({"messages": [HumanMessage([image, {"type": "text", "text": "cut it out"}])]}, CONFIG)
-            measured[name] = size() / steps(), (time.perf_counter() - start) / steps()
-    (small, quick), (large, slow) = measured["handles"], measured["base64"]
-    Console().print(
-        f"\n{PICTURES} pictures of {SIDE}x{SIDE}: {small:,.0f} bytes and {quick * 1e3:.1f} ms a superstep with "
-        f"handles, {large:,.0f} bytes and {slow * 1e3:.1f} ms with base64 ({large / small:.0f}x, {slow / quick:.1f}x)"
-    )
-    assert large / small >= SMALLER
-    assert quick < slow
+TURNS, PER_TURN = 200, 32 * 2**10  # at most these bytes of a turn in the database
+SIDE, IN_USE, BLOCKS = 512, 96 * 2**10, 1000  # pictures, of 768 KiB each; at most so much more memory after each turn
 
 
 def overhead(folder: Path, wish: dict[str, Any], opened: Opened) -> tuple[float, str]:
@@ -132,7 +34,7 @@ def overhead(folder: Path, wish: dict[str, Any], opened: Opened) -> tuple[float,
     store, apart, script, specialist = (
         MediaStore(folder / "media"), MediaStore(folder / "apart"), planner(wish), Forgetful()
     )  # fmt: skip
-    tools = vitron_tools(store=apart, specialists=dict.fromkeys(("gligen", "gligen_inpaint", "seem"), Forgetful))
+    tools = vitron_tools(store=apart, specialists=dict.fromkeys(NAMES, Forgetful))
     tool, segments = next(t for t in tools if t.name == wish["name"]), wish is SEGMENT
     times: list[tuple[float, ...]] = []
     folder.mkdir()
@@ -172,24 +74,47 @@ def test_a_superstep_costs_little_beside_planner_and_specialist(tmp_path: Path, 
     assert ours < OVERHEAD
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from Linux's /proc")
+class Mallinfo(ctypes.Structure):
+    """What glibc says about its memory."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+    ]
+
+
+def live() -> tuple[int, int]:
+    """Return the bytes in use of what C allocates (pixels, SQLite), and how many blocks Python's objects take.
+
+    The process's memory would be both and what the allocators hold free, which comes and goes by tens of megabytes.
+    """
+    gc.collect()
+    ask = ctypes.CDLL(None).mallinfo2
+    ask.restype = Mallinfo
+    found = ask()
+    return found.uordblks + found.hblkhd, sys.getallocatedblocks()
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="memory is told by glibc from 2.33")
 def test_two_hundred_turns_grow_by_handles_alone(tmp_path: Path) -> None:
     store, sizes, memory, files = MediaStore(tmp_path / "media"), [0], [], []
     with database(tmp_path / "talk.sqlite") as (saver, size, _):
         agent = agent_over(saver, store)
         for turn in range(1, TURNS + 1):
-            picture = store.put_image(paint(f"picture {turn}", height=256, width=256))
+            picture = store.put_image(paint(f"picture {turn}", height=SIDE, width=SIDE))
             agent.invoke({"messages": [user_turn("cut it out", [picture])]}, CONFIG)
             if turn % (TURNS // 4) == 0:
-                pages = int(Path("/proc/self/statm").read_text().split()[1])
                 sizes.append(size())
-                memory.append(pages * os.sysconf("SC_PAGE_SIZE"))
+                memory.append(live())
                 files.append(len(os.listdir("/proc/self/fd")))
     Console().print(
         f"\n{TURNS} turns with a picture each, by quarters: database {[f'{n / 2**20:.2f}' for n in sizes[1:]]} MiB, "
-        f"memory {[f'{n / 2**20:.0f}' for n in memory]} MiB, open files {files}"
+        f"in use {[f'{n / 2**20:.1f}' for n, _ in memory]} MiB and {[f'{n:,}' for _, n in memory]} blocks, open files "
+        f"{files}"
     )
     assert sizes[-1] < TURNS * PER_TURN
     assert sizes[-1] - sizes[-2] < 2 * sizes[1]  # by the turn, not by its square; one quarter may hold two snapshots
-    assert memory[-1] - memory[0] < MEMORY
+    bytes_grown, blocks_grown = (last - middle for middle, last in zip(memory[1], memory[-1], strict=True))
+    assert bytes_grown < TURNS // 2 * IN_USE  # in the second half: the first fills caches
+    assert blocks_grown < TURNS // 2 * BLOCKS
     assert files[-1] <= files[0]

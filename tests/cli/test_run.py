@@ -189,6 +189,10 @@ def test_a_damaged_conversation_file_is_one_clear_line(script, run, tmp_path: Pa
     result = run("run", "hi", "--thread", "x")
     assert result.exit_code == 2
     assert "move it away to start afresh" in result.stderr
+    file = tmp_path / "home" / "conversations.sqlite"
+    assert file.read_bytes() == b"no database at all" * 100  # for whoever can mend it
+    file.rename(file.with_suffix(".damaged"))
+    assert run("run", "hi", "--thread", "x").exit_code == 0
 
 
 def test_a_thread_in_use_is_refused(script, run, tmp_path: Path) -> None:

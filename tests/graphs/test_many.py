@@ -22,9 +22,9 @@ from vitron_agent.media import MediaStore, Region
 from vitron_agent.profiles import TINY
 from vitron_agent.shapes.scene import COLOURS as SHADES
 from vitron_agent.shapes.scene import Obj, Scene
-from vitron_agent.testing import call, paint
+from vitron_agent.testing import ScriptedPlanner, call, paint
 
-MANY = 16
+MANY, FEW = 16, 4
 COLOURS = ("red", "blue", "green", "yellow")
 SHAPES = ("circle", "square", "star", "triangle")
 weights = pytest.mark.skipif(
@@ -115,6 +115,43 @@ def test_the_tiny_profile_in_threads(tmp_path: Path) -> None:
     made = [made for messages, _ in wanted for _, _, _, made in messages if made]
     assert {"image", "mask"} == {one["kind"] for one in made}
     assert len({one["mask_uri"] for one in made if one["kind"] == "mask"}) >= MANY / 4  # they do differ
+
+
+@weights
+def test_the_tiny_specialists_in_threads_are_exact(tmp_path: Path) -> None:
+    """Users who share loaded specialists get, bit for bit, what each gets alone: there are no signals to differ."""
+
+    def reply(messages: Sequence[AnyMessage]) -> Any:
+        colour, shape = messages[0].text.split()
+        draw = call("generate_image", command=f"a {colour} {shape} on a gray background")
+        cut = call("segment_image", command=f"the {colour} {shape}")
+        edit = call("edit_image", command=f"replace the {colour} {shape} with a white {shape}")
+        done = sum(isinstance(message, ToolMessage) for message in messages)
+        return [[draw], [cut], [edit], "Done."][done]
+
+    def talk(agent: Agent, number: int) -> Any:
+        said = f"{COLOURS[number % 4]} {SHAPES[number % 4]}"
+        agent.invoke({"messages": [user_turn(said)]}, config(number))
+        return stands(agent, number)
+
+    alone, together = (
+        build_agent(
+            "tiny", InMemorySaver(), store=MediaStore(tmp_path / name), planner=ScriptedPlanner(replies=[reply])
+        )
+        for name in ("alone", "together")  # no receipts from one to the other
+    )
+    start = Barrier(FEW, timeout=60)
+
+    def at_once(number: int) -> Any:
+        start.wait()
+        return talk(together, number)
+
+    with ThreadPoolExecutor(FEW) as threads:
+        found = list(threads.map(at_once, range(FEW)))
+    assert found == [talk(alone, number) for number in range(FEW)]
+    made = [one for messages, _ in found for _, _, _, one in messages if one]
+    assert len({one["uri"] for one in made if one["kind"] == "image"}) > FEW  # each drew, and some edits found theirs
+    assert {one["kind"] for one in made} == {"image", "mask"}
 
 
 async def test_the_graph_in_tasks(build, store: MediaStore) -> None:

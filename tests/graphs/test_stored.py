@@ -206,6 +206,22 @@ def test_a_damaged_file_leaves_other_files_and_all_pictures(
         others_are_well(build, whole, store, saver)
 
 
+def test_a_file_that_may_only_be_read_is_read_and_says_so_when_it_is_written(
+    build, database: Path, store: MediaStore, config: Any
+) -> None:
+    before = database.read_bytes()
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, check_same_thread=False)
+    with closing(connection):
+        agent, planner = build("Well.", saver=SqliteSaver(connection))
+        with pytest.raises(StorageError, match="readonly database"):
+            agent.invoke(says("hi"), config)
+        assert texts(agent.get_state(config).values) == ["draw", "Here."]
+        assert list(store.get_image(drawn(agent.get_state(config).values)).shape) == [3, 64, 64]
+    assert database.read_bytes() == before
+    with open_conversations(database) as saver:
+        others_are_well(build, database, store, saver)
+
+
 # Files that go.
 
 

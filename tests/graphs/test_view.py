@@ -49,3 +49,14 @@ def test_the_conversation_itself_is_not_changed(store: MediaStore) -> None:
     messages, handles = talk(store)
     with_pixels(messages, store=store)
     assert messages[0].content[0]["file_id"] == handles[0]
+
+
+def test_a_picture_in_a_result_s_content_is_shown_behind_it_and_its_words_stay(store: MediaStore) -> None:
+    picture = {"type": "image", "file_id": store.put_image(paint("made")).uri}
+    words: list[Any] = [{"type": "text", "text": "a map"}]
+    calls = [{"name": "map", "args": {}, "id": str(i)} for i in range(2)]
+    results = [ToolMessage([*words, picture], tool_call_id="0"), ToolMessage([picture], tool_call_id="1")]
+    shown = with_pixels([user_turn("map?"), AIMessage("", tool_calls=calls), *results], store=store)
+    assert [m.type for m in shown] == ["system", "human", "ai", "tool", "tool", "human"]
+    assert (shown[3].content, shown[4].content) == (words, "It follows.")
+    assert blocks(shown[5]) == "Picture 1: <image> Picture 2: <image>"

@@ -16,9 +16,11 @@ from vitron_agent.media import (
     Block,
     Downloads,
     Folders,
+    MediaKind,
     MediaSources,
     MediaStore,
     block_handle,
+    carried,
     decode_mp4,
     encode_mp4,
     encode_png,
@@ -200,3 +202,23 @@ def test_one_open_source_does_not_open_the_other(sources: tuple[MediaSources, st
 def test_only_a_handle_is_one() -> None:
     assert block_handle({"file_id": HANDLE}) == HANDLE
     assert [block_handle(block) for block in ({"file_id": "file-1"}, {"file_id": 3}, {"url": HANDLE}, {})] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("block", "kind"),
+    [
+        ({"type": "image", "file_id": HANDLE}, MediaKind.IMAGE),
+        ({"type": "video", "base64": "AA=="}, MediaKind.VIDEO),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}, MediaKind.IMAGE),
+        ({"type": "image", "source": {"type": "base64", "data": "AA=="}}, MediaKind.IMAGE),
+        ({"type": "image", "url": "https://example.com/a.png"}, None),
+        ({"type": "image", "path": "/etc/passwd"}, None),
+        ({"type": "image", "file_id": "another-provider-s"}, None),
+        ({"type": "audio", "base64": "AA=="}, None),
+        ({"type": "text", "text": "data:"}, None),
+        ("data:image/png;base64,AA==", None),
+        (None, None),
+    ],
+)
+def test_what_a_block_itself_carries(block: object, kind: MediaKind | None) -> None:
+    assert carried(block) is kind

@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from vitron_agent.errors import InputError, StorageError
 from vitron_agent.invocation import GroundedPhrase, Invocation, Module
-from vitron_agent.media import Folders, MediaKind, MediaSources, MediaStore, Region, encode_png
+from vitron_agent.media import Downloads, Folders, MediaKind, MediaSources, MediaStore, Region, encode_png
 from vitron_agent.planner.messages import Seen, invocation_of, read_turns, tool_arguments, tool_modules
 from vitron_agent.planner.processor import AssistantTurn, UserTurn
 from vitron_agent.signals import arguments_digest
@@ -83,6 +84,48 @@ def test_results_that_failed_add_no_picture_and_are_marked(store: MediaStore) ->
 def test_what_other_tools_return_is_no_picture(artifact: object) -> None:
     message = ToolMessage("Result: sunny", tool_call_id="c", artifact=artifact)
     assert read_turns([message], None) == [UserTurn("Result: sunny")]
+
+
+def test_pictures_in_the_content_of_other_tools_results_are_seen(store: MediaStore) -> None:
+    handle, data = store.put_image(RED).uri, base64.b64encode(encode_png(BLUE)).decode()
+    blocks = [
+        {"type": "text", "text": "two views"},
+        image(handle),
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+    ]
+    asked = AIMessage(
+        "", tool_calls=[{"name": "segment_image", "args": {"command": "it", "picture": handle}, "id": "d"}]
+    )
+    turn, call = read_turns([ToolMessage(blocks, tool_call_id="c"), asked, HumanMessage("hi")], store)[:2]
+    assert isinstance(turn, UserTurn)
+    assert turn.text == "Result: two views"
+    assert [picture.equal(wanted) for picture, wanted in zip(turn.pictures, (RED, BLUE), strict=True)] == [True, True]
+    assert call == AssistantTurn("", (Invocation(module=Module.B, command="it", media=1),))
+    (alone,) = read_turns([ToolMessage(blocks[1:2], tool_call_id="c")], store)
+    assert isinstance(alone, UserTurn)
+    assert (alone.text, len(alone.pictures)) == ("Result: done.", 1)
+
+
+@pytest.mark.parametrize(
+    ("block", "more"),
+    [
+        ({"type": "image", "url": "https://example.com/a.png"}, {}),
+        ({"type": "image", "path": "/etc/passwd"}, {}),
+        ({"type": "audio", "base64": "AA=="}, {}),
+        ({"type": "image", "base64": "AA=="}, {"status": "error"}),
+        ({"type": "json", "json": {}}, {}),
+    ],
+)
+def test_what_a_result_does_not_carry_itself_is_not_opened(block: dict[str, Any], more: dict[str, Any]) -> None:
+    sources = MediaSources(Downloads(), Folders("/"))
+    message = ToolMessage([{"type": "text", "text": "sunny"}, block], tool_call_id="c", **more)
+    assert read_turns([message], None, sources) == [UserTurn("Result: sunny")]
+
+
+def test_a_picture_that_is_none_in_a_result_is_named() -> None:
+    broken = {"type": "image", "base64": "AA=="}
+    with pytest.raises(InputError, match="picture"):
+        read_turns([ToolMessage([broken], tool_call_id="c")], None)
 
 
 @pytest.mark.parametrize("notes", ["x", ["x"], 5])

@@ -50,6 +50,10 @@ class Declared:
         return True
 
     @property
+    def supports_image_tool_message(self) -> bool:
+        return True
+
+    @property
     def model_override_value(self) -> str:
         return "vitron-other"
 

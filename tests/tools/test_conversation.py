@@ -31,6 +31,17 @@ def test_pictures_are_counted_in_order_and_masks_and_failures_are_none() -> None
     assert handles(TALK, IMAGE) == [A, B, C]
 
 
+def test_pictures_in_other_tools_results_are_counted_unless_the_artifact_names_one() -> None:
+    blocks = [{"type": "image", "file_id": A}, {"type": "image_url", "image_url": "x"}, "words", {"type": "image"}]
+    shown = ToolMessage(blocks, tool_call_id="1")
+    failed, named = (
+        ToolMessage(blocks, tool_call_id="1", status="error"),
+        ToolMessage(blocks, tool_call_id="1", artifact={"kind": "image", "uri": B}),
+    )
+    assert handles([user_turn("look", [C]), shown, failed, named], IMAGE) == [C, A, B]
+    assert handles([shown, named], VIDEO) == []
+
+
 def test_videos_are_counted_apart() -> None:
     talk = [user_turn("look", [A], videos=[B]), AIMessage("ok"), made(C, kind="video")]
     assert (handles(talk, IMAGE), handles(talk, VIDEO)) == ([A], [B, C])

@@ -93,6 +93,15 @@ def test_whatever_a_result_depends_on_is_in_the_key(change: dict[str, Any]) -> N
     assert request_key("seem", "1", replace(REQUEST, **change)) != KEY
 
 
+def test_signals_of_one_origin_count_as_the_same_whatever_their_last_bits_are() -> None:
+    def key(value: float, origin: str | None) -> str:
+        signals = SignalEmbeddings(torch.full((2, 4), value), torch.zeros(2, 4), origin)
+        return request_key("seem", "1", replace(REQUEST, signals=signals))
+
+    assert key(1.0, "a") == key(1.0000001, "a") != key(1.0, "b")
+    assert len({key(1.0, None), key(1.0000001, None), key(1.0, "a")}) == 3
+
+
 def test_the_key_names_specialist_and_weights_and_is_stable() -> None:
     keys = {request_key("seem", "2", REQUEST), request_key("gligen", "1", REQUEST), KEY}
     assert len(keys) == 3

@@ -248,6 +248,7 @@ class Turn:
         answer: What the text must say.
         lenient: Calls that failed do not count against it (something is asked for that is not there).
         clips: What the videos show that come with it.
+        written: What is written across the pictures.
     """
 
     say: str
@@ -257,6 +258,7 @@ class Turn:
     answer: Answer | None = None
     lenient: bool = False
     clips: tuple[Clip, ...] = ()
+    written: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,15 @@
 Knows LangChain messages and the media store; it does not know what would have been right (judge.py).
 """
 
+import textwrap
 import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+from PIL import Image, ImageDraw
 
 from vitron_agent.errors import VitronError
 from vitron_agent.evaluation.cases import Case
@@ -128,6 +131,16 @@ def picture_of(scene: Scene) -> torch.Tensor:
     return (render([scene]).images[0] * 255).round().to(torch.uint8)
 
 
+def with_words(picture: torch.Tensor, words: str) -> torch.Tensor:
+    """Write words across a picture, (3, H, W) uint8, as large as they come and in as many lines as they need."""
+    if not words:
+        return picture
+    page = Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
+    text = "\n".join(textwrap.wrap(words, max(1, picture.shape[2] // 6)))
+    ImageDraw.Draw(page).multiline_text((1, 1), text, "white", stroke_width=1, stroke_fill="black", spacing=0)
+    return torch.from_numpy(np.array(page)).permute(2, 0, 1).contiguous()
+
+
 def drive(agent: Agent, store: MediaStore, case: Case, plan_only: bool = False) -> CaseRecord:
     """Runs a case. An exception ends it and is recorded: one broken case must not end an evaluation.
 
@@ -142,7 +155,7 @@ def drive(agent: Agent, store: MediaStore, case: Case, plan_only: bool = False) 
     turns: list[TurnRecord] = []
     try:
         for turn in case.turns:
-            pictures = tuple(picture_of(scene) for scene in turn.scenes)
+            pictures = tuple(with_words(picture_of(scene), turn.written) for scene in turn.scenes)
             handles = tuple(store.put_image(picture).uri for picture in pictures)
             clip_handles = tuple(store.put_video(frames_of(clip), FPS).uri for clip in turn.clips)
             message = user_turn(turn.say, handles, turn.region, clip_handles)

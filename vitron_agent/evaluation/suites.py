@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vitron_agent.evaluation.cases import Case
 from vitron_agent.evaluation.heldout import VIDEO_REFUSALS, heldout_cases
 from vitron_agent.evaluation.likeness import like_cases
+from vitron_agent.evaluation.orders import order_cases, order_rows
 from vitron_agent.evaluation.rows import (
     Rows,
     all_right,
@@ -195,6 +196,12 @@ SUITES: dict[str, Suite] = {
         like_cases,
         like_rows,
         dictated=True,
+    ),
+    "orders": Suite(
+        "questions about pictures in which an order is written",
+        order_cases,
+        order_rows,
+        uses_signals=False,
     ),
     "wild": Suite(
         "free requests, written by hand without looking at any template",

@@ -6,6 +6,7 @@ from vitron_agent.media.blocks import (
     Block,
     MediaSources,
     block_handle,
+    carried,
     read_picture,
     read_video,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "RegionKind",
     "Shown",
     "block_handle",
+    "carried",
     "decode_image",
     "decode_mp4",
     "decode_png",

@@ -59,6 +59,14 @@ def block_handle(block: Block) -> str | None:
     return handle if isinstance(handle, str) and handle.startswith(_HANDLE) else None
 
 
+def carried(block: object) -> MediaKind | None:
+    """Return what a content block itself carries, by handle or as bytes; None for a mere address or anything else."""
+    if not isinstance(block, Mapping):
+        return None
+    inline = block_handle(block) or _base64(block) is not None or (_url(block) or "").startswith("data:")
+    return BLOCK_KINDS.get(str(block.get("type"))) if inline else None
+
+
 def read_picture(block: Block, store: MediaStore | None = None, sources: MediaSources = NO_SOURCES) -> Tensor:
     """Read the picture of a block: uint8 (3, H, W) RGB.
 

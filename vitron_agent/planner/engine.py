@@ -10,6 +10,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Generator, Sequence
 from copy import copy
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -20,6 +22,7 @@ from vitron_agent.errors import Cancelled, CheckpointError, InputError
 from vitron_agent.invocation import Module
 from vitron_agent.planner.decoding import Grammar, State
 from vitron_agent.planner.fixed_cache import FixedCache, in_place
+from vitron_agent.planner.identity import origin_digest, weights_digest
 from vitron_agent.planner.loading import REMEDY
 from vitron_agent.planner.model import Encoded, PlannerModel
 from vitron_agent.planner.pieces import TokenTable
@@ -105,6 +108,11 @@ class VitronPlanner:
             raise CheckpointError(f"planner weights: {path}: {error.args[0]}; {REMEDY}") from error
         return cls(model, vocabulary)
 
+    @cached_property
+    def revision(self) -> str:
+        """Stands for the weights, and for what is seen of a video with them; worked out once."""
+        return f"{weights_digest(self.model)} {self.model.sees_frames}"
+
     def without_frames(self) -> "VitronPlanner":
         """A planner over the same weights that sees of a video the mean over time alone (see `encode_videos`)."""
         model = copy(self.model)  # the weights themselves are shared
@@ -160,7 +168,7 @@ class VitronPlanner:
         rules = rules_for(allowed_modules, *counts, drawn=bool(prompt.regions), max_calls=settings.max_calls)
         tokens = conversation_tokens(prompt, self.processor)
         known, cache = self.prefixes.begin(tokens)
-        out = Reply(prompt, cache, Grammar(self.table, rules, settings.max_new_tokens))
+        out = Reply(prompt, cache, Grammar(self.table, rules, settings.max_new_tokens), tokens)
         generator = torch.Generator(self.model.device).manual_seed(settings.seed)
         state = self.model.hidden(self.embed(prompt, known), out.cache)[0, -1]
         is_complete, run = False, len(self.vocabulary.signals(Module.A))
@@ -285,5 +293,5 @@ class VitronPlanner:
         module = out.grammar.calls[-1].module
         out.fed += self.vocabulary.signals(module)
         signals, state = self.signal_run(module, out.cache, ids)
-        out.signals.append(signals)
+        out.signals.append(replace(signals, origin=origin_digest(self.revision, (*out.tokens, *out.fed))))
         return state

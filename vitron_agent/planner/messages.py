@@ -25,6 +25,7 @@ from vitron_agent.media import (
     Region,
     RegionKind,
     block_handle,
+    carried,
     read_picture,
     read_video,
 )
@@ -155,7 +156,11 @@ def read_turns(
 
 
 def _result_turn(message: ToolMessage, store: MediaStore | None, seen: Seen) -> UserTurn:
-    """A tool's observation; a new picture or video comes with it."""
+    """A tool's observation; new pictures and videos come with it.
+
+    A tool of ours names one in its artifact; any other may have them in its content, by handle or as bytes. What cannot
+    be read of another application's content stays its own.
+    """
     text = str(message.text)
     text = text if text.startswith(RESULT.strip()) else f"{RESULT}{text}"
     artifact = message.artifact if message.status == "success" and isinstance(message.artifact, dict) else {}
@@ -165,7 +170,13 @@ def _result_turn(message: ToolMessage, store: MediaStore | None, seen: Seen) -> 
         return UserTurn(text, (_read(block, MediaKind.IMAGE, store, NO_SOURCES, seen),))
     if kind == MediaKind.VIDEO.value:
         return UserTurn(text, videos=(_read(block, MediaKind.VIDEO, store, NO_SOURCES, seen),))
-    return UserTurn(text)
+    content = message.content if message.status == "success" and isinstance(message.content, list) else []
+    blocks = [(medium, found) for found in content if isinstance(found, dict) and (medium := carried(found))]
+    shown: dict[MediaKind, list[Tensor]] = {MediaKind.IMAGE: [], MediaKind.VIDEO: []}
+    for medium, found in blocks:
+        shown[medium].append(_read(found, medium, store, NO_SOURCES, seen))
+    said = f"{RESULT}done." if blocks and not message.text.strip() else text
+    return UserTurn(said, tuple(shown[MediaKind.IMAGE]), videos=tuple(shown[MediaKind.VIDEO]))
 
 
 def _user_turn(message: BaseMessage, store: MediaStore | None, sources: MediaSources, seen: Seen) -> UserTurn:

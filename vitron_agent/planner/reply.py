@@ -9,6 +9,7 @@ from transformers import Cache
 from vitron_agent.errors import InputError
 from vitron_agent.invocation import Invocation
 from vitron_agent.planner.decoding import Grammar, State
+from vitron_agent.planner.prefix_cache import Tokens
 from vitron_agent.planner.processor import Serialised
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.signals import SignalEmbeddings
@@ -83,6 +84,7 @@ class Reply:
     prompt: Serialised
     cache: Cache
     grammar: Grammar
+    tokens: Tokens  # what the prompt consists of
     fed: list[int] = field(default_factory=list)  # ids behind the prompt whose keys and values are in the cache
     unread: list[int] = field(default_factory=list)  # ids written behind those
     text_ids: list[int] = field(default_factory=list)
