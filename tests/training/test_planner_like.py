@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from vitron_agent.planner import PlannerModel, Processor
+from vitron_agent.planner.tiny import tiny_planner_config
 from vitron_agent.profiles import TINY
 from vitron_agent.shapes.tasks_like import REACH, sample_like
-from vitron_agent.training.planner_like import QUALITIES, LikeLesson, qualities
+from vitron_agent.training.planner_like import QUALITIES, ExampleLessons, LikeLesson, RegionLesson, qualities
 from vitron_agent.training.signals import load_planner
 
 
@@ -68,3 +69,31 @@ def test_batches_are_the_rngs(planner: tuple[PlannerModel, Processor]) -> None:
     with torch.no_grad():
         said = [float(lesson.loss(model)[0]) for lesson in lessons]
     assert said[0] == said[1] != said[2]
+
+
+def test_a_region_s_exact_colour_is_learned_through_the_details(planner: tuple[PlannerModel, Processor]) -> None:
+    """Without them it cannot be: the last layer keeps the colour's name."""
+    torch.manual_seed(0)
+    model = PlannerModel.new(tiny_planner_config(300, 10, 11))
+    lesson = RegionLesson(model.d_llm, random.Random(0), 16)
+    missed = lesson.loss(model)
+    learners = (model.details.region[-1], lesson.reader)
+    assert all(bool(grad.any()) for grad in torch.autograd.grad(missed, [part.weight for part in learners]))
+    adam = torch.optim.Adam([*model.details.parameters(), *lesson.reader.parameters()], 2e-3)
+    errors = []
+    for _ in range(40):
+        adam.zero_grad()
+        lesson.loss(model).backward()
+        adam.step()
+        errors.append(lesson.error)
+    assert sum(errors[-5:]) < 0.6 * sum(errors[:5])
+
+
+def test_lessons_are_left_out_where_nothing_is_drawn(planner: tuple[PlannerModel, Processor]) -> None:
+    model, processor = planner
+    with torch.no_grad():
+        counts = [
+            len(list(ExampleLessons(processor, model.d_llm, regions, likes).losses(model)))
+            for regions, likes in ((0, 0), (2, 0), (0, 2), (2, 2))
+        ]
+    assert counts == [0, 1, 1, 2]

@@ -29,7 +29,7 @@ from vitron_agent.training.peers import Peers
 from vitron_agent.training.planner_batch import Batch, embed
 from vitron_agent.training.planner_data import Batches, make_tokenizer
 from vitron_agent.training.planner_files import averaged, export, load_checkpoint, load_exported, save_checkpoint
-from vitron_agent.training.planner_like import LikeLesson
+from vitron_agent.training.planner_like import ExampleLessons
 from vitron_agent.training.planner_match import put_matching_head
 from vitron_agent.training.planner_probe import probe
 from vitron_agent.training.planner_rates import make_optimizers, rate_factor
@@ -37,10 +37,6 @@ from vitron_agent.training.precision import autocast
 
 ALIGNMENT = 0.05
 """Weight of `alignment_loss`."""
-LIKE_WORDS = 0.1
-"""Weight of the words of requests by example, which are few and soon known."""
-EXAMPLE = 0.3
-"""Weight of what signals must know of an example; a twentieth of what words cost still, once both are learned."""
 DEFAULTS = {
     "muon_lr": 3e-3,  # of the blocks' matrices, RMS-matched to AdamW
     "lr": 2e-3,  # of embeddings, projector, region encoder, norms
@@ -49,10 +45,10 @@ DEFAULTS = {
     "decay": 1.0,  # share of the run in which the rate goes to zero; held constant for most of it, it learned less
     "corpus": 4000,  # conversations that the tokenizer is learned from
     "compile": 1,  # torch.compile of the Llama layers (needs a C++ compiler); 0 does without, a fifth slower
+    "regions": 32,  # regions per batch whose tokens must tell shade and size, see planner_like.py; 0 leaves them out
     "like": 8,  # requests by example per batch, see planner_like.py; 0 leaves them out
     "early": 0.5,  # share of the run in which conversations are short: few of many turns, most cut at their call
     "match": 1,  # 1: new planners begin with a head that finds by shape (see planner_match); 2: warm ones, too
-    "details": 0,  # 1 trains the detail encoder alone (see planner/details.py), beside a planner that stays as it is
     "warm": 0,  # 1 starts from the weights in the export folder instead of new ones
     "probe_count": 10,  # held-out conversations per task in such a measurement
     "probe_minutes": 10,  # between two measurements on held-out conversations
@@ -141,9 +137,6 @@ class Trainer:
                 layer.compile(dynamic=True)
         self.model.tower.set_attn_implementation("eager")
         self.model.tower.requires_grad_(config.option("tower_lr", DEFAULTS["tower_lr"]) > 0)
-        if config.option("details", DEFAULTS["details"]) and self.model.details is not None:
-            self.model.requires_grad_(False)
-            self.model.details.requires_grad_(True)
         self.ema = Ema(self.model, 0.998)
         self.processor = Processor(
             self.vocabulary,
@@ -151,11 +144,10 @@ class Trainer:
             folds_case=self.model.folds_case,
             video_tokens=self.model.video_tokens,
         )
-        likes = int(config.option("like", DEFAULTS["like"]))
-        self.like = LikeLesson(self.processor, self.model.d_llm, random.Random(), likes)
-        self.like.reader.to(config.device)
+        counts = (int(config.option(name, DEFAULTS[name])) for name in ("regions", "like"))
+        self.examples = ExampleLessons(self.processor, self.model.d_llm, *counts).to(config.device)
         rates = {name: config.option(name, DEFAULTS[name]) for name in ("muon_lr", "lr", "tower_lr")}
-        self.optimizers = make_optimizers(self.model, rates, self.like.reader.parameters())
+        self.optimizers = make_optimizers(self.model, rates, self.examples.parameters())
         self.base = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.counters: dict[str, float] = {"step": 0, "conversations": 0, "tokens": 0, "seconds": 0, "updates": 0}
         self.path = config.run / "checkpoint.safetensors"
@@ -165,7 +157,7 @@ class Trainer:
         self.first_step = self.counters["step"]
         seed = (config.seed * 1_000_003 + int(self.counters["step"])) * self.peers.count + self.peers.rank
         self.batches = Batches(self.processor, random.Random(seed), int(config.option("tokens", DEFAULTS["tokens"])))
-        self.like.rng.seed(seed)
+        self.examples.rng.seed(seed)
         self.begin = time.monotonic() - self.counters["seconds"]
         self.loss: float | None = None
         self.mark = {"seconds": time.monotonic(), **{key: self.counters[key] for key in ("conversations", "tokens")}}
@@ -196,13 +188,10 @@ class Trainer:
         step = int(self.counters["step"])
         check_finite(value, step, self.path)
         loss.backward()
-        if self.like.count:
-            with autocast(self.config.device):
-                words, missed = self.like.loss(self.model)
-            like = LIKE_WORDS * words + EXAMPLE * missed
-            check_finite(float(like.detach()), step, self.path, "loss of requests by example")
-            like.backward()
-        self.peers.average([*self.model.parameters(), *self.like.reader.parameters()])
+        for lesson in self.examples.losses(self.model):
+            check_finite(float(lesson.detach()), step, self.path, "loss of examples")
+            lesson.backward()
+        self.peers.average([*self.model.parameters(), *self.examples.parameters()])
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         check_finite(float(norm), step, self.path, "gradient")
         for optimizer in self.optimizers:
@@ -276,7 +265,7 @@ class Trainer:
         self.written(self.board.folder, lambda: self.board.add(step, {"loss": loss, **paces}))
         self.log(
             f"{self.done:4.0%} step {step} loss {loss:.4f} {paces['conversations_per_second']:.1f} conversations/s "
-            f"{paces['tokens_per_second']:.0f} tokens/s examples {self.like.error:.3f} off "
+            f"{paces['tokens_per_second']:.0f} tokens/s {self.examples} "
             f"ETA {left / 60:.0f} min"
         )
 

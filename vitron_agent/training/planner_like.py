@@ -7,7 +7,7 @@ specialist.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -18,16 +18,27 @@ from vitron_agent.planner.model import PlannerModel
 from vitron_agent.planner.processor import Processor
 from vitron_agent.shapes.clip import DISTANCE
 from vitron_agent.shapes.language import Split
+from vitron_agent.shapes.render import render
+from vitron_agent.shapes.scene import Obj, sample_scene
 from vitron_agent.shapes.tasks import Conversation
 from vitron_agent.shapes.tasks_like import REACH, sample_like
+from vitron_agent.shapes.tasks_words import drawn_around
 from vitron_agent.training.planner_batch import collate, embed
 from vitron_agent.training.planner_data import turns_of
+from vitron_agent.training.precision import autocast
 from vitron_agent.training.signals_data import signal_runs
 
 QUALITIES = ("red", "green", "blue", "size", "speed")
 """What is read, each from about -1 to 1 (see `qualities`)."""
 _ASKED = {"shade": slice(0, 3), "picture": slice(0, 4), "size": slice(3, 4), "speed": slice(4, 5)}
 """Kind of request -> its qualities; where a click is has been said by the region that goes with the call."""
+
+REGION = 0.3
+"""Weight of what regions' tokens must know."""
+EXAMPLE = 1.0
+"""Weight of what signals must know of an example: as much as words cost, once both are learned."""
+LIKE_WORDS = 0.1
+"""Weight of the words of requests by example, which are few and soon known."""
 
 
 class ExampleReader(nn.Module):
@@ -44,6 +55,35 @@ class ExampleReader(nn.Module):
         """Qualities (B, 5) of signals (B, tokens, d_llm)."""
         read: Tensor = self.inner(signals)
         return read
+
+
+class RegionLesson:
+    """What a region's token must know before signals can carry it: the exact colour and size of what was drawn around.
+
+    It takes no language model, so it is learned in minutes, long before requests by example could teach it.
+
+    Attributes:
+        reader: Learns along with the planner.
+        error: Mean distance of what was read last, in the units of `QUALITIES`.
+    """
+
+    def __init__(self, d_llm: int, rng: random.Random, count: int) -> None:
+        """Draw `count` regions per step from `rng`."""
+        self.rng, self.count = rng, count
+        self.reader = nn.Linear(d_llm, 4)
+        self.error = 0.0
+
+    def loss(self, model: PlannerModel) -> Tensor:
+        """Return the squared error of what is read of one batch of regions."""
+        scenes = [sample_scene(self.rng, self.rng.choice((1, 2, 3))) for _ in range(self.count)]
+        shown = [self.rng.choice(scene.objects) for scene in scenes]
+        images = render(scenes).images.to(model.device)
+        masks = torch.stack([drawn_around(obj, self.rng).to_mask(*images.shape[-2:]) for obj in shown])
+        tokens = model.encode_regions(model.encode_pictures(images).patches, masks)
+        wanted = torch.tensor([[*_shade(obj), _within(obj.r, *REACH[obj.size])] for obj in shown])
+        missed = self.reader(tokens.float()) - wanted.to(tokens.device)
+        self.error = float(missed.detach().abs().mean())
+        return missed.square().mean()
 
 
 class LikeLesson:
@@ -77,6 +117,33 @@ class LikeLesson:
         return words, missed.square().mean()
 
 
+class ExampleLessons(nn.Module):
+    """Both lessons as one loss, with the readers as its weights."""
+
+    def __init__(self, processor: Processor, d_llm: int, regions: int, likes: int) -> None:
+        """Draw `regions` regions and `likes` requests per step; 0 leaves a lesson out."""
+        super().__init__()
+        self.rng = random.Random()
+        self.regions = RegionLesson(d_llm, self.rng, regions)
+        self.likes = LikeLesson(processor, d_llm, self.rng, likes)
+        self.readers = nn.ModuleList([self.regions.reader, self.likes.reader])
+
+    def losses(self, model: PlannerModel) -> Iterator[Tensor]:
+        """Yield the weighted losses of one step; each is to be led back before the next is asked for."""
+        if self.regions.count:
+            with autocast(model.device):
+                missed = self.regions.loss(model)
+            yield REGION * missed
+        if self.likes.count:
+            with autocast(model.device):
+                words, missed = self.likes.loss(model)
+            yield LIKE_WORDS * words + EXAMPLE * missed
+
+    def __str__(self) -> str:
+        """How far off the last readings were, for a log."""
+        return f"regions {self.regions.error:.3f} examples {self.likes.error:.3f} off"
+
+
 def _up_to_call(talk: Conversation) -> Conversation:
     first = next(place for place, turn in enumerate(talk.turns) if turn.invocation is not None)
     return replace(talk, turns=talk.turns[: first + 1])
@@ -100,12 +167,16 @@ def qualities(talks: Sequence[Conversation], kinds: Sequence[str]) -> tuple[Tens
     for row, (talk, kind) in enumerate(zip(talks, kinds, strict=True)):
         facts = talk.turns[-1].facts
         obj = facts["wanted"]
-        wanted[row, :3] = torch.tensor(obj.rgb) * 2 - 1
+        wanted[row, :3] = torch.tensor(_shade(obj))
         wanted[row, 3] = _within(obj.r, *REACH[obj.size])
         if kind == "speed":
             wanted[row, 4] = _within(facts["clip"].motions[facts["target"]].amount, *DISTANCE)
         asked[row, _ASKED[kind]] = True
     return wanted, asked
+
+
+def _shade(obj: Obj) -> list[float]:
+    return [2 * channel - 1 for channel in obj.rgb]
 
 
 def _within(value: float, low: float, high: float) -> float:
