@@ -1,7 +1,7 @@
 import pytest
 
 from vitron_agent.errors import InputError
-from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory
+from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory, with_compiled_step
 from vitron_agent.parts import Part, Profile
 
 
@@ -69,6 +69,16 @@ def test_a_planner_in_fewer_bits_leaves_room_for_others() -> None:
     assert names(plan_memory(in_bits(profile, 4), 150).stay) == ["planner", "draw"]
     with pytest.raises(InputError, match="planner_bits is 5: give 4 or 8"):
         in_bits(profile, 5)
+
+
+def test_what_a_planner_keeps_counts_whoever_works() -> None:
+    planner = Part("planner", "x", (), "x", 100, "x", 20, kept=40, kept_compiled=15)
+    profile = Profile("toy", "x", None, (planner, part("draw", 50, 30)), 64)
+    assert needed(*profile.parts) == 220
+    assert needed(*with_compiled_step(profile).parts) == 235
+    assert names(plan_memory(profile, 159).too_large) == ["planner"]
+    assert [names(plan_memory(profile, budget).stay) for budget in (219, 220)] == [["planner"], ["planner", "draw"]]
+    assert names(plan_memory(with_compiled_step(profile), 220).turns) == ["draw"]
 
 
 def test_all_stays_where_there_is_room_for_all() -> None:

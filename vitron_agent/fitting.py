@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vitron_agent.errors import MemoryExhausted
 from vitron_agent.locations import Device
-from vitron_agent.memory import MIB, fitted, in_bits, needed, parse_memory
+from vitron_agent.memory import MIB, fitted, in_bits, needed, parse_memory, with_compiled_step
 from vitron_agent.parts import Profile
 from vitron_agent.profiles import DEFAULT_PROFILE
 
@@ -31,14 +31,16 @@ _log = logging.getLogger(__name__)
 def fitted_for(profile: Profile, device: Device, memory: str | None, *, with_planner: bool) -> Profile:
     """Return a profile as it is loaded on a device.
 
-    The planner is in fewer bits where that was asked for; specialists that fit no other way run the slower one. The
-    arguments are those of `budget_for`, which is to be asked about what this returns.
+    The planner is in fewer bits, or has its compiled step, where that was asked for; specialists that fit no other way
+    run the slower one. The arguments are those of `budget_for`, which is to be asked about what this returns.
 
     Raises:
         InputError: `memory` is no amount.
     """
     if device.planner_bits is not None:
         profile = in_bits(profile, device.planner_bits)
+    if device.compiles_planner:
+        profile = with_compiled_step(profile)
     return fitted(profile, _total(device, memory) / device.scale, with_planner=with_planner)
 
 

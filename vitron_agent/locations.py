@@ -118,6 +118,11 @@ class Device:
     planner_bits: int | None = None
 
     @property
+    def compiles_planner(self) -> bool:
+        """Whether the planner's step is compiled too: on a CPU that gains next to nothing, and not in fewer bits."""
+        return self.compiled and self.name.startswith("cuda") and self.planner_bits is None
+
+    @property
     def scale(self) -> float:
         """How many times larger weights are here than in half precision, in which profiles count them."""
         return self.dtype.itemsize / 2

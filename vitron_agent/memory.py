@@ -1,8 +1,8 @@
 """Which parts of a profile fit into a budget of memory together. Arithmetic only; nothing is loaded or measured here.
 
 Weights count in half precision. Besides them, the part at work needs room for what it computes; only one part works at
-a time, so of the parts that are loaded together the largest such room counts. What a device's driver and libraries keep
-for themselves (half a gigabyte on a common GPU) is not in it.
+a time, so of the parts that are loaded together the largest such room counts. The planner keeps conversations besides.
+What a device's driver and libraries keep for themselves (half a gigabyte on a common GPU) is not in it.
 """
 
 import re
@@ -76,6 +76,12 @@ def in_bits(profile: Profile, bits: int) -> Profile:
     return replace(profile, parts=parts)
 
 
+def with_compiled_step(profile: Profile) -> Profile:
+    """Return a profile whose planner reads by a compiled step, with keys and values in a place of their own."""
+    parts = tuple(replace(part, kept=part.kept + part.kept_compiled) for part in profile.parts)
+    return replace(profile, parts=parts)
+
+
 def fitted(profile: Profile, budget: float, *, with_planner: bool) -> Profile:
     """Return a profile some of whose specialists run the slower way, which takes less: those that fit no other way.
 
@@ -94,5 +100,5 @@ def fitted(profile: Profile, budget: float, *, with_planner: bool) -> Profile:
 
 
 def needed(*parts: Part) -> float:
-    """MiB that parts take that are loaded together: all weights, and the most that one of them needs at work."""
-    return sum(part.size for part in parts) + max((part.work for part in parts), default=0.0)
+    """MiB that parts take that are loaded together: all that stays, and the most that one of them needs at work."""
+    return sum(part.size + part.kept for part in parts) + max((part.work for part in parts), default=0.0)

@@ -50,6 +50,8 @@ class Part:
         sampling: how a diffusion model samples; None for the specialist's own defaults.
         frugal_work: what it needs while it runs the slower way that takes less; 0 where there is none.
         quantisable: how much of `size` may be held in fewer bits; 0 for nothing.
+        kept: what it keeps besides its weights, also when it does not run, MiB: conversations that were read.
+        kept_compiled: what it keeps more of where its step is compiled, MiB.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Part:
     sampling: Sampling | None = None
     frugal_work: float = 0.0
     quantisable: float = 0.0
+    kept: float = 0.0
+    kept_compiled: float = 0.0
 
     @property
     def is_frugal(self) -> bool:

@@ -151,10 +151,11 @@ _SEEM = (
 )
 
 # tests/test_full_size.py counts the parameters, and adds up on the meta device what lives at once besides them, at the
-# published sizes in half precision: the planner at 4,096 tokens with its cache; 8 frames in the tower; one denoising
-# step with guidance, or the decoding of a picture or of 8 frames, whichever takes more. Kernels' workspace is not. The
-# frugal way of clips is one row of guidance after the other, and one frame; pictures have none: torch's attention holds
-# no matrix that could be sliced (slicing takes more: 337 MiB in GLIGEN's UNet for 141), and one picture decodes whole.
+# published sizes in half precision: the planner at 4,096 tokens with its cache, while as many are kept of what was read
+# before (and a place for as many more where its step is compiled); 8 frames in the tower; one denoising step with
+# guidance, or the decoding of a picture or of 8 frames, whichever takes more. Kernels' workspace is not. The frugal way
+# of clips is one row of guidance after the other, and one frame; pictures have none: torch's attention holds no matrix
+# that could be sliced (slicing takes more: 337 MiB in GLIGEN's UNet for 141), and one picture decodes whole.
 VITRON_7B = Profile(
     name="vitron-7b",
     summary="full size: LLaVA-1.5-7B (CLIP ViT-L/14@336, Vicuna-7B v1.5), GLIGEN, SEEM focal-L; you bring the weights",
@@ -169,6 +170,8 @@ VITRON_7B = Profile(
             _LLAMA,
             2_436,
             quantisable=12_352,
+            kept=2_048,
+            kept_compiled=2_048,
         ),
         Part(
             "gligen",

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from vitron_agent.cli.plain import plainly, quiet_libraries, say
+from vitron_agent.errors import InputError
 from vitron_agent.profiles import DEFAULT_PROFILE, PROFILES, find_profile
 
 FAULTY = 1
@@ -102,13 +103,17 @@ def plan(
     memory: Annotated[str, typer.Option(help="What the device has, such as 24GB, 24GiB or 8000MB.")],
     profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
     planner_bits: Annotated[int | None, typer.Option(help="With the planner in 4 or 8 bits, where it can be.")] = None,
+    compiled: Annotated[bool, typer.Option("--compiled", help="With the planner's step compiled.")] = False,
 ) -> None:
     """Say which parts fit together into a budget of memory in half precision, and which take turns."""
-    from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory
+    from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory, with_compiled_step
 
     budget = parse_memory(memory)
+    if compiled and planner_bits is not None:
+        raise InputError(f"--compiled is not for a planner in {planner_bits} bits: leave one of them out")
     for asked in [find_profile(profile)] if profile else PROFILES.values():
-        found = fitted(in_bits(asked, planner_bits) if planner_bits is not None else asked, budget, with_planner=True)
+        held = with_compiled_step(asked) if compiled else asked
+        found = fitted(in_bits(held, planner_bits) if planner_bits is not None else held, budget, with_planner=True)
         chosen = plan_memory(found, budget)
         typer.echo(f"{found.name} in {budget:,.0f} MiB:")
         for part in (*found.parts, *found.extras):
@@ -119,6 +124,7 @@ def plan(
             else:
                 fate = "does not fit, not even alone"
             fate += ", computing piece by piece" if part.is_frugal else ""
+            fate += f"; it keeps up to {part.kept:,.0f} MiB of conversations" if part.kept else ""
             typer.echo(f"  {part.name:15} {part.size:>7,.0f} MiB  and {part.work:>7,.0f} MiB at work: {fate}")
         whole = needed(*found.parts, *found.extras)
         typer.echo(
