@@ -243,13 +243,14 @@ def test_a_part_may_come_from_another_repository_at_a_revision(hub: FakeHub, pro
     assert "v1" in hub.revisions
 
 
-@pytest.mark.parametrize("start", ["vicuna", "vitron"])
+@pytest.mark.parametrize("start", ["llava-original", "vicuna", "vitron"])
 def test_a_planner_may_be_made_of_other_parts(hub: FakeHub, profile: Profile, start: str) -> None:
     index = json.dumps({"weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}).encode()
     pickles = {name: content(name) for name in ("config.json", "tokenizer.model", "pytorch_model-00001-of-00001.bin")}
     base = pickles | {"pytorch_model.bin.index.json": index}
     lora = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "non_lora_trainables.bin")
     hub.files |= {
+        "liuhaotian/llava-v1.5-7b": base,
         "lmsys/vicuna-7b-v1.5": base,
         "openai/clip-vit-large-patch14-336": {name: content(name) for name in ("config.json", "pytorch_model.bin")},
         "Vitron/vitron-base": base,
@@ -258,14 +259,16 @@ def test_a_planner_may_be_made_of_other_parts(hub: FakeHub, profile: Profile, st
     pull(profile, ["planner"], lambda line: None, start)
     assert profile.folder is not None
     brought = {path.relative_to(profile.folder / "planner").as_posix() for path in profile.folder.rglob("*.*")}
-    base_folder = {"vicuna": "vicuna", "vitron": "vitron-base"}[start]
-    assert brought >= {f"{base_folder}/{name}" for name in base}
+    base_folder = {"llava-original": "", "vicuna": "vicuna/", "vitron": "vitron-base/"}[start]
+    assert brought >= {f"{base_folder}{name}" for name in base}
     assert ("vitron-lora/non_lora_trainables.bin" in brought) == (start == "vitron")
     assert "vitron-lora/adapter_model.bin" not in brought  # its safetensors are
 
 
 def test_what_is_asked_for_in_place_of_the_usual_must_make_sense(profile: Profile) -> None:
-    with pytest.raises(InputError, match="start 'opera' is unknown: choose one of llava, vicuna, vitron"):
+    with pytest.raises(
+        InputError, match="start 'opera' is unknown: choose one of llava, llava-original, vicuna, vitron"
+    ):
         pull(profile, start="opera")
     with pytest.raises(InputError, match="'me/mine' is for one part: name it"):
         pull(profile, repository="me/mine")

@@ -133,7 +133,7 @@ def _published(folder: str, common: str) -> tuple[str, ...]:
 def _planner() -> tuple[str, ...]:
     """Files of LLaVA's folder, or of the folders of parts that planner/starts.py puts together."""
     whole, parts = "planner", ("planner/vicuna", "planner/vitron-base")
-    pickles = [f"{folder}/pytorch_model.bin" for folder in parts]
+    pickles = [f"{folder}/pytorch_model.bin" for folder in (whole, *parts)]  # of the first, LLaVA's own layout
     tensors = [f"{folder}/model.safetensors" for folder in (whole, *parts)]
     words = [f"{folder}/tokenizer.json" for folder in (whole, *parts)]
     beside = ("planner/clip/config.json", "planner/vitron-lora/adapter_config.json")
@@ -141,7 +141,7 @@ def _planner() -> tuple[str, ...]:
         "|".join(f"{folder}/config.json" for folder in (whole, *parts)),
         "|".join((f"{whole}/config.json", *beside)),
         "|".join(name for file in (*tensors, *pickles) for name in (file, f"{file}.index.json")),
-        "|".join((*words, *(f"{folder}/tokenizer.model" for folder in parts))),
+        "|".join((*words, *(f"{folder}/tokenizer.model" for folder in (whole, *parts)))),
     )
 
 

@@ -55,7 +55,8 @@ def pull(
     part: Annotated[list[str] | None, typer.Option(help="Only this part; may be given again.")] = None,
     weights: Annotated[Path | None, typer.Option(help="The folder to fill, instead of the usual one.")] = None,
     start: Annotated[
-        str | None, typer.Option(help="What the planner is made of: llava (as usual), vicuna (with CLIP), vitron.")
+        str | None,
+        typer.Option(help="What the planner is made of: llava (as usual), llava-original, vicuna (with CLIP), vitron."),
     ] = None,
     repository: Annotated[
         str | None, typer.Option(help="Where else the one part is: owner/name, or owner/name@revision.")
