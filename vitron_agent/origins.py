@@ -97,6 +97,10 @@ SOURCES: dict[str, tuple[Source, ...]] = {
 
 _WEIGHTS = ("*.json", "*.safetensors", "*.bin", "tokenizer.model")
 
+ALONE: dict[str, tuple[str, ...]] = {"planner": _WEIGHTS, "gligen_inpaint": _DIFFUSION}
+"""What is taken of a part's first repository where users name another, which may be laid out as any start, or has no
+part beside it: the rest as above."""
+
 _CLIP = ("config.json", "model.safetensors", "pytorch_model.bin")
 
 STARTS: dict[str, tuple[Source, ...]] = {

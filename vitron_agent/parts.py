@@ -3,7 +3,8 @@
 Which parts the profiles have stands in profiles.py.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 QUANTISED = {4: 0.258, 8: 0.5005}
@@ -89,6 +90,7 @@ class Profile:
         parts: what it is made of.
         picture_size: side of the pictures it draws, in pixels.
         extras: what it works without; a tool that needs one is offered only where its weights are there.
+        repositories: part -> where on the hub it comes from, in place of the folder: "owner/name", or with "@revision".
     """
 
     name: str
@@ -97,6 +99,7 @@ class Profile:
     parts: tuple[Part, ...]
     picture_size: int
     extras: tuple[Part, ...] = ()
+    repositories: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def part(self, name: str) -> Part:
         """Return the part of this name.
@@ -107,7 +110,12 @@ class Profile:
         return {part.name: part for part in (*self.parts, *self.extras)}[name]
 
     def missing(self, part: Part) -> list[str]:
-        """Return the files of a part that are not there; without a folder, its weights as a whole."""
+        """Return the files of a part that are not there; without a folder, its weights as a whole.
+
+        What comes from the hub counts as there: it is fetched before it is loaded.
+        """
+        if part.name in self.repositories:
+            return []
         folder = self.folder
         if folder is None:
             return [part.source]
