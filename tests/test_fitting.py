@@ -57,6 +57,19 @@ def test_a_planner_that_does_not_fit_is_refused_before_it_is_loaded(
         build.build_agent("tiny", store=MediaStore(tmp_path), memory="10")
 
 
+def test_a_planner_that_finds_too_little_memory_while_it_is_loaded_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lack(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setitem(build.PLANNERS, "tiny", lack)
+    with pytest.raises(
+        MemoryExhausted, match=r"planner of tiny did not fit into the memory that is left on cpu .*2\.00"
+    ):
+        build.build_agent("tiny", store=MediaStore(tmp_path))
+
+
 def test_models_of_clips_that_fit_no_other_way_compute_piece_by_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

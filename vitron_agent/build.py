@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vitron_agent.errors import InputError
-from vitron_agent.fitting import budget_for, fitted_for, shelf_for
+from vitron_agent.fitting import budget_for, fitted_for, lack_said, shelf_for
 from vitron_agent.locations import Device, Weights, choose_device, compiling, in_bits, placed, require, user_folder
 from vitron_agent.parts import Profile
 from vitron_agent.profiles import DEFAULT_PROFILE
@@ -63,11 +63,13 @@ def build_planner(
     Raises:
         InputError: unknown profile or device, no compiler, or these bits cannot be had here.
         CheckpointError: weights are missing or broken.
+        MemoryExhausted: there was not enough memory left while it was loaded.
     """
     found = placed(profile, weights)
     folder = require(found, "planner")
     on = _device(found, device, compiled, planner_bits)
-    return PLANNERS[profile](folder, store or default_store(), use_signals, on)
+    with lack_said(profile, on):
+        return PLANNERS[profile](folder, store or default_store(), use_signals, on)
 
 
 def build_specialist(

@@ -4,6 +4,7 @@ Knows files and transformers' loader; what the weights are for is model.py's.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BitsAndBytesConfig, LlavaConfig, LlavaForConditionalGeneration
 
-from vitron_agent.errors import CheckpointError, listed
+from vitron_agent.errors import CheckpointError, is_lack_of_memory, listed, quoted
 
 ATTENTION = "sdpa"  # torch's own: a config.json may name code on the web instead ("owner/kernel"), and is not asked
 _WHOLE = ("model.vision_tower", "model.multi_modal_projector", "lm_head")  # never in fewer bits
@@ -24,7 +25,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Reads a safetensors file, with a `CheckpointError` where it is damaged."""
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:
+        if is_lack_of_memory(error):
+            raise
         raise CheckpointError(f"planner weights: {path} is damaged ({error}); {REMEDY}") from error
 
 
@@ -71,6 +74,41 @@ def quantisation(bits: int, dtype: torch.dtype) -> BitsAndBytesConfig:
     )
 
 
+def _read_config(folder: Path) -> LlavaConfig:
+    """Read a configuration; that of another model would be filled up with LLaVA's sizes, and is refused."""
+    path = folder / "config.json"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(told, dict) or told.get("model_type") != LlavaConfig.model_type:
+            kind = quoted(str(told.get("model_type")), 40) if isinstance(told, dict) else "no object"
+            raise CheckpointError(f"planner weights: {path} is of another architecture ({kind}, not 'llava'); {REMEDY}")
+        return LlavaConfig.from_pretrained(folder)
+    except CheckpointError:
+        raise
+    except Exception as error:  # bare ones of many kinds: huggingface_hub's checks of sizes too
+        raise CheckpointError(f"planner weights: {path} is damaged ({quoted(str(error), 160)}); {REMEDY}") from error
+
+
+def _check_size(config: LlavaConfig, folder: Path) -> None:
+    """Refuse weights that are far fewer than the configuration wants: making up for them would fill the memory."""
+    try:
+        with torch.device("meta"):
+            wanted = sum(weight.numel() for weight in LlavaForConditionalGeneration(config).parameters())
+    except Exception as error:  # of whatever kind the sizes make torch and transformers raise
+        raise CheckpointError(
+            f"planner weights: {folder / 'config.json'} describes no model ({quoted(str(error))}); {REMEDY}"
+        ) from error
+    given = 0
+    for path in weight_files(folder):
+        with safe_open(path, "pt") as file:
+            given += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())
+    if wanted > 2 * given:
+        raise CheckpointError(
+            f"planner weights: {folder} does not fit its config.json, which describes {wanted:,} weights and not "
+            f"{given:,}; {REMEDY}"
+        )
+
+
 def load_llava(
     folder: Path, dtype: torch.dtype = torch.float32, bits: int | None = None, device: torch.device | str = "cpu"
 ) -> LlavaForConditionalGeneration:
@@ -86,10 +124,8 @@ def load_llava(
         CheckpointError: A file is missing or damaged, or weights are missing, too many, or of another shape.
     """
     path = weight_files(folder)[0]
-    try:
-        config = LlavaConfig.from_pretrained(folder)
-    except (json.JSONDecodeError, OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"planner weights: {folder / 'config.json'} is damaged ({error}); {REMEDY}") from error
+    config = _read_config(folder)
+    _check_size(config, folder)
     fewer: dict[str, Any] = {}
     if bits is not None:
         fewer = {"quantization_config": quantisation(bits, dtype), "device_map": {"": device}}
@@ -106,8 +142,10 @@ def load_llava(
             ignore_mismatched_sizes=True,  # they are refused below, by name
             **fewer,
         )
-    except (RuntimeError, ValueError, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # of many kinds, and of libraries that we do not import
+        if is_lack_of_memory(error):
+            raise  # with the folder there is nothing wrong
+        reason = quoted(str(error))
         raise CheckpointError(f"planner weights: {path} does not fit its config.json ({reason}); {REMEDY}") from error
     wrong = {
         "lacks": sorted(info["missing_keys"]),
