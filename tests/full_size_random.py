@@ -61,7 +61,7 @@ def random_planner(device: str) -> VitronPlanner:
     tokenizer = toy_tokenizer()
     tokenizer.add_tokens([AddedToken(name, special=True) for name in ("<image>", "<pad>")], special_tokens=True)
     with _half(device):
-        llava = _ready(LlavaForConditionalGeneration(llava_config()))
+        llava = LlavaForConditionalGeneration(llava_config()).eval().requires_grad_(False)  # its positions stay exact
     planner = started(llava, tokenizer, device)
     planner.model.llava.lm_head.weight[tokenizer.eos_token_id] = 0  # others are above zero somewhere
     return planner

@@ -194,7 +194,10 @@ def test_vitron_s_projector_and_regions_are_the_release_s(folder: Path) -> None:
 
 @pytest.mark.parametrize("start", ["a", "b", "c/whole"])
 def test_all_are_planners(folder: Path, start: str) -> None:
-    planner = load_full_size(folder / start, "cpu", torch.float32)
+    planner = load_full_size(folder / start, "cpu", torch.bfloat16)
+    rotary: Any = planner.model.language_model.rotary_emb
+    assert torch.equal(rotary.inv_freq, type(rotary)(rotary.config).inv_freq)  # not rounded with the weights
+    assert {weight.dtype for weight in planner.model.parameters()} == {torch.bfloat16}
     mask = torch.zeros(28, 28, dtype=torch.bool)
     mask[:9] = True
     output = planner.reply([UserTurn("what is <objs>?", (PICTURE,), (DrawnRegion(mask),))], [Module.B], Settings(12))
@@ -214,6 +217,16 @@ def test_code_in_a_pickle_is_never_run(folder: Path, tmp_path: Path) -> None:
         released_vitron(folder / "b/vitron-base", folder / "b/vitron-lora", torch.float32)
     assert not mark.exists()
     assert "trust" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("start", "config"), [("a", "a/vicuna"), ("b", "b/vitron-base"), ("c/whole", "c/whole")])
+def test_a_configuration_that_says_no_sizes_fills_no_memory(folder: Path, start: str, config: str) -> None:
+    """As that of another architecture: Llama's class would take it for one of seven billion weights."""
+    path = folder / config / "config.json"
+    kept = {"mm_vision_tower", "vision_config"}
+    path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name in kept}))
+    with pytest.raises(CheckpointError, match=r"does not fit its config.json, which describes 6,\d\d\d,\d"):
+        load_full_size(folder / start, "cpu", torch.float32)
 
 
 @pytest.mark.parametrize("missing", ["a/clip/config.json", "a/vicuna/pytorch_model-00002-of-00002.bin"])

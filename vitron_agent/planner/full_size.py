@@ -15,7 +15,7 @@ from transformers import AddedToken, LlamaTokenizer, LlavaForConditionalGenerati
 from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.planner.checkpoints import read_sentencepiece
 from vitron_agent.planner.engine import VitronPlanner
-from vitron_agent.planner.loading import REMEDY, load_llava
+from vitron_agent.planner.loading import REMEDY, brought, load_llava
 from vitron_agent.planner.model import EXTRA_FILE, PlannerModel
 from vitron_agent.planner.regions import ProjectedRegions
 from vitron_agent.planner.starts import adapt, is_original_llava, original_llava, released_vitron, vicuna_and_clip
@@ -110,7 +110,7 @@ def started(
     llava.config.vitron = dict(SETTINGS)
     add_words(llava, tokenizer)
     model = PlannerModel(llava, regions or ProjectedRegions(llava.model.multi_modal_projector))
-    return full_size(model.to(device=device, dtype=llava.dtype), tokenizer)
+    return full_size(brought(model, device, llava.dtype), tokenizer)
 
 
 def full_size(model: PlannerModel, tokenizer: PreTrainedTokenizerBase) -> VitronPlanner:

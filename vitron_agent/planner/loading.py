@@ -5,17 +5,19 @@ Knows files and transformers' loader; what the weights are for is model.py's.
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import BitsAndBytesConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from vitron_agent.errors import CheckpointError, is_lack_of_memory, listed, quoted
 
+Model = TypeVar("Model", bound=nn.Module)
 ATTENTION = "sdpa"  # torch's own: a config.json may name code on the web instead ("owner/kernel"), and is not asked
 _WHOLE = ("model.vision_tower", "model.multi_modal_projector", "lm_head")  # never in fewer bits
 REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
@@ -89,8 +91,17 @@ def _read_config(folder: Path) -> LlavaConfig:
         raise CheckpointError(f"planner weights: {path} is damaged ({quoted(str(error), 160)}); {REMEDY}") from error
 
 
-def _check_size(config: LlavaConfig, folder: Path) -> None:
-    """Refuse weights that are far fewer than the configuration wants: making up for them would fill the memory."""
+def check_size(config: LlavaConfig, given: int, folder: Path) -> None:
+    """Refuse weights that are far fewer than the configuration wants: making up for them would fill the memory.
+
+    Args:
+        config: Of the model.
+        given: How many weights there are.
+        folder: Where they and the configuration lie.
+
+    Raises:
+        CheckpointError: They are less than half, or the configuration describes no model.
+    """
     try:
         with torch.device("meta"):
             wanted = sum(weight.numel() for weight in LlavaForConditionalGeneration(config).parameters())
@@ -98,15 +109,32 @@ def _check_size(config: LlavaConfig, folder: Path) -> None:
         raise CheckpointError(
             f"planner weights: {folder / 'config.json'} describes no model ({quoted(str(error))}); {REMEDY}"
         ) from error
-    given = 0
-    for path in weight_files(folder):
-        with safe_open(path, "pt") as file:
-            given += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())
     if wanted > 2 * given:
         raise CheckpointError(
             f"planner weights: {folder} does not fit its config.json, which describes {wanted:,} weights and not "
             f"{given:,}; {REMEDY}"
         )
+
+
+def _count(paths: Iterable[Path]) -> int:
+    """How many numbers safetensors files hold, by their headers."""
+    given = 0
+    for path in paths:
+        with safe_open(path, "pt") as file:
+            given += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())
+    return given
+
+
+def brought(model: Model, device: torch.device | str, dtype: torch.dtype) -> Model:
+    """Move a model to a device and bring its weights to a dtype, in place; weights in fewer bits stay as they are.
+
+    Buffers keep their precision, as when transformers loads a model in half: with frequencies of positions rounded to
+    eight bits, words some hundred places apart would seem to stand elsewhere.
+    """
+    for weight in model.parameters():
+        if weight.is_floating_point():
+            weight.data = weight.data.to(device, dtype)
+    return model.to(device)
 
 
 def load_llava(
@@ -125,7 +153,7 @@ def load_llava(
     """
     path = weight_files(folder)[0]
     config = _read_config(folder)
-    _check_size(config, folder)
+    check_size(config, _count(weight_files(folder)), folder)
     fewer: dict[str, Any] = {}
     if bits is not None:
         fewer = {"quantization_config": quantisation(bits, dtype), "device_map": {"": device}}

@@ -9,7 +9,7 @@ Most of these are pickles: of those nothing but tensors is read. VITRON's names 
 SkyworkAI/Vitron writes; its weights were not at hand when this was written. This file makes models, no planners.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForCon
 
 from vitron_agent.errors import CheckpointError, listed
 from vitron_agent.planner.checkpoints import REMEDY, read_config, read_tensors
+from vitron_agent.planner.loading import check_size
 from vitron_agent.planner.published import CLIP_NAME, clip_vision_config
 from vitron_agent.planner.regions import FRAME, BoxRegions
 
@@ -44,10 +45,11 @@ def vicuna_and_clip(vicuna: Path, clip: Path, dtype: torch.dtype) -> LlavaForCon
     Raises:
         CheckpointError: A file is missing or damaged, or weights are missing, too many, or of another shape.
     """
-    told = read_config(clip)
-    llava = _empty(read_config(vicuna), told.get("vision_config", told), dtype)
-    _fill(llava.model.vision_tower, _below(read_tensors(clip), "vision_model."), clip)
-    _fill_language_model(llava, read_tensors(vicuna), vicuna)
+    told, text = read_config(clip), read_config(vicuna)
+    tower, words = _below(read_tensors(clip), "vision_model."), read_tensors(vicuna)
+    llava = _empty(text, told.get("vision_config", told), dtype, (tower, words), vicuna)
+    _fill(llava.model.vision_tower, tower, clip)
+    _fill_language_model(llava, words, vicuna)
     return llava
 
 
@@ -74,10 +76,10 @@ def original_llava(folder: Path, dtype: torch.dtype) -> LlavaForConditionalGener
         seen = clip_vision_config().to_dict()
     else:
         raise CheckpointError(f"{clip} is missing, which holds the tower {told['mm_vision_tower']!r}: {REMEDY}")
-    llava = _empty(told, seen.get("vision_config", seen), dtype)
-    llava.config.vision_feature_layer = int(told.get("mm_vision_select_layer", _LAYERS))
     tensors = read_tensors(folder)
     tower = _below(tensors, _TOWER) or _below(read_tensors(clip), "vision_model.")
+    llava = _empty(told, seen.get("vision_config", seen), dtype, (tensors, tower), folder)
+    llava.config.vision_feature_layer = int(told.get("mm_vision_select_layer", _LAYERS))
     _fill(llava.model.vision_tower, tower, folder)
     _fill_projector(llava, tensors, folder)
     words = {name: value for name, value in tensors.items() if not name.startswith((_TOWER, PROJECTOR))}
@@ -99,9 +101,8 @@ def released_vitron(base: Path, lora: Path, dtype: torch.dtype) -> tuple[LlavaFo
     Raises:
         CheckpointError: A file is missing or damaged, or weights are missing, too many, or of another shape.
     """
-    told = read_config(base)
-    llava = _empty(told, {**_LANGUAGE_BIND, **told.get("vision_config", {})}, dtype)
-    tensors = read_tensors(base)
+    told, tensors = read_config(base), read_tensors(base)
+    llava = _empty(told, {**_LANGUAGE_BIND, **told.get("vision_config", {})}, dtype, (tensors,), base)
     _fill(llava.model.vision_tower, _below(tensors, "model.image_tower.image_tower."), base)
     words = {name: value for name, value in tensors.items() if not name.startswith(_NO_WORDS)}
     _fill_language_model(llava, merged(words, lora), base)
@@ -188,8 +189,17 @@ _LANGUAGE_BIND: dict[str, Any] = {  # LanguageBind_Image's tower
 _NO_WORDS = ("model.image_tower.", "model.video_tower.", PROJECTOR, REGIONS)
 
 
-def _empty(text: Mapping[str, Any], vision: Mapping[str, Any], dtype: torch.dtype) -> LlavaForConditionalGeneration:
-    """Return a LLaVA of these sizes, untrained; what configurations say about files and code is left out."""
+def _empty(
+    text: Mapping[str, Any],
+    vision: Mapping[str, Any],
+    dtype: torch.dtype,
+    tensors: Iterable[Mapping[str, Tensor]],
+    source: Path,
+) -> LlavaForConditionalGeneration:
+    """Return a LLaVA of these sizes, untrained; what configurations say about files and code is left out.
+
+    Refuses sizes that are not those of the tensors to come by far: a configuration of another model says none.
+    """
     sizes = {name: value for name, value in text.items() if name in _OF_LLAMA}
     seen = {name: value for name, value in vision.items() if name in {*_LANGUAGE_BIND, "layer_norm_eps"}}
     config = LlavaConfig(
@@ -199,7 +209,13 @@ def _empty(text: Mapping[str, Any], vision: Mapping[str, Any], dtype: torch.dtyp
         vision_feature_select_strategy="default",
         tie_word_embeddings=False,
     )
-    return LlavaForConditionalGeneration(config).to(dtype).eval()
+    check_size(config, sum(value.numel() for table in tensors for value in table.values()), source)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)  # made in full precision, a language model of half would take three times its memory
+    try:
+        return LlavaForConditionalGeneration(config).eval()
+    finally:
+        torch.set_default_dtype(before)
 
 
 _OF_LLAMA = {
