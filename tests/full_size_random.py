@@ -64,7 +64,7 @@ def narrowed(patch: pytest.MonkeyPatch) -> None:
         ControlNetModel: {name: net[name] for name in net if name != "sample_size"} | {"attention_head_dim": 4},
         UNet3DConditionModel: {**net, "attention_head_dim": 8},
         AnimationUNet: {**net, "attention_head_dim": 8},
-        AutoencoderKL: {"block_out_channels": (32,) * 4, "layers_per_block": 1},
+        AutoencoderKL: {"block_out_channels": (32,) * 4, "layers_per_block": 1, "sample_size": 64},
         CLIPTextConfig: {**words, "projection_dim": 32},
         CLIPVisionConfig: {**seen, "projection_dim": 32},
     }
@@ -79,7 +79,7 @@ def narrowed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(here, "ANIMATION", replace(ANIMATION, frames=3, height=32, width=64))
     config = llava_config()
     config.text_config.update({**words, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 1000})
-    config.vision_config.update(seen)
+    config.vision_config.update({**seen, "image_size": 56})
     patch.setattr(here, "llava_config", lambda: config)
 
 
