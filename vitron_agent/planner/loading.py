@@ -104,7 +104,8 @@ def check_size(config: LlavaConfig, given: int, folder: Path) -> None:
     """
     try:
         with torch.device("meta"):
-            wanted = sum(weight.numel() for weight in LlavaForConditionalGeneration(config).parameters())
+            model = LlavaForConditionalGeneration._from_config(config, attn_implementation=ATTENTION)
+        wanted = sum(weight.numel() for weight in model.parameters())
     except Exception as error:  # of whatever kind the sizes make torch and transformers raise
         raise CheckpointError(
             f"planner weights: {folder / 'config.json'} describes no model ({quoted(str(error))}); {REMEDY}"
