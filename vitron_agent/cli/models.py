@@ -107,7 +107,7 @@ def plan(
     compiled: Annotated[bool, typer.Option("--compiled", help="With the planner's step compiled.")] = False,
 ) -> None:
     """Say which parts fit together into a budget of memory in half precision, and which take turns."""
-    from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory, with_compiled_step
+    from vitron_agent.memory import fitted, in_bits, least, needed, parse_memory, plan_memory, with_compiled_step
 
     budget = parse_memory(memory)
     if compiled and planner_bits is not None:
@@ -123,7 +123,8 @@ def plan(
             elif part in chosen.turns:
                 fate = "is offloaded, and takes the place of others when it is called"
             else:
-                fate = "does not fit, not even alone"
+                beside = " beside the planner" if any(p.name == "planner" for p in chosen.stay) else ", not even alone"
+                fate = f"does not fit{beside}"
             fate += ", computing piece by piece" if part.is_frugal else ""
             fate += f"; it keeps up to {part.kept:,.0f} MiB of conversations" if part.kept else ""
             typer.echo(f"  {part.name:15} {part.size:>7,.0f} MiB  and {part.work:>7,.0f} MiB at work: {fate}")
@@ -132,9 +133,8 @@ def plan(
             f"  {'together':15} {needed(*chosen.stay):>7,.0f} MiB  of {whole:,.0f} MiB that all parts would take"
         )
         if chosen.too_large:
-            least = max(needed(part) for part in chosen.too_large)
             instead = f", or --profile {DEFAULT_PROFILE}" if found.name != DEFAULT_PROFILE else ""
-            typer.echo(f"  choose a device of at least {least:,.0f} MiB{instead}")
+            typer.echo(f"  choose a device of at least {least(found, chosen.too_large):,.0f} MiB{instead}")
         typer.echo()
 
 
