@@ -1,15 +1,26 @@
 """All parts of `vitron-7b` at the published sizes, with random weights in bfloat16: nothing is read from disk.
 
 They say nothing and draw nothing, but take the time and the memory of the real ones. Their tokenizers know few words.
+`narrowed` makes all of them thin and their clips short, for a look on a CPU at whether they work.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel, UNet3DConditionModel
 from torch import nn
-from transformers import AddedToken, CLIPTokenizer, LlavaForConditionalGeneration
+from transformers import (
+    AddedToken,
+    CLIPTextConfig,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    LlavaForConditionalGeneration,
+)
 
 from tests.full_size_folders import toy_tokenizer
 from vitron_agent.planner import VitronPlanner
@@ -24,11 +35,13 @@ from vitron_agent.specialists.gligen import GligenEditor, GligenGenerator, Sampl
 from vitron_agent.specialists.gligen.parts import GligenParts
 from vitron_agent.specialists.i2vgen_xl import I2VGenAnimator
 from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED as ANIMATION
+from vitron_agent.specialists.i2vgen_xl.unet import AnimationUNet
 from vitron_agent.specialists.schedules import with_scheduler
-from vitron_agent.specialists.seem import Seem, SeemSegmenter, SeemTracker
+from vitron_agent.specialists.seem import Seem, SeemConfig, SeemSegmenter, SeemTracker
 from vitron_agent.specialists.seem.loading import published_config
 from vitron_agent.specialists.video_diffusion import VideoParts
 from vitron_agent.specialists.zeroscope import ZeroscopeGenerator
+from vitron_agent.specialists.zeroscope.generator import PUBLISHED as CLIP
 from vitron_agent.training.bpe import clip_tokenizer
 
 REVISION = "random"
@@ -38,6 +51,36 @@ STABLE_DIFFUSION = {
 }  # fmt: skip
 """The schedule of Stable Diffusion's folders, and of those made of it."""
 CLIPS = with_scheduler(STABLE_DIFFUSION, "DDIMScheduler")
+
+
+def narrowed(patch: pytest.MonkeyPatch) -> None:
+    """Have all that this file makes be thin, and of the same precision, layers' kinds and code."""
+    here = sys.modules[__name__]
+    words = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    seen = {**words, "image_size": 28, "patch_size": 14}
+    net = {"block_out_channels": (32,) * 4, "layers_per_block": 1, "sample_size": 8, "cross_attention_dim": 32}
+    kinds: dict[Any, dict[str, Any]] = {
+        UNet2DConditionModel: {**net, "attention_head_dim": 4},
+        ControlNetModel: {name: net[name] for name in net if name != "sample_size"} | {"attention_head_dim": 4},
+        UNet3DConditionModel: {**net, "attention_head_dim": 8},
+        AnimationUNet: {**net, "attention_head_dim": 8},
+        AutoencoderKL: {"block_out_channels": (32,) * 4, "layers_per_block": 1, "sample_size": 64},
+        CLIPTextConfig: {**words, "projection_dim": 32},
+        CLIPVisionConfig: {**seen, "projection_dim": 32},
+    }
+    for kind, changes in kinds.items():
+        patch.setattr(published, kind.__name__, lambda kind=kind, changes=changes, **said: kind(**{**said, **changes}))
+    small = SeemConfig(
+        embed_dim=8, depths=(1, 1, 1, 1), hidden_dim=32, heads=2, feedforward_dim=32, encoder_layers=1, queries=6,
+        text_width=32, text_heads=2, text_layers=1, short_side=64, classes=("sky", "void"),
+    )  # fmt: skip
+    patch.setattr(here, "published_config", lambda: small)
+    patch.setattr(here, "CLIP", replace(CLIP, frames=3, height=32, width=64))
+    patch.setattr(here, "ANIMATION", replace(ANIMATION, frames=3, height=32, width=64))
+    config = llava_config()
+    config.text_config.update({**words, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 1000})
+    config.vision_config.update({**seen, "image_size": 56})
+    patch.setattr(here, "llava_config", lambda: config)
 
 
 @contextmanager
@@ -61,7 +104,7 @@ def random_planner(device: str) -> VitronPlanner:
     tokenizer = toy_tokenizer()
     tokenizer.add_tokens([AddedToken(name, special=True) for name in ("<image>", "<pad>")], special_tokens=True)
     with _half(device):
-        llava = _ready(LlavaForConditionalGeneration(llava_config()))
+        llava = LlavaForConditionalGeneration(llava_config()).eval().requires_grad_(False)  # its positions stay exact
     planner = started(llava, tokenizer, device)
     planner.model.llava.lm_head.weight[tokenizer.eos_token_id] = 0  # others are above zero somewhere
     return planner
@@ -107,7 +150,7 @@ def _zeroscope(device: str) -> Specialist:
     with _half(device):
         text, vae = _ready(published.clip_h_text_encoder(23)), _ready(published.autoencoder())
         unet = _ready(published.zeroscope_unet())
-    return ZeroscopeGenerator(VideoParts(_words(), text, vae, unet, CLIPS, None, REVISION))
+    return ZeroscopeGenerator(VideoParts(_words(), text, vae, unet, CLIPS, None, REVISION), CLIP)
 
 
 def _animator(device: str) -> Specialist:

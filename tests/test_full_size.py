@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import CLIPVisionModel, LlamaForCausalLM, LlavaForConditionalGeneration
+from transformers import CLIPVisionModel, LlamaForCausalLM, LlavaForConditionalGeneration, StaticCache
 
 from tests.live_memory import peak_memory
 from vitron_agent.parts import QUANTISED
 from vitron_agent.planner import published as planner
+from vitron_agent.planner.full_size import PREFIX_BYTES
 from vitron_agent.profiles import VITRON_7B
 from vitron_agent.specialists import published
 from vitron_agent.specialists.controlnet.editor import LONGEST
@@ -174,6 +175,17 @@ def test_the_profile_says_how_much_of_its_planner_fewer_bits_can_hold() -> None:
     # 4 bits: a scale of 8 bits for each 64 weights, and one of 32 for 256 such; 8 bits: one of 32 for each row
     assert QUANTISED[4] == pytest.approx((4 + 8 / 64 + 32 / (64 * 256)) / 16, abs=1e-3)
     assert QUANTISED[8] == pytest.approx((8 + 32 / 4096) / 16, abs=1e-3)
+
+
+def test_the_profile_says_what_its_planner_keeps() -> None:
+    """Conversations as long as the context, and one more in the place of the compiled step."""
+    place = StaticCache(config=planner.vicuna_config(), max_cache_len=4096)
+    one = half(1, 32, 1, 128)
+    for layer in place.layers:
+        layer.lazy_initialization(one, one)
+    said = VITRON_7B.part("planner")
+    assert said.kept * 2**20 == PREFIX_BYTES
+    assert said.kept_compiled * 2**20 == sum(layer.keys.nbytes + layer.values.nbytes for layer in place.layers)
 
 
 def half(*shape: int) -> Tensor:

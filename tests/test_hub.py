@@ -15,8 +15,12 @@ import torch
 from safetensors.torch import save
 
 from tests.fake_hub import COMMIT, FakeHub
-from vitron_agent.errors import CheckpointError, DownloadError, InputError, StorageError
+from tests.full_size_folders import write_full_size
+from vitron_agent import build
+from vitron_agent.errors import CheckpointError, DownloadError, InputError, MemoryExhausted, StorageError
+from vitron_agent.graphs import user_turn
 from vitron_agent.hub import SOURCES, chosen, pull
+from vitron_agent.media import MediaStore
 from vitron_agent.parts import Profile
 from vitron_agent.profiles import TINY, VITRON_7B
 
@@ -243,13 +247,14 @@ def test_a_part_may_come_from_another_repository_at_a_revision(hub: FakeHub, pro
     assert "v1" in hub.revisions
 
 
-@pytest.mark.parametrize("start", ["vicuna", "vitron"])
+@pytest.mark.parametrize("start", ["llava-original", "vicuna", "vitron"])
 def test_a_planner_may_be_made_of_other_parts(hub: FakeHub, profile: Profile, start: str) -> None:
     index = json.dumps({"weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}).encode()
     pickles = {name: content(name) for name in ("config.json", "tokenizer.model", "pytorch_model-00001-of-00001.bin")}
     base = pickles | {"pytorch_model.bin.index.json": index}
     lora = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "non_lora_trainables.bin")
     hub.files |= {
+        "liuhaotian/llava-v1.5-7b": base,
         "lmsys/vicuna-7b-v1.5": base,
         "openai/clip-vit-large-patch14-336": {name: content(name) for name in ("config.json", "pytorch_model.bin")},
         "Vitron/vitron-base": base,
@@ -258,14 +263,16 @@ def test_a_planner_may_be_made_of_other_parts(hub: FakeHub, profile: Profile, st
     pull(profile, ["planner"], lambda line: None, start)
     assert profile.folder is not None
     brought = {path.relative_to(profile.folder / "planner").as_posix() for path in profile.folder.rglob("*.*")}
-    base_folder = {"vicuna": "vicuna", "vitron": "vitron-base"}[start]
-    assert brought >= {f"{base_folder}/{name}" for name in base}
+    base_folder = {"llava-original": "", "vicuna": "vicuna/", "vitron": "vitron-base/"}[start]
+    assert brought >= {f"{base_folder}{name}" for name in base}
     assert ("vitron-lora/non_lora_trainables.bin" in brought) == (start == "vitron")
     assert "vitron-lora/adapter_model.bin" not in brought  # its safetensors are
 
 
 def test_what_is_asked_for_in_place_of_the_usual_must_make_sense(profile: Profile) -> None:
-    with pytest.raises(InputError, match="start 'opera' is unknown: choose one of llava, vicuna, vitron"):
+    with pytest.raises(
+        InputError, match="start 'opera' is unknown: choose one of llava, llava-original, vicuna, vitron"
+    ):
         pull(profile, start="opera")
     with pytest.raises(InputError, match="'me/mine' is for one part: name it"):
         pull(profile, repository="me/mine")
@@ -279,3 +286,64 @@ def test_what_cannot_be_pulled_is_refused(profile: Profile) -> None:
         pull(TINY)
     with pytest.raises(InputError, match="'painter' is unknown: choose one of planner, gligen"):
         pull(profile, ["painter"])
+
+
+def published(root: Path) -> dict[str, bytes]:
+    """All files below a folder, as a repository."""
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def toy_hub(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    """A planner, an editor that lives alone, and a model of clips, at toy size, in repositories of their own."""
+    monkeypatch.setenv("VITRON_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("VITRON_WEIGHTS", raising=False)
+    root = write_full_size(tmp_path / "published")
+    shutil.copytree(root / "gligen", root / "editor")
+    shutil.rmtree(root / "editor" / "unet")
+    shutil.copytree(root / "gligen_inpaint" / "unet", root / "editor" / "unet")
+    named = {"me/llava": "planner", "me/editor": "editor", "me/clips": "zeroscope"}
+    hub.files |= {name: published(root / folder) for name, folder in named.items()}
+    return hub
+
+
+def test_single_parts_come_straight_from_the_hub_and_are_found_again_without_it(
+    toy_hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = {"planner": "me/llava@v2", "gligen_inpaint": "me/editor", "zeroscope": "me/clips"}
+    store = MediaStore(tmp_path / "media")
+    agent = build.build_agent("vitron-7b", store=store, weights=weights, device="cpu")
+    assert agent.invoke({"messages": [user_turn("hello")]})["messages"][-1].type == "ai"
+    assert toy_hub.revisions.count("v2") == 1
+    folder = tmp_path / "home" / "weights" / "hub" / "me--llava@v2" / "planner"
+    assert (
+        published(folder)["model.safetensors.index.json"] == toy_hub.files["me/llava"]["model.safetensors.index.json"]
+    )
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    toy_hub.revisions.clear()
+    for name in ("gligen_inpaint", "zeroscope"):
+        assert build.build_specialist(name, "vitron-7b", weights=weights, device="cpu").revision
+    assert toy_hub.revisions == []
+    with pytest.raises(DownloadError, match="me/llava at v3 is not asked for: HF_HUB_OFFLINE is set"):
+        build.build_planner("vitron-7b", weights={"planner": "me/llava@v3"})
+
+
+def test_what_does_not_fit_is_said_before_it_is_fetched(toy_hub: FakeHub, tmp_path: Path) -> None:
+    with pytest.raises(MemoryExhausted, match="the planner of vitron-7b needs"):
+        build.build_agent(
+            "vitron-7b", store=MediaStore(tmp_path), weights={"planner": "me/llava"}, memory="1GB", device="cpu"
+        )
+    assert toy_hub.revisions == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "weights", "named"),
+    [
+        ("tiny", {"planner": "me/llava"}, "'tiny' comes with the library"),
+        ("vitron-7b", {"painter": "me/llava"}, "'painter' is unknown: choose one of planner"),
+        ("vitron-7b", {"planner": "/models/llava"}, "'/models/llava' is none: give owner/name"),
+    ],
+)
+def test_what_is_no_part_or_no_repository_is_refused(profile: str, weights: dict[str, str], named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        build.build_agent(profile, weights=weights)

@@ -1,8 +1,12 @@
 import pytest
+import torch
 
 from vitron_agent.errors import InputError
-from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory
+from vitron_agent.fitting import budget_for, fitted_for
+from vitron_agent.locations import Device
+from vitron_agent.memory import fitted, in_bits, least, needed, parse_memory, plan_memory, with_compiled_step
 from vitron_agent.parts import Part, Profile
+from vitron_agent.profiles import VITRON_7B
 
 
 def part(name: str, size: float, work: float = 0) -> Part:
@@ -71,26 +75,53 @@ def test_a_planner_in_fewer_bits_leaves_room_for_others() -> None:
         in_bits(profile, 5)
 
 
+def test_what_a_planner_keeps_counts_whoever_works() -> None:
+    planner = Part("planner", "x", (), "x", 100, "x", 20, kept=40, kept_compiled=15)
+    profile = Profile("toy", "x", None, (planner, part("draw", 50, 30)), 64)
+    assert needed(*profile.parts) == 240
+    assert needed(*with_compiled_step(profile).parts) == 255
+    assert names(plan_memory(profile, 159).too_large) == ["planner"]
+    assert [names(plan_memory(profile, budget).stay) for budget in (239, 240)] == [["planner"], ["planner", "draw"]]
+    assert names(plan_memory(with_compiled_step(profile), 240).too_large) == ["draw"]
+
+
 def test_all_stays_where_there_is_room_for_all() -> None:
-    plan = plan_memory(PROFILE, 300)
+    plan = plan_memory(PROFILE, 320)
     assert (names(plan.stay), plan.turns, plan.too_large) == (["planner", "draw", "find", "film"], (), ())
-    assert needed(*plan.stay) == 300  # 240 of weights, and the most that one part needs at work
+    assert needed(*plan.stay) == 320  # 240 of weights, and what the planner and one other need at work
 
 
 def test_just_below_that_one_part_takes_turns() -> None:
-    plan = plan_memory(PROFILE, 299)
+    plan = plan_memory(PROFILE, 319)
     assert (names(plan.stay), names(plan.turns)) == (["planner", "draw", "find"], ["film"])
-    assert needed(*plan.stay) == 190  # without the film's: when it is called, others leave
+    assert needed(*plan.stay) == 210  # without the film's: when it is called, others leave
 
 
 def test_a_large_part_does_not_keep_smaller_ones_out() -> None:
-    plan = plan_memory(PROFILE, 175)
-    assert (names(plan.stay), names(plan.turns)) == (["planner", "find"], ["draw", "film"])
+    plan = plan_memory(PROFILE, 260)
+    assert (names(plan.stay), names(plan.turns)) == (["planner", "draw", "find"], ["film"])
+    plan = plan_memory(PROFILE, 205)
+    assert (names(plan.stay), names(plan.turns)) == (["planner", "draw"], ["find"])
 
 
 def test_what_does_not_fit_even_alone_is_said() -> None:
-    plan = plan_memory(PROFILE, 130)
-    assert (names(plan.stay), names(plan.turns), names(plan.too_large)) == (["planner", "find"], ["draw"], ["film"])
+    """The planner never leaves: who does not fit beside it does not fit."""
+    plan = plan_memory(PROFILE, 140)
+    assert (names(plan.stay), names(plan.turns), names(plan.too_large)) == (["planner", "find"], [], ["draw", "film"])
+    assert least(PROFILE, plan.too_large) == 260
+    plan = plan_memory(PROFILE, 110)  # another planner is needed, and then all of it is theirs
+    assert (names(plan.stay), names(plan.too_large)) == (["draw", "find"], ["planner", "film"])
+
+
+@pytest.mark.parametrize("memory", ["20GB", "24GB", "32GB", "48GB"])
+def test_a_plan_is_what_the_running_agent_keeps_to(memory: str) -> None:
+    device = Device("cuda", torch.bfloat16)
+    profile = fitted_for(VITRON_7B, device, memory, with_planner=True)
+    budget = budget_for(profile, device, memory, with_planner=True)
+    plan = plan_memory(profile, parse_memory(memory))
+    specialists = [part.name for part in plan.stay if part.name != "planner"]
+    assert all(budget.fits(specialists, [name]) for name in specialists)
+    assert [part.name for part in plan.too_large] == [part for part in budget.weights if budget.lack(part)]
 
 
 def test_nothing_may_fit() -> None:

@@ -28,6 +28,7 @@ def test_without_a_folder_everything_is_missing() -> None:
 
 LAYOUTS = {
     "llava": ("config.json", "tokenizer.json", "model.safetensors.index.json"),
+    "llava's own": ("config.json", "tokenizer.model", "pytorch_model.bin.index.json"),
     "vicuna and clip": (
         "vicuna/config.json", "vicuna/tokenizer.model", "vicuna/pytorch_model.bin.index.json", "clip/config.json",
     ),

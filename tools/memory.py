@@ -16,13 +16,12 @@ from types import TracebackType
 
 import torch
 
-from vitron_agent.errors import MemoryExhausted
+from vitron_agent.errors import MemoryExhausted, is_lack_of_memory
 
 TRIES = 2
 
 _ASKED = re.compile(r"tried to allocate ([\d.]+ \w+)", re.IGNORECASE)
 _FREE = re.compile(r"total capacity of ([\d.]+ \w+) of which ([\d.]+ \w+) is free")
-_CPU = "DefaultCPUAllocator: can't allocate memory"  # a RuntimeError like any other but for these words
 
 
 def keep_all() -> None:
@@ -85,11 +84,6 @@ def give_back() -> None:
     """Free what nobody holds any more: cycles of Python's, and the blocks that CUDA keeps for later."""
     gc.collect()
     torch.cuda.empty_cache()  # nothing happens where CUDA is not in use
-
-
-def is_lack_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device, or the machine, has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or _CPU in str(error)
 
 
 def numbers(said: str) -> str:

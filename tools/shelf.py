@@ -6,8 +6,8 @@ and counts what they take; it does not know who is at work, or why one had to le
 
 import torch
 
+from vitron_agent.errors import is_lack_of_memory
 from vitron_agent.specialists.base import Movable, Specialist
-from vitron_agent.tools.memory import is_lack_of_memory
 
 HOST = "cpu"
 

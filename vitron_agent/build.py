@@ -6,12 +6,11 @@ budget of memory where one is given. Which builder makes what stands in registry
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitron_agent.errors import InputError
-from vitron_agent.fitting import budget_for, fitted_for, shelf_for
-from vitron_agent.locations import Device, choose_device, compiling, in_bits, loadable, placed, require, user_folder
+from vitron_agent.fitting import budget_for, fitted_for, lack_said, shelf_for
+from vitron_agent.locations import Device, Weights, choose_device, compiling, in_bits, placed, require, user_folder
 from vitron_agent.parts import Profile
 from vitron_agent.profiles import DEFAULT_PROFILE
 from vitron_agent.registry import PLANNERS, SPECIALISTS, WEIGHTLESS
@@ -40,7 +39,7 @@ def build_planner(
     store: "MediaStore | None" = None,
     use_signals: bool = True,
     *,
-    weights: str | Path | None = None,
+    weights: Weights = None,
     device: str | None = None,
     compiled: bool = False,
     planner_bits: int | None = None,
@@ -52,7 +51,8 @@ def build_planner(
         store: where the pictures of its conversations lie; the user's store by default.
         use_signals: whether it leaves embeddings for the specialists.
         weights: the folder that holds the profile's parts; by default the packaged one, $VITRON_WEIGHTS, or where
-            `vitron-agent models pull` put them.
+            `vitron-agent models pull` put them. Or where on the hub single parts come from: {"planner": "owner/name"},
+            or "owner/name@revision"; what was fetched once is kept, and $HF_HUB_OFFLINE respected.
         device: where it computes, such as "cuda:1"; by default CUDA in half precision where there is one (but the tiny
             profile on the CPU), else the CPU in float32.
         compiled: whether `vitron-7b` reads what it writes by a compiled step on CUDA, with CUDA's graphs: the first
@@ -63,18 +63,20 @@ def build_planner(
     Raises:
         InputError: unknown profile or device, no compiler, or these bits cannot be had here.
         CheckpointError: weights are missing or broken.
+        MemoryExhausted: there was not enough memory left while it was loaded.
     """
-    found = loadable(profile, weights)
-    assert found.folder is not None  # `placed` made sure
+    found = placed(profile, weights)
+    folder = require(found, "planner")
     on = _device(found, device, compiled, planner_bits)
-    return PLANNERS[profile](found.folder, store or default_store(), use_signals, on)
+    with lack_said(profile, on):
+        return PLANNERS[profile](folder, store or default_store(), use_signals, on)
 
 
 def build_specialist(
     name: str,
     profile: str = DEFAULT_PROFILE,
     *,
-    weights: str | Path | None = None,
+    weights: Weights = None,
     device: str | None = None,
     compiled: bool = False,
     frugal: bool = False,
@@ -118,7 +120,7 @@ def vitron_tools(
     use_signals: bool = True,
     *,
     specialists: "Mapping[str, Callable[[], Specialist]] | None" = None,
-    weights: str | Path | None = None,
+    weights: Weights = None,
     device: str | None = None,
     memory: str | None = None,
     host_memory: str | None = None,
@@ -167,6 +169,8 @@ def vitron_tools(
         if name in there | WEIGHTLESS.keys()
     }
     budget = budget_for(found, on, memory, with_planner=with_planner)
+    for name in found.repositories.keys() & ours.keys():
+        require(found, name)  # now, not in the middle of a turn
     residents = Residents({**ours, **own}, budget, shelf_for(on, host_memory))
     return make_tools(Toolbox(store or default_store(), residents, use_signals))
 
@@ -196,7 +200,7 @@ def build_agent(
     approve: "Collection[Module | str]" = (),
     rounds: int | None = None,
     sources: "MediaSources | None" = None,
-    weights: str | Path | None = None,
+    weights: Weights = None,
     device: str | None = None,
     memory: str | None = None,
     host_memory: str | None = None,
@@ -221,7 +225,7 @@ def build_agent(
         rounds: how often the planner may be asked in one turn, 8 by default; a turn that needs more ends and says so.
         sources: where users' pictures may come from besides the store and the messages: downloads, folders. Nowhere
             by default.
-        weights: the folder that holds the profile's parts: see `build_planner`.
+        weights: where the profile's parts are: see `build_planner`.
         device: where planner and specialists compute: see `build_planner`.
         memory: what planner and specialists may take together, such as "24GB": see `vitron_tools`.
         host_memory: where specialists wait that had to leave a GPU: see `vitron_tools`.
@@ -268,7 +272,7 @@ def create_vitron_agent(
     rounds: int | None = None,
     middleware: "Sequence[AgentMiddleware[Any, Any]]" = (),
     sources: "MediaSources | None" = None,
-    weights: str | Path | None = None,
+    weights: Weights = None,
     device: str | None = None,
     memory: str | None = None,
     host_memory: str | None = None,

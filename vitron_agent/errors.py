@@ -39,6 +39,7 @@ __all__ = [
     "StorageError",
     "VitronError",
     "first_message",
+    "is_lack_of_memory",
     "is_text",
     "listed",
     "quoted",
@@ -123,6 +124,15 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+_LACK = ("can't allocate memory", "Cannot allocate memory")  # of torch on a CPU, and of the system
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device, or the machine, has no memory left: one of torch's, or of any library's."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(sign in str(error) for sign in _LACK)
 
 
 def first_message(error: "ValidationError") -> str:

@@ -3,15 +3,17 @@
 Profiles count weights in half precision; here they are counted as the device holds them.
 """
 
+import contextlib
 import logging
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitron_agent.errors import MemoryExhausted
+from vitron_agent.errors import MemoryExhausted, is_lack_of_memory, quoted
 from vitron_agent.locations import Device
-from vitron_agent.memory import MIB, fitted, in_bits, needed, parse_memory
+from vitron_agent.memory import MIB, fitted, in_bits, needed, parse_memory, with_compiled_step
 from vitron_agent.parts import Profile
 from vitron_agent.profiles import DEFAULT_PROFILE
 
@@ -31,14 +33,16 @@ _log = logging.getLogger(__name__)
 def fitted_for(profile: Profile, device: Device, memory: str | None, *, with_planner: bool) -> Profile:
     """Return a profile as it is loaded on a device.
 
-    The planner is in fewer bits where that was asked for; specialists that fit no other way run the slower one. The
-    arguments are those of `budget_for`, which is to be asked about what this returns.
+    The planner is in fewer bits, or has its compiled step, where that was asked for; specialists that fit no other way
+    run the slower one. The arguments are those of `budget_for`, which is to be asked about what this returns.
 
     Raises:
         InputError: `memory` is no amount.
     """
     if device.planner_bits is not None:
         profile = in_bits(profile, device.planner_bits)
+    if device.compiles_planner:
+        profile = with_compiled_step(profile)
     return fitted(profile, _total(device, memory) / device.scale, with_planner=with_planner)
 
 
@@ -62,10 +66,10 @@ def budget_for(profile: Profile, device: Device, memory: str | None, *, with_pla
     planner = profile.part("planner")
     reserved = needed(planner) * scale if with_planner else 0.0
     if reserved > total:
-        instead = f", or use profile {DEFAULT_PROFILE!r}" if profile.name != DEFAULT_PROFILE else ""
         raise MemoryExhausted(
             f"the planner of {profile.name} needs {reserved:,.0f} MiB on {device.name}, and the budget is "
-            f"{total:,.0f} MiB: give at least {math.ceil(reserved):,} MiB, choose a larger device{instead}"
+            f"{total:,.0f} MiB: give at least {math.ceil(reserved):,} MiB, or choose a larger device"
+            f"{_instead(profile.name)}"
         )
     specialists = [part for part in (*profile.parts, *profile.extras) if part is not planner]
     budget = Budget(
@@ -78,6 +82,33 @@ def budget_for(profile: Profile, device: Device, memory: str | None, *, with_pla
         if lack := budget.lack(part.name):
             _log.warning("%s", lack)
     return budget
+
+
+@contextlib.contextmanager
+def lack_said(profile: str, device: Device) -> Iterator[None]:
+    """Say it, where the planner that is loaded in the block finds too little memory, whatever the budget was.
+
+    Args:
+        profile: the planner's.
+        device: where it is loaded.
+
+    Raises:
+        MemoryExhausted: it did; other errors pass.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_lack_of_memory(error):
+            raise
+        raise MemoryExhausted(
+            f"the planner of {profile} did not fit into the memory that is left on {device.name} "
+            f"({quoted(str(error))}): end other programs, or choose a larger device{_instead(profile)}"
+        ) from None
+
+
+def _instead(profile: str) -> str:
+    """Return what else to choose than a larger device."""
+    return f", or use profile {DEFAULT_PROFILE!r}" if profile != DEFAULT_PROFILE else ""
 
 
 def _total(device: Device, memory: str | None) -> float:

@@ -7,22 +7,24 @@ download that was given up, the files that are whole stay. Nothing is loaded her
 
 import errno
 import fnmatch
+import logging
 import posixpath
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from vitron_agent.errors import CheckpointError, DownloadError, InputError, StorageError, quoted
 from vitron_agent.integrity import faults
-from vitron_agent.origins import SOURCES, STARTS, Source
+from vitron_agent.origins import ALONE, SOURCES, STARTS, Source
 from vitron_agent.parts import Part, Profile
 
 Answer = TypeVar("Answer")
 _MARGIN = 2**28  # bytes of a disk that are left free
+_log = logging.getLogger(__name__)
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
 
@@ -49,10 +51,8 @@ def pull(
         CheckpointError: the repository lacks what the part needs.
     """
     known = [part for part in (*profile.parts, *profile.extras) if part.name in SOURCES]
-    if profile.name != "vitron-7b" or profile.folder is None:
-        raise InputError(f"profile {profile.name!r} comes with the library: there is nothing to pull")
-    if foreign := [name for name in parts if name not in SOURCES]:
-        raise InputError(f"part {quoted(foreign[0], 40)} is unknown: choose one of {', '.join(SOURCES)}")
+    assert profile.folder is not None  # `placed` made sure
+    _check(profile, parts)
     chosen_sources = _sources(parts, start, repository)
     for part in known:
         if parts and part.name not in parts:
@@ -66,6 +66,61 @@ def pull(
         say(f"{part.name}: ready in {profile.folder / part.name}")
 
 
+def checked(profile: Profile, repositories: Mapping[str, str]) -> dict[str, str]:
+    """Return part -> repository, if each is one.
+
+    Raises:
+        InputError: the profile is packaged or has no such part, or a value is no "owner/name" or "owner/name@revision".
+    """
+    _check(profile, repositories)
+    for repository in repositories.values():
+        _named(repository)
+    return dict(repositories)
+
+
+def fetched(profile: Profile, name: str, shelf: Path) -> Path:
+    """Return a folder of a profile that holds one part of it, from the repository that the profile says.
+
+    What was fetched once is found again without the hub; without a revision that is the commit that was newest then.
+
+    Args:
+        profile: with that repository.
+        name: of the part.
+        shelf: below it each repository and revision has a folder.
+
+    Raises:
+        DownloadError: as `pull`.
+        StorageError: as `pull`.
+        CheckpointError: as `pull`.
+    """
+    repository = profile.repositories[name]
+    alone = replace(profile, folder=shelf / repository.replace("/", "--"), repositories={})
+    part = alone.part(name)
+    assert alone.folder is not None
+    if faults(alone, part):
+        first, *rest = SOURCES[name]
+        owned, revision = _named(repository)
+        own = replace(first, repository=owned, revision=revision, wanted=ALONE.get(name, first.wanted))
+        _bring(alone, part, (own, *rest), alone.folder, _log.info)
+    return alone.folder
+
+
+def _check(profile: Profile, parts: Collection[str]) -> None:
+    """Refuse a profile, or a part of it, that the hub has not."""
+    if profile.name != "vitron-7b":
+        raise InputError(f"profile {profile.name!r} comes with the library: there is nothing to pull")
+    if foreign := [name for name in parts if name not in SOURCES]:
+        raise InputError(f"part {quoted(foreign[0], 40)} is unknown: choose one of {', '.join(SOURCES)}")
+
+
+def _named(repository: str) -> tuple[str, str | None]:
+    """Take a repository apart: its name, and its revision, if that is said."""
+    if not _REPOSITORY.fullmatch(repository):
+        raise InputError(f"repository {quoted(repository)} is none: give owner/name, or owner/name@revision")
+    name, _, revision = repository.partition("@")
+    return name, revision or None
+
+
 def _sources(parts: Collection[str], start: str | None, repository: str | None) -> dict[str, tuple[Source, ...]]:
     """Return where each part comes from, with what was asked for in place of the usual."""
     found = dict(SOURCES)
@@ -76,12 +131,10 @@ def _sources(parts: Collection[str], start: str | None, repository: str | None) 
     if repository is not None:
         if len(parts) != 1:
             raise InputError(f"repository {quoted(repository)} is for one part: name it, and no other")
-        if not _REPOSITORY.fullmatch(repository):
-            raise InputError(f"repository {quoted(repository)} is none: give owner/name, or owner/name@revision")
+        name, revision = _named(repository)
         (part,) = parts
-        name, _, revision = repository.partition("@")
         first, *rest = found[part]
-        found[part] = (replace(first, repository=name, revision=revision or None), *rest)
+        found[part] = (replace(first, repository=name, revision=revision), *rest)
     return found
 
 

@@ -7,10 +7,11 @@ else below the user's folder, where `vitron-agent models pull` puts them. Nothin
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from vitron_agent.errors import CheckpointError, InputError, quoted
 from vitron_agent.parts import QUANTISED, Profile
@@ -19,6 +20,9 @@ from vitron_agent.profiles import DEFAULT_PROFILE, find_profile
 if TYPE_CHECKING:
     import torch
 
+Weights: TypeAlias = str | Path | Mapping[str, str] | None
+"""Where a profile's weights are: the folder that holds its parts; or, of single parts, the repositories on the hub they
+come from ("owner/name", or "owner/name@revision"); None for the usual places."""
 HOME_VARIABLE = "VITRON_HOME"
 WEIGHTS_VARIABLE = "VITRON_WEIGHTS"
 
@@ -41,17 +45,22 @@ def _folder(named: str | Path, by: str) -> Path:
         raise InputError(f"{quoted(str(named))} is no folder (no such user): set {by} to a full path") from None
 
 
-def placed(name: str, weights: str | Path | None = None) -> Profile:
+def placed(name: str, weights: Weights = None) -> Profile:
     """Return a profile with the folder that its weights belong in, whether they are there or not.
 
     Args:
         name: of the profile.
-        weights: the folder; None for the packaged one, else $VITRON_WEIGHTS, else one below the user's folder.
+        weights: the folder; None for the packaged one, else $VITRON_WEIGHTS, else one below the user's folder, where
+            those parts are looked for too that are not said to come from the hub.
 
     Raises:
-        InputError: unknown profile, or the folder begins with the home of a user that is not known.
+        InputError: unknown profile or part, no repository, or the folder begins with the home of an unknown user.
     """
     profile = find_profile(name)
+    if isinstance(weights, Mapping):
+        from vitron_agent import hub
+
+        return replace(placed(name), repositories=hub.checked(profile, weights))
     if weights is not None:
         return replace(profile, folder=_folder(weights, "weights"))
     if profile.folder is not None:
@@ -61,7 +70,7 @@ def placed(name: str, weights: str | Path | None = None) -> Profile:
     return replace(profile, folder=own)
 
 
-def loadable(name: str, weights: str | Path | None = None) -> Profile:
+def loadable(name: str, weights: Weights = None) -> Profile:
     """Return a profile whose planner's weights are there; the other parts are looked for when they are first needed.
 
     Args:
@@ -78,11 +87,17 @@ def loadable(name: str, weights: str | Path | None = None) -> Profile:
 
 
 def require(profile: Profile, part: str) -> Path:
-    """Return the folder of a profile whose part is complete.
+    """Return the folder of a profile whose part is complete, fetched first if it comes from the hub.
 
     Raises:
         CheckpointError: files of the part are missing.
+        DownloadError: the hub does not answer, or has no such repository.
+        StorageError: what comes from it cannot be written.
     """
+    if part in profile.repositories:
+        from vitron_agent import hub
+
+        return hub.fetched(profile, part, user_folder() / "weights" / "hub")
     assert profile.folder is not None  # `placed` made sure
     if missing := profile.missing(profile.part(part)):
         raise CheckpointError(
@@ -116,6 +131,11 @@ class Device:
     dtype: "torch.dtype"
     compiled: bool = False
     planner_bits: int | None = None
+
+    @property
+    def compiles_planner(self) -> bool:
+        """Whether the planner's step is compiled too: on a CPU that gains next to nothing, and not in fewer bits."""
+        return self.compiled and self.name.startswith("cuda") and self.planner_bits is None
 
     @property
     def scale(self) -> float:

@@ -1,11 +1,13 @@
 """Which parts of a profile fit into a budget of memory together. Arithmetic only; nothing is loaded or measured here.
 
-Weights count in half precision. Besides them, the part at work needs room for what it computes; only one part works at
-a time, so of the parts that are loaded together the largest such room counts. What a device's driver and libraries keep
-for themselves (half a gigabyte on a common GPU) is not in it.
+Weights count in half precision. Besides them, a part at work needs room for what it computes: the planner, which never
+leaves, has its own, and of the specialists, one of which works at a time, the largest counts. The same sums hold when
+the agent runs (tools/budget.py). The planner keeps conversations besides.
+What a device's driver and libraries keep for themselves (half a gigabyte on a common GPU) is not in it.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from vitron_agent.errors import InputError, quoted
@@ -39,7 +41,7 @@ class MemoryPlan:
     Attributes:
         stay: parts that stay loaded together, in the profile's order.
         turns: parts that are offloaded, and take the place of others when they are called.
-        too_large: parts that do not fit even alone.
+        too_large: parts that do not fit even alone, or not beside the planner, where that fits.
     """
 
     stay: tuple[Part, ...]
@@ -59,8 +61,17 @@ def plan_memory(profile: Profile, budget: float) -> MemoryPlan:
     for part in parts:
         if needed(*stay, part) <= budget:
             stay = (*stay, part)
-    turns = tuple(part for part in parts if part not in stay and needed(part) <= budget)
-    return MemoryPlan(stay, turns, tuple(part for part in parts if needed(part) > budget))
+    turns = tuple(part for part in parts if part not in stay and needed(*_planner(stay), part) <= budget)
+    return MemoryPlan(stay, turns, tuple(part for part in parts if part not in (*stay, *turns)))
+
+
+def least(profile: Profile, parts: Iterable[Part]) -> float:
+    """MiB in which the planner fits, and beside it each of some parts by itself."""
+    return max(needed(*{*_planner(profile.parts), part}) for part in parts)
+
+
+def _planner(parts: Iterable[Part]) -> tuple[Part, ...]:
+    return tuple(part for part in parts if part.name == "planner")
 
 
 def in_bits(profile: Profile, bits: int) -> Profile:
@@ -76,6 +87,12 @@ def in_bits(profile: Profile, bits: int) -> Profile:
     return replace(profile, parts=parts)
 
 
+def with_compiled_step(profile: Profile) -> Profile:
+    """Return a profile whose planner reads by a compiled step, with keys and values in a place of their own."""
+    parts = tuple(replace(part, kept=part.kept + part.kept_compiled) for part in profile.parts)
+    return replace(profile, parts=parts)
+
+
 def fitted(profile: Profile, budget: float, *, with_planner: bool) -> Profile:
     """Return a profile some of whose specialists run the slower way, which takes less: those that fit no other way.
 
@@ -84,8 +101,7 @@ def fitted(profile: Profile, budget: float, *, with_planner: bool) -> Profile:
         budget: MiB.
         with_planner: whether the planner takes its share of it first.
     """
-    planner = [part for part in profile.parts if part.name == "planner"]
-    room = budget - needed(*planner) if with_planner else budget
+    room = budget - needed(*_planner(profile.parts)) if with_planner else budget
 
     def within(parts: tuple[Part, ...]) -> tuple[Part, ...]:
         return tuple(part if needed(part) <= room else part.frugal for part in parts)
@@ -94,5 +110,7 @@ def fitted(profile: Profile, budget: float, *, with_planner: bool) -> Profile:
 
 
 def needed(*parts: Part) -> float:
-    """MiB that parts take that are loaded together: all weights, and the most that one of them needs at work."""
-    return sum(part.size for part in parts) + max((part.work for part in parts), default=0.0)
+    """MiB that parts take that are loaded together: all that stays, and what the planner and one other need at work."""
+    others = (part.work for part in parts if part.name != "planner")
+    working = sum(part.work for part in _planner(parts)) + max(others, default=0.0)
+    return sum(part.size + part.kept for part in parts) + working

@@ -97,16 +97,21 @@ SOURCES: dict[str, tuple[Source, ...]] = {
 
 _WEIGHTS = ("*.json", "*.safetensors", "*.bin", "tokenizer.model")
 
+ALONE: dict[str, tuple[str, ...]] = {"planner": _WEIGHTS, "gligen_inpaint": _DIFFUSION}
+"""What is taken of a part's first repository where users name another, which may be laid out as any start, or has no
+part beside it: the rest as above."""
+
+_CLIP = ("config.json", "model.safetensors", "pytorch_model.bin")
+
 STARTS: dict[str, tuple[Source, ...]] = {
     "llava": SOURCES["planner"],
+    "llava-original": (
+        Source("liuhaotian/llava-v1.5-7b", None, _WEIGHTS, "planner"),
+        Source("openai/clip-vit-large-patch14-336", None, _CLIP, "planner/clip"),
+    ),
     "vicuna": (
         Source("lmsys/vicuna-7b-v1.5", None, _WEIGHTS, "planner/vicuna"),
-        Source(
-            "openai/clip-vit-large-patch14-336",
-            None,
-            ("config.json", "model.safetensors", "pytorch_model.bin"),
-            "planner/clip",
-        ),
+        Source("openai/clip-vit-large-patch14-336", None, _CLIP, "planner/clip"),
     ),
     "vitron": (
         Source("Vitron/vitron-base", None, _WEIGHTS, "planner/vitron-base"),

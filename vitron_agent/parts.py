@@ -3,7 +3,8 @@
 Which parts the profiles have stands in profiles.py.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 QUANTISED = {4: 0.258, 8: 0.5005}
@@ -50,6 +51,8 @@ class Part:
         sampling: how a diffusion model samples; None for the specialist's own defaults.
         frugal_work: what it needs while it runs the slower way that takes less; 0 where there is none.
         quantisable: how much of `size` may be held in fewer bits; 0 for nothing.
+        kept: what it keeps besides its weights, also when it does not run, MiB: conversations that were read.
+        kept_compiled: what it keeps more of where its step is compiled, MiB.
     """
 
     name: str
@@ -62,6 +65,8 @@ class Part:
     sampling: Sampling | None = None
     frugal_work: float = 0.0
     quantisable: float = 0.0
+    kept: float = 0.0
+    kept_compiled: float = 0.0
 
     @property
     def is_frugal(self) -> bool:
@@ -85,6 +90,7 @@ class Profile:
         parts: what it is made of.
         picture_size: side of the pictures it draws, in pixels.
         extras: what it works without; a tool that needs one is offered only where its weights are there.
+        repositories: part -> where on the hub it comes from, in place of the folder: "owner/name", or with "@revision".
     """
 
     name: str
@@ -93,6 +99,7 @@ class Profile:
     parts: tuple[Part, ...]
     picture_size: int
     extras: tuple[Part, ...] = ()
+    repositories: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def part(self, name: str) -> Part:
         """Return the part of this name.
@@ -103,7 +110,12 @@ class Profile:
         return {part.name: part for part in (*self.parts, *self.extras)}[name]
 
     def missing(self, part: Part) -> list[str]:
-        """Return the files of a part that are not there; without a folder, its weights as a whole."""
+        """Return the files of a part that are not there; without a folder, its weights as a whole.
+
+        What comes from the hub counts as there: it is fetched before it is loaded.
+        """
+        if part.name in self.repositories:
+            return []
         folder = self.folder
         if folder is None:
             return [part.source]

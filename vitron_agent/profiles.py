@@ -133,7 +133,7 @@ def _published(folder: str, common: str) -> tuple[str, ...]:
 def _planner() -> tuple[str, ...]:
     """Files of LLaVA's folder, or of the folders of parts that planner/starts.py puts together."""
     whole, parts = "planner", ("planner/vicuna", "planner/vitron-base")
-    pickles = [f"{folder}/pytorch_model.bin" for folder in parts]
+    pickles = [f"{folder}/pytorch_model.bin" for folder in (whole, *parts)]  # of the first, LLaVA's own layout
     tensors = [f"{folder}/model.safetensors" for folder in (whole, *parts)]
     words = [f"{folder}/tokenizer.json" for folder in (whole, *parts)]
     beside = ("planner/clip/config.json", "planner/vitron-lora/adapter_config.json")
@@ -141,7 +141,7 @@ def _planner() -> tuple[str, ...]:
         "|".join(f"{folder}/config.json" for folder in (whole, *parts)),
         "|".join((f"{whole}/config.json", *beside)),
         "|".join(name for file in (*tensors, *pickles) for name in (file, f"{file}.index.json")),
-        "|".join((*words, *(f"{folder}/tokenizer.model" for folder in parts))),
+        "|".join((*words, *(f"{folder}/tokenizer.model" for folder in (whole, *parts)))),
     )
 
 
@@ -151,10 +151,11 @@ _SEEM = (
 )
 
 # tests/test_full_size.py counts the parameters, and adds up on the meta device what lives at once besides them, at the
-# published sizes in half precision: the planner at 4,096 tokens with its cache; 8 frames in the tower; one denoising
-# step with guidance, or the decoding of a picture or of 8 frames, whichever takes more. Kernels' workspace is not. The
-# frugal way of clips is one row of guidance after the other, and one frame; pictures have none: torch's attention holds
-# no matrix that could be sliced (slicing takes more: 337 MiB in GLIGEN's UNet for 141), and one picture decodes whole.
+# published sizes in half precision: the planner at 4,096 tokens with its cache, while as many are kept of what was read
+# before (and a place for as many more where its step is compiled); 8 frames in the tower; one denoising step with
+# guidance, or the decoding of a picture or of 8 frames, whichever takes more. Kernels' workspace is not. The frugal way
+# of clips is one row of guidance after the other, and one frame; pictures have none: torch's attention holds no matrix
+# that could be sliced (slicing takes more: 337 MiB in GLIGEN's UNet for 141), and one picture decodes whole.
 VITRON_7B = Profile(
     name="vitron-7b",
     summary="full size: LLaVA-1.5-7B (CLIP ViT-L/14@336, Vicuna-7B v1.5), GLIGEN, SEEM focal-L; you bring the weights",
@@ -169,6 +170,8 @@ VITRON_7B = Profile(
             _LLAMA,
             2_436,
             quantisable=12_352,
+            kept=2_048,
+            kept_compiled=2_048,
         ),
         Part(
             "gligen",

@@ -34,8 +34,8 @@ def _full_size_planner(folder: Path, store: "MediaStore", use_signals: bool, dev
     from vitron_agent.planner.full_size import load_full_size
 
     planner = load_full_size(folder / "planner", device.name, device.dtype, device.planner_bits)
-    if device.compiled and device.name.startswith("cuda") and device.planner_bits is None:
-        planner.fixed = FixedCache(planner.model.language_model)  # on a CPU compiling gains next to nothing
+    if device.compiles_planner:
+        planner.fixed = FixedCache(planner.model.language_model)
     return ChatVitron(planner=planner, store=store, use_signals=use_signals, model="vitron-7b")
 
 

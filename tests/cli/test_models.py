@@ -111,6 +111,9 @@ def test_a_plan_may_have_the_planner_in_fewer_bits(run) -> None:
     asked = ("models", "plan", "--memory", "16GB", "--profile", "vitron-7b")
     assert "planner          13,472 MiB" in run(*asked).stdout
     assert "planner           4,307 MiB" in run(*asked, "--planner-bits", 4).stdout
+    assert "keeps up to 4,096 MiB of conversations" in run(*asked, "--compiled").stdout
+    both = run(*asked, "--planner-bits", 4, "--compiled")
+    assert (both.exit_code, both.stderr.count("--compiled is not for a planner in 4 bits")) == (2, 1)
     refused = run(*asked, "--planner-bits", 0)
     assert (refused.exit_code, refused.stderr) == (2, "error: planner_bits is 0: give 4 or 8, or leave it out\n")
 

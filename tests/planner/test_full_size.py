@@ -9,6 +9,7 @@ from transformers import AddedToken
 
 from tests.full_size_folders import PADDED, toy_llava, toy_tokenizer, write_llava
 from vitron_agent.errors import CheckpointError, InputError
+from vitron_agent.planner import VitronPlanner
 from vitron_agent.planner.full_size import PREFIX_BYTES, add_words, load_full_size
 from vitron_agent.planner.loading import load_llava
 from vitron_agent.planner.tokenizer import TAGS, signal_names
@@ -48,6 +49,14 @@ def test_a_published_folder_keeps_its_padded_rows_and_a_whole_context(tmp_path: 
     assert planner.table.size == len(planner.vocabulary.tokenizer) < rows == planner.table.size - 41 + PADDED
     assert planner.prefixes.max_bytes == PREFIX_BYTES
     assert all(weight.dtype is torch.bfloat16 for weight in planner.model.parameters())
+    assert precise_places(planner)
+
+
+def precise_places(planner: VitronPlanner) -> bool:
+    """Whether words are placed as the published model places them: by frequencies in full precision."""
+    rotary: Any = planner.model.language_model.rotary_emb
+    exact = type(rotary)(rotary.config).inv_freq
+    return rotary.inv_freq.dtype is torch.float32 and torch.equal(rotary.inv_freq, exact)
 
 
 def test_a_folder_without_words_is_named(tmp_path: Path) -> None:

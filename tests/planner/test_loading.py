@@ -174,3 +174,29 @@ def test_transformers_is_told_of_bits_and_device_and_else_of_neither(
     assert told[0] == {"config": None, "map": None}
     assert told[1]["config"].load_in_4bit
     assert told[1]["map"] == {"": "cuda:1"}
+
+
+def change_config(folder: Path, **values: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"model_type": "llama"}, r"config.json is of another architecture \('llama', not 'llava'\)"),
+        ({"text_config": {}}, r"does not fit its config.json, which describes 6,\d\d\d,\d\d\d,\d\d\d weights"),
+        ({"text_config": {"model_type": "llama", "num_attention_heads": 5}}, "config.json is damaged .*not a multiple"),
+        ({"text_config": {"model_type": "llama", "hidden_size": -4}}, "config.json describes no model|is damaged"),
+    ],
+)
+def test_a_configuration_of_another_model_is_refused_before_memory_is_taken_for_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], named: str
+) -> None:
+    """transformers would fill up what is not said with LLaVA's published sizes, and memory with random weights."""
+    change_config(folder, **values)
+    monkeypatch.setattr(
+        LlavaForConditionalGeneration, "from_pretrained", lambda *_, **__: pytest.fail("it would be built")
+    )
+    with pytest.raises(CheckpointError, match=named):
+        load_llava(folder)

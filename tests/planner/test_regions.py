@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from vitron_agent.media import Region
-from vitron_agent.planner.regions import RegionEncoder, mask_moments
+from vitron_agent.planner.regions import BoxRegions, RegionEncoder, mask_moments
 
 
 @pytest.fixture
@@ -60,3 +61,22 @@ def test_moments_are_centre_and_edges() -> None:
     x, y, left, top, right, bottom = mask_moments(mask)[0].tolist()
     assert (x, y) == pytest.approx((0.5, 0.5625))
     assert (left, top, right, bottom) == pytest.approx((0.25, 0.5, 0.75, 0.625), abs=1 / 64)
+
+
+def test_vitron_s_regions_pool_the_transposed_box_as_in_training() -> None:
+    regions = BoxRegions(1, 4)
+    patches = torch.zeros(1, 4, 1)
+    patches[0, 1] = 1.0  # top right
+    corner, other = torch.zeros(2, 1, 8, 8, dtype=torch.bool)
+    corner[:, :4, 4:], other[:, 4:, :4] = True, True
+    seen: list[Tensor] = []
+    regions.region_linear["layers"][0].register_forward_hook(lambda module, given, out: seen.append(given[0]))  # type: ignore[index]
+    regions(patches, corner)
+    regions(patches, other)
+    assert [float(state) for state in seen] == [0.0, 1.0]
+
+
+def test_the_published_sizes_give_the_published_counts() -> None:
+    with torch.device("meta"):
+        sizes = {n: sum(w.numel() for w in p.parameters()) for n, p in BoxRegions(1024, 4096).named_children()}
+    assert (round(sizes["region_linear"] / 1e6, 2), round(sizes["loc_encoder"] / 1e6, 2)) == (37.76, 8.40)

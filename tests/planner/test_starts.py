@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from tests.full_size_folders import toy_llava, toy_tokenizer
-from vitron_agent.errors import CheckpointError
+from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.invocation import Module
 from vitron_agent.planner.checkpoints import read_sentencepiece, read_tensors
 from vitron_agent.planner.full_size import load_full_size
 from vitron_agent.planner.processor import DrawnRegion, UserTurn
+from vitron_agent.planner.regions import BoxRegions
 from vitron_agent.planner.reply import Settings
-from vitron_agent.planner.starts import BoxRegions, merged, released_vitron, vicuna_and_clip
+from vitron_agent.planner.starts import merged, original_llava, released_vitron, vicuna_and_clip
 
 RANK, ALPHA = 4, 8
 PICTURE = torch.randint(0, 256, (3, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -65,13 +66,14 @@ def folder(written: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """vicuna/ and clip/ below `a`, vitron-base/ and vitron-lora/ below `b`."""
+    """vicuna/ and clip/ below `a`, vitron-base/ and vitron-lora/ below `b`; `c` is LLaVA's own, with a tower or not."""
     tmp_path = tmp_path_factory.mktemp("starts")
-    for name in ("a/vicuna", "a/clip", "b/vitron-base", "b/vitron-lora"):
+    for name in ("a/vicuna", "a/clip", "b/vitron-base", "b/vitron-lora", "c/whole/clip", "c/no-tower"):
         (tmp_path / name).mkdir(parents=True)
     size = write_sentencepiece(tmp_path / "a" / "vicuna")
     write_sentencepiece(tmp_path / "b" / "vitron-base")
-    llava = toy_llava(size, 0)
+    llava = the_saved()
+    assert size == llava.config.text_config.vocab_size
     text = {k: v for k, v in llava.config.text_config.to_dict().items() if isinstance(v, int | float)}
     vision = llava.config.vision_config.to_dict()
     words = {**named(llava, "model.language_model", "model."), "lm_head.weight": llava.lm_head.weight.detach()}
@@ -84,7 +86,35 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_shards(tmp_path / "b/vitron-base", {**words, **image, **video, "model.mm_projector.0.bias": torch.ones(3)})
     (tmp_path / "b/vitron-base/config.json").write_text(json.dumps({**text, "vision_config": vision}))
     write_lora(tmp_path / "b/vitron-lora", words)
+    write_original(tmp_path, words, named(llava, "model.vision_tower", TOWER), text)
     return tmp_path
+
+
+TOWER = "model.vision_tower.vision_tower.vision_model."
+PROJECTOR = {"model.mm_projector.0": "linear_1", "model.mm_projector.2": "linear_2"}
+
+
+def write_original(root: Path, words: dict[str, Tensor], tower: dict[str, Tensor], sizes: dict[str, Any]) -> None:
+    """Write LLaVA's own layout: its tower among the weights, or beside them as OpenAI's."""
+    llava = the_saved()
+    said = {"model_type": "llava", "mm_vision_tower": "openai/clip-vit-large-patch14-336", "mm_vision_select_layer": -2}
+    projector = {
+        f"{own}.{kind}": llava.get_parameter(f"model.multi_modal_projector.{layer}.{kind}").detach()
+        for own, layer in PROJECTOR.items()
+        for kind in ("weight", "bias")
+    }
+    for name in ("whole", "no-tower"):
+        folder = root / "c" / name
+        write_shards(folder, {**words, **projector, **(tower if name == "whole" else {})})
+        (folder / "config.json").write_text(json.dumps({**sizes, **said}))
+        write_sentencepiece(folder)
+    shutil.copy(root / "a/clip/config.json", root / "c/whole/clip/config.json")
+    shutil.copytree(root / "a/clip", root / "c/no-tower/clip")
+
+
+def the_saved() -> Any:
+    """The model that all folders hold."""
+    return toy_llava(len(toy_tokenizer()), 0)
 
 
 def write_lora(folder: Path, words: dict[str, Tensor]) -> None:
@@ -113,6 +143,30 @@ def test_vicuna_and_clip_come_together_unchanged(folder: Path) -> None:
     assert llava.config.vision_feature_layer == -2
 
 
+@pytest.mark.parametrize("name", ["whole", "no-tower"])
+@torch.no_grad()
+def test_llava_s_own_layout_answers_as_before_it_was_saved(folder: Path, name: str) -> None:
+    read, saved = original_llava(folder / "c" / name, torch.float32), the_saved()
+    ids, pixels = torch.tensor([[1, 5, 7, 9]]), torch.rand(1, 3, 28, 28, generator=torch.Generator().manual_seed(1))
+    for look in (lambda llava: llava(ids).logits, lambda llava: llava.get_image_features(pixels).pooler_output[0]):
+        assert torch.equal(look(read), look(saved))
+    assert read.config.vision_feature_layer == -2
+
+
+def test_what_llava_s_own_layout_lacks_is_named(folder: Path) -> None:
+    clip, config = folder / "c/no-tower/clip", folder / "c/no-tower/config.json"
+    for path in clip.glob("pytorch_model.bin"):
+        path.unlink()
+    with pytest.raises(CheckpointError, match="clip/model.safetensors is missing: fetch"):
+        original_llava(folder / "c/no-tower", torch.float32)
+    (clip / "config.json").unlink()
+    config.write_text(json.dumps({**json.loads(config.read_text()), "mm_vision_tower": "google/siglip"}))
+    with pytest.raises(CheckpointError, match="clip is missing, which holds the tower 'google/siglip': fetch"):
+        original_llava(folder / "c/no-tower", torch.float32)
+    with pytest.raises(InputError, match="planner_bits=4 needs a folder like llava-hf"):
+        load_full_size(folder / "c/whole", "cuda", torch.bfloat16, 4)
+
+
 def test_sentencepiece_s_words_are_those_of_the_tokenizer(folder: Path) -> None:
     read, known = read_sentencepiece(folder / "a/vicuna/tokenizer.model"), toy_tokenizer()
     for text in ("a red circle", "USER: what is in the picture?", "é", "0.37"):
@@ -138,28 +192,12 @@ def test_vitron_s_projector_and_regions_are_the_release_s(folder: Path) -> None:
     assert torch.equal(regions.state_dict()["region_linear.layers.0.weight"], first)
 
 
-def test_vitron_s_regions_pool_the_transposed_box_as_in_training() -> None:
-    regions = BoxRegions(1, 4)
-    patches = torch.zeros(1, 4, 1)
-    patches[0, 1] = 1.0  # top right
-    corner, other = torch.zeros(2, 1, 8, 8, dtype=torch.bool)
-    corner[:, :4, 4:], other[:, 4:, :4] = True, True
-    seen: list[Tensor] = []
-    regions.region_linear["layers"][0].register_forward_hook(lambda module, given, out: seen.append(given[0]))  # type: ignore[index]
-    regions(patches, corner)
-    regions(patches, other)
-    assert [float(state) for state in seen] == [0.0, 1.0]
-
-
-def test_the_published_sizes_give_the_published_counts() -> None:
-    with torch.device("meta"):
-        sizes = {n: sum(w.numel() for w in p.parameters()) for n, p in BoxRegions(1024, 4096).named_children()}
-    assert (round(sizes["region_linear"] / 1e6, 2), round(sizes["loc_encoder"] / 1e6, 2)) == (37.76, 8.40)
-
-
-@pytest.mark.parametrize("start", ["a", "b"])
-def test_both_are_planners(folder: Path, start: str) -> None:
-    planner = load_full_size(folder / start, "cpu", torch.float32)
+@pytest.mark.parametrize("start", ["a", "b", "c/whole"])
+def test_all_are_planners(folder: Path, start: str) -> None:
+    planner = load_full_size(folder / start, "cpu", torch.bfloat16)
+    rotary: Any = planner.model.language_model.rotary_emb
+    assert torch.equal(rotary.inv_freq, type(rotary)(rotary.config).inv_freq)  # not rounded with the weights
+    assert {weight.dtype for weight in planner.model.parameters()} == {torch.bfloat16}
     mask = torch.zeros(28, 28, dtype=torch.bool)
     mask[:9] = True
     output = planner.reply([UserTurn("what is <objs>?", (PICTURE,), (DrawnRegion(mask),))], [Module.B], Settings(12))
@@ -179,6 +217,16 @@ def test_code_in_a_pickle_is_never_run(folder: Path, tmp_path: Path) -> None:
         released_vitron(folder / "b/vitron-base", folder / "b/vitron-lora", torch.float32)
     assert not mark.exists()
     assert "trust" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("start", "config"), [("a", "a/vicuna"), ("b", "b/vitron-base"), ("c/whole", "c/whole")])
+def test_a_configuration_that_says_no_sizes_fills_no_memory(folder: Path, start: str, config: str) -> None:
+    """As that of another architecture: Llama's class would take it for one of seven billion weights."""
+    path = folder / config / "config.json"
+    kept = {"mm_vision_tower", "vision_config"}
+    path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name in kept}))
+    with pytest.raises(CheckpointError, match=r"does not fit its config.json, which describes 6,\d\d\d,\d"):
+        load_full_size(folder / start, "cpu", torch.float32)
 
 
 @pytest.mark.parametrize("missing", ["a/clip/config.json", "a/vicuna/pytorch_model-00002-of-00002.bin"])

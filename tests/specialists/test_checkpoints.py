@@ -1,5 +1,7 @@
 """Folders of diffusers and transformers: whole, sharded, and with weights that do not fit, which are named."""
 
+import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,3 +98,53 @@ def test_weights_of_other_shapes_are_named_ten_of_them(vae: Path) -> None:
     with pytest.raises(CheckpointError, match="size mismatch for .* and 2 more") as caught:
         load_vae(vae.parent)
     assert sum(f"size mismatch for {name}:" in str(caught.value) for name in others) == 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "load", "field", "said"),
+    [("vae", load_vae, "_class_name", "UNet2DConditionModel"), ("text", load_text, "model_type", "bert")],
+)
+def test_the_configuration_of_another_model_is_refused_before_anything_is_built(
+    kind: str, load: Load, field: str, said: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = request.getfixturevalue(kind).parent / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: said}))
+    for made in (AutoencoderKL, CLIPTextModel):
+        monkeypatch.setattr(made, "from_pretrained", lambda *_, **__: pytest.fail("built"))
+    with pytest.raises(CheckpointError, match=f"config.json is of another architecture: '{said}', not '"):
+        load(path.parent)
+
+
+@pytest.mark.parametrize(("kind", "load"), [("vae", load_vae), ("text", load_text)])
+def test_code_in_a_pickle_is_not_run_and_not_advised(
+    kind: str, load: Load, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "ran",)
+
+    path = request.getfixturevalue(kind)
+    path.unlink()
+    path.with_name("pytorch_model.bin" if kind == "text" else f"{path.stem}.bin").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(CheckpointError, match=f"{path.parent} cannot be loaded") as caught:
+        load(path.parent)
+    assert not (tmp_path / "ran").exists()
+    assert "weights_only" not in str(caught.value)
+
+
+def test_sizes_that_no_model_can_have_are_said(text: Path) -> None:
+    path = text.with_name("config.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_attention_heads": 5}))
+    with pytest.raises(CheckpointError, match="cannot be loaded .*not a multiple"):
+        load_text(text.parent)
+
+
+def test_a_lack_of_memory_is_no_fault_of_the_folder(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody would make room and try again."""
+
+    def lack(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(CLIPTextModel, "from_pretrained", lack)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        load_text(text.parent)

@@ -4,8 +4,8 @@ import weakref
 import pytest
 import torch
 
-from vitron_agent.errors import InputError, MemoryExhausted
-from vitron_agent.tools.memory import attempts, is_lack_of_memory, numbers
+from vitron_agent.errors import InputError, MemoryExhausted, is_lack_of_memory
+from vitron_agent.tools.memory import attempts, numbers
 
 CUDA = (
     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.25 GiB of which 1.06 GiB is "
@@ -101,7 +101,9 @@ def test_a_machine_without_memory_is_told_from_other_mistakes() -> None:
         torch.empty(2**60, dtype=torch.uint8)
     with pytest.raises(RuntimeError) as wrong:
         torch.zeros(2) @ torch.zeros(3)
-    assert [is_lack_of_memory(error) for error in (full.value, wrong.value, MemoryError())] == [True, False, True]
+    mapped = RuntimeError("unable to mmap 9 bytes from file <a.safetensors>: Cannot allocate memory (12)")
+    errors = full.value, wrong.value, MemoryError(), torch.OutOfMemoryError(CUDA), mapped
+    assert [is_lack_of_memory(error) for error in errors] == [True, False, True, True, True]
     assert numbers(str(full.value)) == f"{2**60} bytes more were needed"
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from vitron_agent.cli.plain import plainly, quiet_libraries, say
+from vitron_agent.errors import InputError
 from vitron_agent.profiles import DEFAULT_PROFILE, PROFILES, find_profile
 
 FAULTY = 1
@@ -54,7 +55,8 @@ def pull(
     part: Annotated[list[str] | None, typer.Option(help="Only this part; may be given again.")] = None,
     weights: Annotated[Path | None, typer.Option(help="The folder to fill, instead of the usual one.")] = None,
     start: Annotated[
-        str | None, typer.Option(help="What the planner is made of: llava (as usual), vicuna (with CLIP), vitron.")
+        str | None,
+        typer.Option(help="What the planner is made of: llava (as usual), llava-original, vicuna (with CLIP), vitron."),
     ] = None,
     repository: Annotated[
         str | None, typer.Option(help="Where else the one part is: owner/name, or owner/name@revision.")
@@ -102,13 +104,17 @@ def plan(
     memory: Annotated[str, typer.Option(help="What the device has, such as 24GB, 24GiB or 8000MB.")],
     profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
     planner_bits: Annotated[int | None, typer.Option(help="With the planner in 4 or 8 bits, where it can be.")] = None,
+    compiled: Annotated[bool, typer.Option("--compiled", help="With the planner's step compiled.")] = False,
 ) -> None:
     """Say which parts fit together into a budget of memory in half precision, and which take turns."""
-    from vitron_agent.memory import fitted, in_bits, needed, parse_memory, plan_memory
+    from vitron_agent.memory import fitted, in_bits, least, needed, parse_memory, plan_memory, with_compiled_step
 
     budget = parse_memory(memory)
+    if compiled and planner_bits is not None:
+        raise InputError(f"--compiled is not for a planner in {planner_bits} bits: leave one of them out")
     for asked in [find_profile(profile)] if profile else PROFILES.values():
-        found = fitted(in_bits(asked, planner_bits) if planner_bits is not None else asked, budget, with_planner=True)
+        held = with_compiled_step(asked) if compiled else asked
+        found = fitted(in_bits(held, planner_bits) if planner_bits is not None else held, budget, with_planner=True)
         chosen = plan_memory(found, budget)
         typer.echo(f"{found.name} in {budget:,.0f} MiB:")
         for part in (*found.parts, *found.extras):
@@ -117,17 +123,18 @@ def plan(
             elif part in chosen.turns:
                 fate = "is offloaded, and takes the place of others when it is called"
             else:
-                fate = "does not fit, not even alone"
+                beside = " beside the planner" if any(p.name == "planner" for p in chosen.stay) else ", not even alone"
+                fate = f"does not fit{beside}"
             fate += ", computing piece by piece" if part.is_frugal else ""
+            fate += f"; it keeps up to {part.kept:,.0f} MiB of conversations" if part.kept else ""
             typer.echo(f"  {part.name:15} {part.size:>7,.0f} MiB  and {part.work:>7,.0f} MiB at work: {fate}")
         whole = needed(*found.parts, *found.extras)
         typer.echo(
             f"  {'together':15} {needed(*chosen.stay):>7,.0f} MiB  of {whole:,.0f} MiB that all parts would take"
         )
         if chosen.too_large:
-            least = max(needed(part) for part in chosen.too_large)
             instead = f", or --profile {DEFAULT_PROFILE}" if found.name != DEFAULT_PROFILE else ""
-            typer.echo(f"  choose a device of at least {least:,.0f} MiB{instead}")
+            typer.echo(f"  choose a device of at least {least(found, chosen.too_large):,.0f} MiB{instead}")
         typer.echo()
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import LlamaTokenizer
 from transformers.convert_slow_tokenizer import generate_merges
 
-from vitron_agent.errors import CheckpointError, quoted
+from vitron_agent.errors import CheckpointError, is_lack_of_memory, quoted
 
 REMEDY = "fetch the folder again as it is published"
 _WHOLE = ("model.safetensors", "pytorch_model.bin")
@@ -69,9 +69,11 @@ def _read(path: Path) -> dict[str, Tensor]:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: {REMEDY}") from None
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} is damaged ({quoted(str(error))}): {REMEDY}") from None
     except Exception as error:  # bare ones of many kinds, and of the pickle library, which we do not import
+        if is_lack_of_memory(error):
+            raise
+        if isinstance(error, OSError | SafetensorError):
+            raise CheckpointError(f"{path} is damaged ({quoted(str(error))}): {REMEDY}") from None
         # torch's own words would advise to run it
         reason = "something else is in it" if "Weights only load failed" in str(error) else quoted(str(error))
         raise CheckpointError(f"{path} holds no plain tensors ({reason}): {REMEDY}") from None

@@ -15,10 +15,10 @@ from transformers import AddedToken, LlamaTokenizer, LlavaForConditionalGenerati
 from vitron_agent.errors import CheckpointError, InputError
 from vitron_agent.planner.checkpoints import read_sentencepiece
 from vitron_agent.planner.engine import VitronPlanner
-from vitron_agent.planner.loading import REMEDY, load_llava
+from vitron_agent.planner.loading import REMEDY, brought, load_llava
 from vitron_agent.planner.model import EXTRA_FILE, PlannerModel
 from vitron_agent.planner.regions import ProjectedRegions
-from vitron_agent.planner.starts import adapt, released_vitron, vicuna_and_clip
+from vitron_agent.planner.starts import adapt, is_original_llava, original_llava, released_vitron, vicuna_and_clip
 from vitron_agent.planner.tokenizer import TAGS, Vocabulary, signal_names
 
 SYSTEM = (
@@ -63,7 +63,7 @@ def load_base(folder: Path, device: torch.device | str, dtype: torch.dtype, bits
 
     Args:
         folder: Laid out as llava-hf/llava-1.5-7b-hf: config.json, tokenizer.json, safetensors in one file or in shards;
-            or it holds `vitron-base/` and `vitron-lora/`, or `vicuna/` and `clip/`.
+            or as liuhaotian/llava-v1.5-7b; or it holds `vitron-base/` and `vitron-lora/`, or `vicuna/` and `clip/`.
         device: Where the weights go.
         dtype: What they become.
         bits: Holds the language model in 4 or 8 of them, see `load_llava`; for folders of LLaVA's layout.
@@ -72,10 +72,11 @@ def load_base(folder: Path, device: torch.device | str, dtype: torch.dtype, bits
         CheckpointError: A file is missing, damaged, or of another shape; the message names it.
         InputError: The folder holds parts that are put together first, which is not done in fewer bits.
     """
-    if bits is not None and ((folder / "vitron-base").is_dir() or (folder / "vicuna").is_dir()):
+    in_parts = (folder / "vitron-base").is_dir() or (folder / "vicuna").is_dir()
+    if bits is not None and (in_parts or is_original_llava(folder)):
         raise InputError(
             f"planner_bits={bits} needs a folder like llava-hf/llava-1.5-7b-hf, and {folder} holds parts to put "
-            "together: leave planner_bits out"
+            "together, or other names: leave planner_bits out"
         )
     if bits == 8:
         dtype = torch.float16  # bitsandbytes computes in no other then
@@ -85,6 +86,8 @@ def load_base(folder: Path, device: torch.device | str, dtype: torch.dtype, bits
     if (folder / "vicuna").is_dir():
         llava = vicuna_and_clip(folder / "vicuna", folder / "clip", dtype)
         return started(llava, load_tokenizer(folder / "vicuna"), device)
+    if is_original_llava(folder):
+        return started(original_llava(folder, dtype), load_tokenizer(folder), device)
     if (folder / EXTRA_FILE).is_file():
         return full_size(PlannerModel.load(folder, device, dtype, bits), load_tokenizer(folder))
     return started(load_llava(folder, dtype, bits, device), load_tokenizer(folder), device)
@@ -107,7 +110,7 @@ def started(
     llava.config.vitron = dict(SETTINGS)
     add_words(llava, tokenizer)
     model = PlannerModel(llava, regions or ProjectedRegions(llava.model.multi_modal_projector))
-    return full_size(model.to(device=device, dtype=llava.dtype), tokenizer)
+    return full_size(brought(model, device, llava.dtype), tokenizer)
 
 
 def full_size(model: PlannerModel, tokenizer: PreTrainedTokenizerBase) -> VitronPlanner:

@@ -4,17 +4,20 @@ Knows files and transformers' loader; what the weights are for is model.py's.
 """
 
 import json
+import math
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import BitsAndBytesConfig, LlavaConfig, LlavaForConditionalGeneration
 
-from vitron_agent.errors import CheckpointError, listed
+from vitron_agent.errors import CheckpointError, is_lack_of_memory, listed, quoted
 
+Model = TypeVar("Model", bound=nn.Module)
 ATTENTION = "sdpa"  # torch's own: a config.json may name code on the web instead ("owner/kernel"), and is not asked
 _WHOLE = ("model.vision_tower", "model.multi_modal_projector", "lm_head")  # never in fewer bits
 REMEDY = "restore the folder from the repository or train it again with `vitron-agent train planner`"
@@ -24,7 +27,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Reads a safetensors file, with a `CheckpointError` where it is damaged."""
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:
+        if is_lack_of_memory(error):
+            raise
         raise CheckpointError(f"planner weights: {path} is damaged ({error}); {REMEDY}") from error
 
 
@@ -71,6 +76,68 @@ def quantisation(bits: int, dtype: torch.dtype) -> BitsAndBytesConfig:
     )
 
 
+def _read_config(folder: Path) -> LlavaConfig:
+    """Read a configuration; that of another model would be filled up with LLaVA's sizes, and is refused."""
+    path = folder / "config.json"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(told, dict) or told.get("model_type") != LlavaConfig.model_type:
+            kind = quoted(str(told.get("model_type")), 40) if isinstance(told, dict) else "no object"
+            raise CheckpointError(f"planner weights: {path} is of another architecture ({kind}, not 'llava'); {REMEDY}")
+        return LlavaConfig.from_pretrained(folder)
+    except CheckpointError:
+        raise
+    except Exception as error:  # bare ones of many kinds: huggingface_hub's checks of sizes too
+        raise CheckpointError(f"planner weights: {path} is damaged ({quoted(str(error), 160)}); {REMEDY}") from error
+
+
+def check_size(config: LlavaConfig, given: int, folder: Path) -> None:
+    """Refuse weights that are far fewer than the configuration wants: making up for them would fill the memory.
+
+    Args:
+        config: Of the model.
+        given: How many weights there are.
+        folder: Where they and the configuration lie.
+
+    Raises:
+        CheckpointError: They are less than half, or the configuration describes no model.
+    """
+    try:
+        with torch.device("meta"):
+            model = LlavaForConditionalGeneration._from_config(config, attn_implementation=ATTENTION)
+        wanted = sum(weight.numel() for weight in model.parameters())
+    except Exception as error:  # of whatever kind the sizes make torch and transformers raise
+        raise CheckpointError(
+            f"planner weights: {folder / 'config.json'} describes no model ({quoted(str(error))}); {REMEDY}"
+        ) from error
+    if wanted > 2 * given:
+        raise CheckpointError(
+            f"planner weights: {folder} does not fit its config.json, which describes {wanted:,} weights and not "
+            f"{given:,}; {REMEDY}"
+        )
+
+
+def _count(paths: Iterable[Path]) -> int:
+    """How many numbers safetensors files hold, by their headers."""
+    given = 0
+    for path in paths:
+        with safe_open(path, "pt") as file:
+            given += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())
+    return given
+
+
+def brought(model: Model, device: torch.device | str, dtype: torch.dtype) -> Model:
+    """Move a model to a device and bring its weights to a dtype, in place; weights in fewer bits stay as they are.
+
+    Buffers keep their precision, as when transformers loads a model in half: with frequencies of positions rounded to
+    eight bits, words some hundred places apart would seem to stand elsewhere.
+    """
+    for weight in model.parameters():
+        if weight.is_floating_point():
+            weight.data = weight.data.to(device, dtype)
+    return model.to(device)
+
+
 def load_llava(
     folder: Path, dtype: torch.dtype = torch.float32, bits: int | None = None, device: torch.device | str = "cpu"
 ) -> LlavaForConditionalGeneration:
@@ -86,10 +153,8 @@ def load_llava(
         CheckpointError: A file is missing or damaged, or weights are missing, too many, or of another shape.
     """
     path = weight_files(folder)[0]
-    try:
-        config = LlavaConfig.from_pretrained(folder)
-    except (json.JSONDecodeError, OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"planner weights: {folder / 'config.json'} is damaged ({error}); {REMEDY}") from error
+    config = _read_config(folder)
+    check_size(config, _count(weight_files(folder)), folder)
     fewer: dict[str, Any] = {}
     if bits is not None:
         fewer = {"quantization_config": quantisation(bits, dtype), "device_map": {"": device}}
@@ -106,8 +171,10 @@ def load_llava(
             ignore_mismatched_sizes=True,  # they are refused below, by name
             **fewer,
         )
-    except (RuntimeError, ValueError, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # of many kinds, and of libraries that we do not import
+        if is_lack_of_memory(error):
+            raise  # with the folder there is nothing wrong
+        reason = quoted(str(error))
         raise CheckpointError(f"planner weights: {path} does not fit its config.json ({reason}); {REMEDY}") from error
     wrong = {
         "lacks": sorted(info["missing_keys"]),

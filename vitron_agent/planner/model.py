@@ -15,7 +15,7 @@ from transformers import Cache, LlavaConfig, LlavaForConditionalGeneration, PreT
 
 from vitron_agent.errors import CheckpointError, listed
 from vitron_agent.planner.details import DetailEncoder
-from vitron_agent.planner.loading import REMEDY, load_llava, read_weights
+from vitron_agent.planner.loading import REMEDY, brought, load_llava, read_weights
 from vitron_agent.planner.motion import MotionEncoder
 from vitron_agent.planner.regions import RegionEncoder
 from vitron_agent.planner.vision import (
@@ -263,4 +263,4 @@ class PlannerModel(nn.Module):
             bad = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
             raise CheckpointError(f"planner weights: {folder / EXTRA_FILE} does not fit ({listed(bad)}); {REMEDY}")
         model.load_state_dict(extra, strict=False)
-        return model.to(device=device, dtype=dtype).eval()
+        return brought(model, device, dtype).eval()

@@ -2,6 +2,9 @@
 
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 
+CLIP_NAME = "clip-vit-large-patch14-336"
+"""How the published tower is called."""
+
 
 def clip_vision_config() -> CLIPVisionConfig:
     """CLIP ViT-L/14@336's tower: 24 x 24 patches. Source: `config.json` of openai/clip-vit-large-patch14-336."""

@@ -5,12 +5,16 @@ made of the mask itself is added. Click, box, polygon and scribble are all masks
 file does not know how a region was drawn, nor which words stand around it.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 GEOMETRY_SIDE = 16
 """The mask is seen by the geometry term at 16x16; Osprey uses 112x112 at 512 pixels."""
+FRAME = 224
+"""Side, in pixels, of the frame that boxes of VITRON's release lie on."""
 
 
 class RegionEncoder(nn.Module):
@@ -102,3 +106,50 @@ def mask_moments(masks: Tensor) -> Tensor:
         edges.append((torch.where(inside, places, 2.0).amin(1), torch.where(inside, places, -1.0).amax(1)))
     (left, right), (top, bottom) = edges
     return torch.cat([centre, torch.stack([left, top, right, bottom], 1)], 1)
+
+
+class BoxRegions(nn.Module):
+    """VITRON's region encoder: the patches under a box's mask, and the box itself on a frame of 224 pixels.
+
+    The release fills its mask with rows and columns swapped, in training and use alike; weights that learned that want
+    it so.
+    """
+
+    def __init__(self, d_vision: int, d_llm: int) -> None:
+        """Build it untrained; names are the release's."""
+        super().__init__()
+        self.region_linear = nn.ModuleDict(
+            {"layers": nn.ModuleList(nn.Linear(n, d_llm) for n in (d_vision, d_llm, d_llm))}
+        )
+        self.loc_encoder = nn.ModuleDict(
+            {"loc_encoder": nn.Sequential(nn.Linear(4, d_llm // 2), nn.ReLU(), nn.Linear(d_llm // 2, d_llm))}
+        )
+
+    def forward(self, patches: Tensor, masks: Tensor) -> Tensor:
+        """Encode one region per picture, as `RegionEncoder.forward` does; of a mask, its box is used."""
+        boxes = _boxes(masks).to(patches.device)
+        side, count = round(patches.shape[1] ** 0.5), len(patches)
+        frame = torch.zeros(count, 1, FRAME, FRAME, device=patches.device)
+        for place, (x1, y1, x2, y2) in enumerate(boxes.int().tolist()):
+            frame[place, 0, x1 : max(x2, x1 + 1), y1 : max(y2, y1 + 1)] = 1
+        inside = nn.functional.interpolate(frame, (side, side), mode="bilinear", align_corners=False).flatten(1) > 0
+        weights = inside / inside.sum(1, keepdim=True).clamp(min=1)
+        state = torch.einsum("np,npd->nd", weights, patches.float()).to(patches.dtype)
+        layers: Any = self.region_linear["layers"]
+        for layer in layers[:-1]:
+            state = layer(state).relu()
+        place_of: Tensor = self.loc_encoder["loc_encoder"](boxes.to(patches.dtype))
+        token: Tensor = layers[-1](state) + place_of
+        return token
+
+
+def _boxes(masks: Tensor) -> Tensor:
+    """Return the boxes (N, 4) xyxy around masks (N, H, W), on a frame of 224 pixels; an empty mask is the whole."""
+    boxes = []
+    for mask in masks.cpu() > 0:
+        mask = mask if mask.any() else torch.ones_like(mask)
+        rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
+        height, width = mask.shape
+        edges = columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height
+        boxes.append([float(edge) * FRAME for edge in edges])
+    return torch.tensor(boxes)

@@ -2,13 +2,14 @@
 
     vicuna/        as lmsys/vicuna-7b-v1.5   clip/          as openai/clip-vit-large-patch14-336
     vitron-base/   as Vitron/vitron-base     vitron-lora/   as Vitron/vitron-lora, merged into it
+    (the folder)   as liuhaotian/llava-v1.5-7b, LLaVA's own layout; clip/ where its weights have no tower
     lora/          an adapter of our own training, laid out as Vitron/vitron-lora, for whatever stands beside it
 
-Vicuna and VITRON are pickles: of those nothing but tensors is read. VITRON's names are those that `vitron/model` of
+Most of these are pickles: of those nothing but tensors is read. VITRON's names are those that `vitron/model` of
 SkyworkAI/Vitron writes; its weights were not at hand when this was written. This file makes models, no planners.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,17 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from vitron_agent.errors import CheckpointError, listed
-from vitron_agent.planner.checkpoints import read_config, read_tensors
+from vitron_agent.planner.checkpoints import REMEDY, read_config, read_tensors
+from vitron_agent.planner.loading import check_size
+from vitron_agent.planner.published import CLIP_NAME, clip_vision_config
+from vitron_agent.planner.regions import FRAME, BoxRegions
 
 _LAYERS = -2  # LLaVA reads the tower's last layer but one; VITRON's training script says the same
 ADAPTED = "base_model.model."
 """What peft puts before every name."""
 PROJECTOR, REGIONS = "model.mm_projector.", "model.region_extractor."
-"""How the release calls what it trains beside LoRA."""
+"""How LLaVA calls its projector, and the release what it trains beside LoRA."""
+_TOWER = "model.vision_tower.vision_tower.vision_model."  # LLaVA's own
 PROJECTOR_LAYERS = {"0.": "linear_1.", "2.": "linear_2."}
 """The release's name of a projector's layer -> LLaVA's."""
 _NEW_ROWS = ".token_adapter.trainable_tokens_delta"  # where peft keeps the rows of words that it trained
@@ -40,12 +45,45 @@ def vicuna_and_clip(vicuna: Path, clip: Path, dtype: torch.dtype) -> LlavaForCon
     Raises:
         CheckpointError: A file is missing or damaged, or weights are missing, too many, or of another shape.
     """
-    told = read_config(clip)
-    llava = _empty(read_config(vicuna), told.get("vision_config", told), dtype)
-    begin = "vision_model."
-    tower = {name.removeprefix(begin): value for name, value in read_tensors(clip).items() if name.startswith(begin)}
+    told, text = read_config(clip), read_config(vicuna)
+    tower, words = _below(read_tensors(clip), "vision_model."), read_tensors(vicuna)
+    llava = _empty(text, told.get("vision_config", told), dtype, (tower, words), vicuna)
     _fill(llava.model.vision_tower, tower, clip)
-    _fill_language_model(llava, read_tensors(vicuna), vicuna)
+    _fill_language_model(llava, words, vicuna)
+    return llava
+
+
+def is_original_llava(folder: Path) -> bool:
+    """Whether a folder is laid out as LLaVA's authors publish it, which transformers' own class does not read."""
+    return (folder / "config.json").is_file() and "mm_vision_tower" in read_config(folder)
+
+
+def original_llava(folder: Path, dtype: torch.dtype) -> LlavaForConditionalGeneration:
+    """Load LLaVA-1.5 as its authors publish it.
+
+    Args:
+        folder: As liuhaotian/llava-v1.5-7b; where its weights hold no tower (those of fine-tuned ones may not), or the
+            tower is no CLIP ViT-L/14@336, with `clip/` as the tower is published.
+        dtype: What the weights become.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or weights are missing, too many, or of another shape.
+    """
+    told, clip = read_config(folder), folder / "clip"
+    if (clip / "config.json").is_file():
+        seen = read_config(clip)
+    elif str(told["mm_vision_tower"]).endswith(CLIP_NAME):
+        seen = clip_vision_config().to_dict()
+    else:
+        raise CheckpointError(f"{clip} is missing, which holds the tower {told['mm_vision_tower']!r}: {REMEDY}")
+    tensors = read_tensors(folder)
+    tower = _below(tensors, _TOWER) or _below(read_tensors(clip), "vision_model.")
+    llava = _empty(told, seen.get("vision_config", seen), dtype, (tensors, tower), folder)
+    llava.config.vision_feature_layer = int(told.get("mm_vision_select_layer", _LAYERS))
+    _fill(llava.model.vision_tower, tower, folder)
+    _fill_projector(llava, tensors, folder)
+    words = {name: value for name, value in tensors.items() if not name.startswith((_TOWER, PROJECTOR))}
+    _fill_language_model(llava, words, folder)
     return llava
 
 
@@ -63,11 +101,9 @@ def released_vitron(base: Path, lora: Path, dtype: torch.dtype) -> tuple[LlavaFo
     Raises:
         CheckpointError: A file is missing or damaged, or weights are missing, too many, or of another shape.
     """
-    told = read_config(base)
-    llava = _empty(told, {**_LANGUAGE_BIND, **told.get("vision_config", {})}, dtype)
-    tensors, begin = read_tensors(base), "model.image_tower.image_tower."
-    tower = {name.removeprefix(begin): value for name, value in tensors.items() if name.startswith(begin)}
-    _fill(llava.model.vision_tower, tower, base)
+    told, tensors = read_config(base), read_tensors(base)
+    llava = _empty(told, {**_LANGUAGE_BIND, **told.get("vision_config", {})}, dtype, (tensors,), base)
+    _fill(llava.model.vision_tower, _below(tensors, "model.image_tower.image_tower."), base)
     words = {name: value for name, value in tensors.items() if not name.startswith(_NO_WORDS)}
     _fill_language_model(llava, merged(words, lora), base)
     regions = BoxRegions(llava.config.vision_config.hidden_size, llava.config.text_config.hidden_size)
@@ -146,63 +182,24 @@ def _with_rows(weight: Tensor | None, places: Any, rows: Tensor, name: str) -> T
     return changed
 
 
-class BoxRegions(nn.Module):
-    """VITRON's region encoder: the patches under a box's mask, and the box itself on a frame of 224 pixels.
-
-    The release fills its mask with rows and columns swapped, in training and use alike; weights that learned that want
-    it so.
-    """
-
-    def __init__(self, d_vision: int, d_llm: int) -> None:
-        """Build it untrained; names are the release's."""
-        super().__init__()
-        self.region_linear = nn.ModuleDict(
-            {"layers": nn.ModuleList(nn.Linear(n, d_llm) for n in (d_vision, d_llm, d_llm))}
-        )
-        self.loc_encoder = nn.ModuleDict(
-            {"loc_encoder": nn.Sequential(nn.Linear(4, d_llm // 2), nn.ReLU(), nn.Linear(d_llm // 2, d_llm))}
-        )
-
-    def forward(self, patches: Tensor, masks: Tensor) -> Tensor:
-        """Encode one region per picture, as `RegionEncoder.forward` does; of a mask, its box is used."""
-        boxes = _boxes(masks).to(patches.device)
-        side, count = round(patches.shape[1] ** 0.5), len(patches)
-        frame = torch.zeros(count, 1, _FRAME, _FRAME, device=patches.device)
-        for place, (x1, y1, x2, y2) in enumerate(boxes.int().tolist()):
-            frame[place, 0, x1 : max(x2, x1 + 1), y1 : max(y2, y1 + 1)] = 1
-        inside = nn.functional.interpolate(frame, (side, side), mode="bilinear", align_corners=False).flatten(1) > 0
-        weights = inside / inside.sum(1, keepdim=True).clamp(min=1)
-        state = torch.einsum("np,npd->nd", weights, patches.float()).to(patches.dtype)
-        layers: Any = self.region_linear["layers"]
-        for layer in layers[:-1]:
-            state = layer(state).relu()
-        place_of: Tensor = self.loc_encoder["loc_encoder"](boxes.to(patches.dtype))
-        token: Tensor = layers[-1](state) + place_of
-        return token
-
-
-_FRAME = 224
 _LANGUAGE_BIND: dict[str, Any] = {  # LanguageBind_Image's tower
     "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
-    "image_size": _FRAME, "patch_size": 14, "hidden_act": "gelu",
+    "image_size": FRAME, "patch_size": 14, "hidden_act": "gelu",
 }  # fmt: skip
 _NO_WORDS = ("model.image_tower.", "model.video_tower.", PROJECTOR, REGIONS)
 
 
-def _boxes(masks: Tensor) -> Tensor:
-    """Return the boxes (N, 4) xyxy around masks (N, H, W), on a frame of 224 pixels; an empty mask is the whole."""
-    boxes = []
-    for mask in masks.cpu() > 0:
-        mask = mask if mask.any() else torch.ones_like(mask)
-        rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
-        height, width = mask.shape
-        edges = columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height
-        boxes.append([float(edge) * _FRAME for edge in edges])
-    return torch.tensor(boxes)
+def _empty(
+    text: Mapping[str, Any],
+    vision: Mapping[str, Any],
+    dtype: torch.dtype,
+    tensors: Iterable[Mapping[str, Tensor]],
+    source: Path,
+) -> LlavaForConditionalGeneration:
+    """Return a LLaVA of these sizes, untrained; what configurations say about files and code is left out.
 
-
-def _empty(text: Mapping[str, Any], vision: Mapping[str, Any], dtype: torch.dtype) -> LlavaForConditionalGeneration:
-    """Return a LLaVA of these sizes, untrained; what configurations say about files and code is left out."""
+    Refuses sizes that are not those of the tensors to come by far: a configuration of another model says none.
+    """
     sizes = {name: value for name, value in text.items() if name in _OF_LLAMA}
     seen = {name: value for name, value in vision.items() if name in {*_LANGUAGE_BIND, "layer_norm_eps"}}
     config = LlavaConfig(
@@ -212,7 +209,13 @@ def _empty(text: Mapping[str, Any], vision: Mapping[str, Any], dtype: torch.dtyp
         vision_feature_select_strategy="default",
         tie_word_embeddings=False,
     )
-    return LlavaForConditionalGeneration(config).to(dtype).eval()
+    check_size(config, sum(value.numel() for table in tensors for value in table.values()), source)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)  # made in full precision, a language model of half would take three times its memory
+    try:
+        return LlavaForConditionalGeneration(config).eval()
+    finally:
+        torch.set_default_dtype(before)
 
 
 _OF_LLAMA = {
@@ -232,10 +235,19 @@ def fill_beside_words(llava: LlavaForConditionalGeneration, regions: nn.Module, 
     """Fill projector and region encoder with what was trained beside an adapter."""
     read = read_tensors(lora, "non_lora_trainables.safetensors", "non_lora_trainables.bin")
     extra = {_unadapted(name): value for name, value in read.items()}
-    layers = {name.removeprefix(PROJECTOR): value for name, value in extra.items() if name.startswith(PROJECTOR)}
+    _fill_projector(llava, extra, lora)
+    _fill(regions, _below(extra, REGIONS), lora)
+
+
+def _fill_projector(llava: LlavaForConditionalGeneration, tensors: Mapping[str, Tensor], source: Path) -> None:
+    layers = _below(tensors, PROJECTOR)
     projector = {PROJECTOR_LAYERS.get(name[:2], "?") + name[2:]: value for name, value in layers.items()}
-    _fill(llava.model.multi_modal_projector, projector, lora)
-    _fill(regions, {name.removeprefix(REGIONS): v for name, v in extra.items() if name.startswith(REGIONS)}, lora)
+    _fill(llava.model.multi_modal_projector, projector, source)
+
+
+def _below(tensors: Mapping[str, Tensor], begin: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin so, by the rest of their names."""
+    return {name.removeprefix(begin): value for name, value in tensors.items() if name.startswith(begin)}
 
 
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:

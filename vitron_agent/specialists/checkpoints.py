@@ -9,7 +9,7 @@ same calls as ours. Knows nothing about requests, or which models make up a spec
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import CLIPTokenizer, PreTrainedModel
 
-from vitron_agent.errors import CheckpointError, listed
+from vitron_agent.errors import CheckpointError, is_lack_of_memory, listed, quoted
 from vitron_agent.signals import SignalMapper
 
 Part = TypeVar("Part")
@@ -41,17 +41,26 @@ def load_diffusers(kind: type[ModelMixin], folder: Path, recipe: str, dtype: tor
         CheckpointError: it is missing, damaged or of another shape.
     """
     options = {**_form(folder), "low_cpu_mem_usage": False, **more}
-    return load_part(
-        folder, recipe, lambda path: _whole(kind.from_pretrained(path, torch_dtype=dtype, **options, **_HERE))
-    )
+    kinds = {each.__name__ for each in kind.__mro__}
+
+    def load(path: Path) -> Any:
+        _same_kind(path, "_class_name", kinds, kind.__name__)
+        return _whole(kind.from_pretrained(path, torch_dtype=dtype, **options, **_HERE))
+
+    return load_part(folder, recipe, load)
 
 
 def load_transformers(
     kind: type[PreTrainedModel], folder: Path, recipe: str, dtype: torch.dtype, attention: str = ATTENTION
 ) -> Any:
     """Load a transformers model; see `load_diffusers`. Some have no attention but their own plain one, "eager"."""
-    options = {"attn_implementation": attention, **_form(folder)}
-    return load_part(folder, recipe, lambda path: _whole(kind.from_pretrained(path, dtype=dtype, **options, **_HERE)))
+    options, made = {"attn_implementation": attention, **_form(folder)}, kind.config_class.model_type
+
+    def load(path: Path) -> Any:
+        _same_kind(path, "model_type", {made}, made)
+        return _whole(kind.from_pretrained(path, dtype=dtype, **options, **_HERE))
+
+    return load_part(folder, recipe, load)
 
 
 def load_tokenizer(folder: Path, recipe: str) -> CLIPTokenizer:
@@ -80,7 +89,9 @@ def load_part(folder: Path, recipe: str, load: Callable[[Path], Part], needed: s
         raise CheckpointError(f"{folder / needed} is missing: {remedy(recipe)}")
     try:
         return load(folder)
-    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except Exception as error:  # of many kinds, and of libraries that we do not import
+        if isinstance(error, CheckpointError) or is_lack_of_memory(error):
+            raise  # with the folder there is nothing wrong, or it is said already
         raise CheckpointError(f"{folder} cannot be loaded ({_first_line(error)}): {remedy(recipe)}") from None
 
 
@@ -129,6 +140,15 @@ _HERE = {"local_files_only": True, "output_loading_info": True}
 _TROUBLE = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
 
 
+def _same_kind(folder: Path, field: str, kinds: Collection[str], kind: str) -> None:
+    """Refuse the configuration of another model: what it does not say would be filled up with defaults."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise ValueError("config.json holds no JSON object")
+    if (said := config.get(field)) is not None and said not in kinds:
+        raise ValueError(f"config.json is of another architecture: {quoted(str(said), 40)}, not {kind!r}")
+
+
 def _form(folder: Path) -> dict[str, Any]:
     """Return which of a folder's files to load: safetensors, the half-precision ones where they are alone, a pickle."""
     names = [path.name for path in folder.glob("*.safetensors")]
@@ -152,6 +172,8 @@ def _names(found: Iterable[Any]) -> list[str]:
 
 
 def _first_line(error: Exception) -> str:
+    if "weights_only" in str(error):
+        return "something else than tensors is in it"  # torch's own words would advise to run it
     lines = str(error.args[0] if error.args else error).strip().splitlines() or ["no reason given"]
     # torch heads a list of weights that do not fit with a line that names none of them
     said = f"{lines[0]} {listed([line.strip() for line in lines[1:]])}" if lines[0].endswith(":") else lines[0]

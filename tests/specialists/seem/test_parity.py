@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from vitron_agent.specialists.seem import Seem, SeemConfig, parity
 from vitron_agent.specialists.seem.inference import Segment
 from vitron_agent.specialists.seem.model import stroke_scores
 from vitron_agent.specialists.seem.parity import (
+    CONVS,
     FIELDS,
     OUTPUTS,
-    SAME_AS_HIDDEN,
+    PROJECTED,
     TOLERANCE,
     StoredRun,
     differences,
@@ -61,16 +63,16 @@ def inputs(config: SeemConfig, height: int, width: int) -> dict[str, Tensor]:
     }  # fmt: skip
 
 
-def write_other(path: Path, config: SeemConfig = OTHER) -> Path:
+def write_other(path: Path, config: SeemConfig = OTHER, size: tuple[int, int] = (70, 50)) -> Path:
     """Write a parity file of random weights; the outputs are those of our own model."""
     torch.manual_seed(3)
     values: dict[str, Any] = {key: getattr(config, field) for key, field in FIELDS.items()}
     metadata = {
-        "config": json.dumps(values | dict.fromkeys(SAME_AS_HIDDEN, config.hidden_dim)),
+        "config": json.dumps(values | {PROJECTED: config.hidden_dim, CONVS: config.convs_width}),
         "classes": json.dumps(config.classes), "segments": "[]",
     }  # fmt: skip
     weights = {f"weights.{name}": weight.clone() for name, weight in Seem(config).state_dict().items()}
-    tensors = {**weights, **inputs(config, 70, 50), **{name: torch.zeros(1) for name in OUTPUTS}}
+    tensors = {**weights, **inputs(config, *size), **{name: torch.zeros(1) for name in OUTPUTS}}
     save_file(tensors, path, metadata)
     ours = {name: value.contiguous() for name, value in StoredRun.load(path).outputs().items()}
     save_file({**tensors, **ours}, path, metadata)
@@ -88,7 +90,7 @@ def assert_near(ours: Tensor, stored: Tensor) -> None:
 
 def test_every_stored_size_was_taken_over(original: StoredRun) -> None:
     sizes = json.loads(read(FILE)[1]["config"])
-    assert set(sizes) <= {*FIELDS, *SAME_AS_HIDDEN}
+    assert set(sizes) <= {*FIELDS, PROJECTED, CONVS}
     assert (original.model.config.vocab_size, original.model.config.decoder_layers) == (1000, 9)
 
 
@@ -131,6 +133,39 @@ def test_masks_may_have_a_width_of_their_own(tmp_path: Path) -> None:
     content = {name: value.contiguous() for name, value in tensors.items()}
     save_file(content, tmp_path / "narrow.safetensors", {**metadata, "config": json.dumps(sizes)})
     assert {name: value for name, value in differences(tmp_path / "narrow.safetensors").items() if value > 1e-5} == {}
+
+
+OF_OTHER_FORM = {
+    "wide masks, few channels": replace(OTHER, hidden_dim=32, mask_dim=128, heads=8, queries=40),
+    "a pixel decoder of its own width": replace(OTHER, hidden_dim=48, convs_dim=64, mask_dim=32, heads=4),
+    "one of everything": replace(OTHER, depths=(1, 1, 1, 1), heads=1, queries=1, text_heads=1, text_layers=1),
+    "as many levels as published, wide windows": replace(OTHER, focal_levels=4, focal_window=7, decoder_layers=9),
+    "two classes, segments at once": replace(OTHER, classes=("sea", "nothing"), panoptic_score=0.1),
+}
+
+
+@pytest.mark.parametrize("config", OF_OTHER_FORM.values(), ids=OF_OTHER_FORM)
+@pytest.mark.parametrize("size", [(33, 130), (64, 32)])
+def test_files_of_many_forms_are_built_from_what_they_say(
+    tmp_path: Path, config: SeemConfig, size: tuple[int, int]
+) -> None:
+    path = write_other(tmp_path / "form.safetensors", config, size)
+    assert replace(StoredRun.load(path).model.config, layerscale=config.layerscale) == config
+    assert max(differences(path).values()) <= 1e-5
+
+
+def test_projected_levels_reach_the_decoder_as_if_they_had_its_width(tmp_path: Path) -> None:
+    """The original with projections that change nothing, as it has where it is told to project."""
+    tensors, metadata = read(FILE)
+    width = tensors["weights.sem_seg_head.predictor.level_embed.weight"].shape[1]
+    for level in range(3):
+        begin = f"weights.sem_seg_head.predictor.input_proj.{level}"
+        tensors |= {f"{begin}.weight": torch.eye(width)[..., None, None], f"{begin}.bias": torch.zeros(width)}
+    save_file({name: value.contiguous() for name, value in tensors.items()}, tmp_path / "same.safetensors", metadata)
+    assert max(differences(tmp_path / "same.safetensors").values()) <= TOLERANCE
+    tensors["weights.sem_seg_head.predictor.input_proj.1.bias"] += 1
+    save_file({name: value.contiguous() for name, value in tensors.items()}, tmp_path / "other.safetensors", metadata)
+    assert differences(tmp_path / "other.safetensors")["stroke.pred_masks"] > TOLERANCE
 
 
 @pytest.mark.parametrize("name", ["backbone.norm1.bias", "sem_seg_head.predictor.pn_indicator.weight"])
@@ -187,7 +222,9 @@ def without(name: str) -> Callable[[Content], Content]:
         (with_sizes(MODEL__DECODER__NUM_OBJECT_QUERIES=14), "query_feat.weight has shape"),
         (with_sizes(MODEL__TEXT__HEADS=7), "multiple of text_heads 7"),
         (with_sizes(MODEL__TEXT__LAYERS=4), "lacks .*resblocks.3.* and 2 more"),
-        (with_sizes(MODEL__DIM_PROJ=48), "MODEL__DIM_PROJ is 48"),
+        (with_sizes(MODEL__DIM_PROJ=48), "MODEL__DIM_PROJ is 48, and it must be 96: text tokens"),
+        (with_sizes(MODEL__ENCODER__CONVS_DIM=64), "MODEL__ENCODER__CONVS_DIM is 64, and it must be 96"),
+        (lambda c: ({k: v for k, v in c[0].items() if not k.startswith("weights.")}, c[1]), "lacks backbone.patch"),
         (without("weights.backbone.norm0.weight"), "lacks backbone.norm0.weight"),
         (without("semantic"), "lacks semantic"),
         (lambda c: (c[0] | {"text.more": torch.zeros(1)}, c[1]), "unknown tensors text.more"),

@@ -22,7 +22,8 @@ class SeemConfig:
     depths: tuple[int, ...] = (2, 2, 18, 2)  # blocks per stage
     focal_levels: int = 4  # depthwise convolutions per modulation
     focal_window: int = 3  # side of the first of them; each next one is 2 wider
-    hidden_dim: int = 512  # CONVS_DIM = HIDDEN_DIM = DIM_PROJ
+    hidden_dim: int = 512  # HIDDEN_DIM of the decoder, and DIM_PROJ
+    convs_dim: int = 0  # CONVS_DIM of the pixel decoder, projected to hidden_dim; 0 for hidden_dim itself, as published
     mask_dim: int = 0  # MASK_DIM, of mask features and mask embeddings; 0 for hidden_dim, as published
     norm_groups: int = 32  # of the pixel decoder's group norms; few channels need fewer groups to tell pictures apart
     heads: int = 8  # attention heads of pixel decoder and decoder
@@ -45,6 +46,11 @@ class SeemConfig:
     panoptic_score: float = 0.4  # a query below this score is no segment
     panoptic_overlap: float = 0.8  # a segment survives if this share of its mask is visible
     text_threshold: float | None = None  # phrase scores below it mean "nothing matches"; None = never (published)
+
+    @property
+    def convs_width(self) -> int:
+        """Channels of the pixel decoder."""
+        return self.convs_dim or self.hidden_dim
 
     @property
     def mask_width(self) -> int:
@@ -88,21 +94,30 @@ class SeemConfig:
                 example = f"like {known[name]!r}" if known[name] is not None else "a number"
                 raise CheckpointError(f"SEEM configuration {source}: {name} is {value!r}, it must be {example}")
         config = cls(**clean)
-        if config.hidden_dim % config.norm_groups or config.hidden_dim % config.heads or len(config.depths) != 4:
-            raise CheckpointError(
-                f"SEEM configuration {source}: hidden_dim {config.hidden_dim} must be a multiple of norm_groups "
-                f"{config.norm_groups} and heads {config.heads}, and depths {config.depths} must be four"
-            )
-        if config.text_width % config.text_heads:
-            raise CheckpointError(
-                f"SEEM configuration {source}: text_width {config.text_width} must be a multiple of text_heads "
-                f"{config.text_heads}"
-            )
+        _check(config, source)
         return config
 
     def save(self, path: Path) -> None:
         """Write the configuration as JSON, every field."""
         path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def _check(config: SeemConfig, source: str) -> None:
+    """Refuse sizes that no model can have."""
+    convs = "convs_dim" if config.convs_dim else "hidden_dim"
+    shared = (  # a width, and what its channels are shared out among
+        ("hidden_dim", config.hidden_dim, "heads"),
+        (convs, config.convs_width, "heads"),
+        (convs, config.convs_width, "norm_groups"),
+        ("text_width", config.text_width, "text_heads"),
+    )
+    for name, width, among in shared:
+        if width % getattr(config, among):
+            raise CheckpointError(
+                f"SEEM configuration {source}: {name} {width} must be a multiple of {among} {getattr(config, among)}"
+            )
+    if len(config.depths) != 4:
+        raise CheckpointError(f"SEEM configuration {source}: depths {config.depths} must be four")
 
 
 def _fits(value: object, default: object) -> bool:

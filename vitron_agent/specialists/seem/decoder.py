@@ -90,6 +90,9 @@ class Decoder(nn.Module):
         self.query_feat = nn.Embedding(config.queries, dim)
         self.query_embed = nn.Embedding(config.queries, dim)
         self.level_embed = nn.Embedding(3, dim)
+        self.input_proj = nn.ModuleList(
+            nn.Conv2d(config.convs_dim, dim, 1) if config.convs_dim else nn.Identity() for _ in range(3)
+        )
         self.pn_indicator = nn.Embedding(2, dim)
         self.mask_embed = MaskMlp(dim, config.mask_width)
         self.class_embed = nn.Parameter(torch.empty(dim, dim))

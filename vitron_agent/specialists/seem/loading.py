@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from vitron_agent.errors import CheckpointError, quoted
+from vitron_agent.errors import CheckpointError, is_lack_of_memory, quoted
 from vitron_agent.specialists.seem.coco import CLASSES, STUFF, TEMPLATES
 from vitron_agent.specialists.seem.config import SeemConfig
 from vitron_agent.specialists.seem.model import Seem
@@ -72,7 +72,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str]:
         return (_unpickled(path) if path.suffix == ".pt" else load_file(path)), digest
     except FileNotFoundError:
         raise CheckpointError(f"SEEM weights {path} are missing; fetch them or run the training recipe") from None
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if is_lack_of_memory(error):
+            raise
         raise CheckpointError(f"SEEM weights {path} are damaged ({error}); fetch them again") from None
 
 
@@ -81,6 +83,8 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bare ones of many kinds, and of the pickle library, which we do not import
+        if is_lack_of_memory(error):
+            raise
         # torch's own words would advise to run it
         foreign = "Weights only load failed" in str(error)
         reason = (

@@ -96,9 +96,9 @@ class Seem(nn.Module):
         return self.add_level_embedding(*self.sem_seg_head.pixel_decoder(self.backbone(images)))
 
     def add_level_embedding(self, mask_features: Tensor, levels: list[Tensor]) -> Features:
-        """Mark the pixel decoder's levels, each (B, C, h, w), with their learned embeddings."""
-        embed = self.decoder.level_embed.weight
-        return Features(mask_features, tuple(m + e[:, None, None] for m, e in zip(levels, embed, strict=True)))
+        """Bring the pixel decoder's levels, each (B, convs_dim, h, w), to the decoder, marked by learned embeddings."""
+        marks, projections = self.decoder.level_embed.weight[..., None, None], self.decoder.input_proj
+        return Features(mask_features, tuple(p(m) + e for p, m, e in zip(projections, levels, marks, strict=True)))
 
     def text_tokens(self, ids: Tensor, attention: Tensor) -> tuple[PromptTokens, Tensor]:
         """Encode phrases.

@@ -39,11 +39,13 @@ FIELDS = {
     "MODEL__TEXT__WIDTH": "text_width",
     "MODEL__TEXT__HEADS": "text_heads",
     "MODEL__TEXT__LAYERS": "text_layers",
+    "MODEL__DECODER__TEST__OBJECT_MASK_THRESHOLD": "panoptic_score",
+    "MODEL__DECODER__TEST__OVERLAP_THRESHOLD": "panoptic_overlap",
 }
 """Settings of the original -> ours. What is not set is as published, or read off the tensors; other settings are not
 read, and what they would change shows as a difference."""
-SAME_AS_HIDDEN = ("MODEL__ENCODER__CONVS_DIM", "MODEL__DIM_PROJ")
-"""Settings that SEEM keeps equal to HIDDEN_DIM; ours has one width for all three."""
+PROJECTED, CONVS = "MODEL__DIM_PROJ", "MODEL__ENCODER__CONVS_DIM"
+"""Further settings, which follow from others and from the tensors, and are checked."""
 
 INPUTS = ("image", "image2", "stroke", "text.input_ids", "text.attention_mask", "class_text_embeddings")
 _RUNS = ("text", "stroke", "example")
@@ -227,17 +229,12 @@ def _json(metadata: dict[str, str], key: str, path: Path) -> Any:
 
 def _config(sizes: dict[str, Any], weights: dict[str, Tensor], path: Path) -> SeemConfig:
     """Take every size over: from the settings, and from the tensors what is no setting of the original."""
-    config = SeemConfig.from_dict({field: sizes[key] for key, field in FIELDS.items() if key in sizes}, str(path))
-    if unequal := [key for key in SAME_AS_HIDDEN if sizes.get(key, config.hidden_dim) != config.hidden_dim]:
-        raise CheckpointError(
-            f"parity file {path}: {unequal[0]} is {sizes[unequal[0]]}, but our SEEM has one width for all, "
-            f"HIDDEN_DIM {config.hidden_dim}"
-        )
     text, focal = f"{_PREDICTOR}lang_encoder.lang_encoder.", "backbone.layers.0.blocks.0.modulation.focal_layers."
     places = {  # size -> the tensor and the axis it is read off
         "vocab_size": (f"{text}token_embedding.weight", 0),
         "context_length": (f"{text}positional_embedding", 0),
         "memories": (f"{_PREDICTOR}spatial_embed.weight", 0),
+        "convs_dim": (f"{_PREDICTOR}input_proj.0.weight", 1),
         "focal_window": (f"{focal}0.0.weight", -1),
     }
     counts = {  # size -> what the names of its layers begin with
@@ -247,8 +244,17 @@ def _config(sizes: dict[str, Any], weights: dict[str, Tensor], path: Path) -> Se
     found: dict[str, Any] = {
         field: weights[name].shape[axis]
         for field, (name, axis) in places.items()
-        if name in weights and weights[name].ndim  # others are refused when they are loaded, by name
+        if name in weights and weights[name].ndim > axis  # others are refused when they are loaded, by name
     }
     for field, start in counts.items():
-        found[field] = len({name[len(start) :].split(".")[0] for name in weights if name.startswith(start)})
-    return replace(config, **found)
+        if count := len({name[len(start) :].split(".")[0] for name in weights if name.startswith(start)}):
+            found[field] = count
+    told = {field: sizes[key] for key, field in FIELDS.items() if key in sizes}
+    config = SeemConfig.from_dict({**told, **found}, str(path))
+    for key, width, reason in (
+        (PROJECTED, config.hidden_dim, "text tokens and queries have one width, HIDDEN_DIM, in the original too"),
+        (CONVS, config.convs_width, "so wide are the levels that the decoder's tensors take"),
+    ):
+        if sizes.get(key, width) != width:
+            raise CheckpointError(f"parity file {path}: {key} is {sizes[key]}, and it must be {width}: {reason}")
+    return config

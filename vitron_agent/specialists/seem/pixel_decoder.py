@@ -55,7 +55,7 @@ class Encoder(nn.Module):
         """Make `config.encoder_layers` layers."""
         super().__init__()
         self.layers = nn.ModuleList(
-            EncoderLayer(config.hidden_dim, config.heads, config.feedforward_dim) for _ in range(config.encoder_layers)
+            EncoderLayer(config.convs_width, config.heads, config.feedforward_dim) for _ in range(config.encoder_layers)
         )
 
     def forward(self, x: Tensor, position: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class PixelDecoder(nn.Module):
     def __init__(self, config: SeemConfig) -> None:
         """Build the pixel decoder of `config`."""
         super().__init__()
-        dim, embed, groups = config.hidden_dim, config.embed_dim, config.norm_groups
+        dim, embed, groups = config.convs_width, config.embed_dim, config.norm_groups
         self.input_proj = nn.Conv2d(8 * embed, dim, 1)
         self.transformer = nn.ModuleDict({"encoder": Encoder(config)})
         self.layer_4 = ConvNorm(dim, dim, 3, groups)
