@@ -21,7 +21,7 @@ demo: $(STAMP)  ## draw, edit, segment, ask; track, edit and make videos; result
 	$(BIN)/vitron-agent demo --out out/demo
 
 test: $(STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 bench: $(STAMP)  ## the benchmarks: seconds per planner turn, picture, mask, edit
 	$(BIN)/python -m pytest tests/benchmarks -s

@@ -1,6 +1,7 @@
 """Files of the chosen folders are read; whatever else a path may mean is not, and errors do not tell what is there."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_path_that_means_something_else_on_windows_is_refused_everywhere(home:
 
 def test_what_lies_outside_is_not_told(home: Path) -> None:
     there, gone = str(home.parent / "secret.png"), str(home.parent / "nothing.png")
-    said = [refused(Folders(home), path).replace(repr(path), "PATH") for path in (there, gone)]
+    said = [re.sub("'.*?'", "PATH", refused(Folders(home), path)) for path in (there, gone)]
     assert said[0] == said[1]
     assert str(home.parent) not in refused(Folders(home), "../secret.png")
 
