@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from vitron_agent.errors import CheckpointError, is_lack_of_memory, quoted
+from vitron_agent.errors import CheckpointError, is_lack_of_memory
+from vitron_agent.specialists.checkpoints import read_pickle
 from vitron_agent.specialists.seem.coco import CLASSES, STUFF, TEMPLATES
 from vitron_agent.specialists.seem.config import SeemConfig
 from vitron_agent.specialists.seem.model import Seem
@@ -80,20 +81,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str]:
 
 def _unpickled(path: Path) -> dict[str, Tensor]:
     """Read a pickle of named tensors, and nothing else that might be in it."""
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bare ones of many kinds, and of the pickle library, which we do not import
-        if is_lack_of_memory(error):
-            raise
-        # torch's own words would advise to run it
-        foreign = "Weights only load failed" in str(error)
-        reason = (
-            "something else is in it"
-            if foreign
-            else quoted(str(error).splitlines()[0] if str(error) else repr(error), 160)
-        )
-        raise CheckpointError(f"SEEM weights {path} hold no plain tensors ({reason}); fetch them again") from None
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+    weights = read_pickle(path, "SEEM")
+    if not all(isinstance(value, Tensor) for value in weights.values()):
         raise CheckpointError(f"SEEM weights {path} are no table of named tensors; give the published file")
     return weights
 

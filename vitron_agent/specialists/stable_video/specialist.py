@@ -95,17 +95,27 @@ class StableVideo:
 
     def atlas(self, video: Tensor, masks: Tensor, progress: Progress = ignore_progress) -> LayeredAtlas:
         """Fit the layered atlas of a clip, uint8 (T, 3, H, W), and its object, bool (T, H, W), or take the kept one."""
-        key = hashlib.sha256(video.numpy().tobytes() + masks.numpy().tobytes() + str(video.shape).encode()).hexdigest()
+        key = _key(video, masks)
         with self._guard:
             found = self._kept.pop(key, None)
         if found is None:
             with torch.inference_mode(False), torch.enable_grad():
                 found = fit_atlas(video.clone(), masks.clone(), self.settings, progress)
+        self.keep(video, masks, found)
+        return found
+
+    def keep(self, video: Tensor, masks: Tensor, atlas: LayeredAtlas) -> None:
+        """Take this atlas for a clip and its object, such as one that `load_nla` read; arguments as of `atlas`."""
+        key = _key(video, masks)
         with self._guard:
-            self._kept[key] = found
+            self._kept[key] = atlas
+            self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        return found
+
+
+def _key(video: Tensor, masks: Tensor) -> str:
+    return hashlib.sha256(video.numpy().tobytes() + masks.numpy().tobytes() + str(video.shape).encode()).hexdigest()
 
 
 def _new_background(atlas: LayeredAtlas, request: SpecialistRequest, masks: Tensor) -> tuple[Tensor, Tensor]:
