@@ -42,9 +42,9 @@ class DetailEncoder(nn.Module):
             nn.GELU(),
             nn.Linear(hidden, d_llm, bias=False),
         )
-        nn.init.zeros_(self.score.weight)
-        for branch in (self.picture, self.region):
-            nn.init.zeros_(branch[-1].weight)
+        last = (self.picture.get_parameter("2.weight"), self.region.get_parameter("4.weight"))
+        for weight in (self.score.weight, *last):
+            nn.init.zeros_(weight)
 
     def pictures(self, first: Tensor) -> Tensor:
         """What is added to picture tokens: each sees all its patches side by side, not their mean.

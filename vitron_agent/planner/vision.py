@@ -58,7 +58,7 @@ def patch_embeddings(tower: nn.Module, pixel_values: Tensor) -> Tensor:
     Returns:
         (B, P, D), row-major from the top left.
     """
-    embedded: Tensor = tower.embeddings.patch_embedding(pixel_values)
+    embedded: Tensor = tower.get_submodule("embeddings.patch_embedding")(pixel_values)
     return embedded.flatten(2).transpose(1, 2)
 
 

@@ -30,7 +30,7 @@ class AggregationNet(nn.Module):
             nn.ReLU(),
             nn.ConvTranspose2d(hidden, 3, 3, padding=1, bias=False),
         )
-        nn.init.zeros_(self.inner[-1].weight)
+        nn.init.zeros_(self.inner.get_parameter("2.weight"))
 
     def forward(self, texture: Tensor) -> Tensor:
         """Return the aggregated texture (3, h, w) of a texture (3, h, w) in about [0, 1]."""

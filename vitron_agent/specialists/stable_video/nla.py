@@ -127,7 +127,7 @@ def _layer(colours: nn.Module, uv: Tensor, half: float, side: int) -> Layer:
     width, height = (seen.amax((0, 1, 2)).ceil() + MARGIN - low).int().tolist()
     grid = (pixel_grid(height, width, uv.device) + low) / texels * 2 - 1
     texture = (_asked(colours, (grid * 0.5 + half).view(-1, 2)) + 1) / 2
-    shifts = (seen / DENSITY - pixel_grid(*uv.shape[1:3], uv.device)).permute(0, 3, 1, 2)
+    shifts = (seen / DENSITY - pixel_grid(uv.shape[1], uv.shape[2], uv.device)).permute(0, 3, 1, 2)
     upright = torch.eye(2, 3).expand(len(uv), -1, -1)
     origin = (low / DENSITY).tolist()
     texture = texture.view(height, width, 3).permute(2, 0, 1).contiguous()
