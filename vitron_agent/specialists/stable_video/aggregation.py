@@ -3,7 +3,7 @@
 x + ConvT(ReLU(Conv(x))) of StableVideo (Chai et al. 2023, `AGGNet`), fitted anew for every edit by the L1 distance of
 the keyframes from what the atlas shows of them. As released it cannot learn, its method runs under `torch.no_grad`;
 here it does, from the identity on. Off unless asked for, as there: on textured clips it brings 0.1 to 0.3 dB where the
-keyframes agree; where each has another shade it follows one of them, 3 dB from their mean. Knows tensors only.
+keyframes agree; where each has another shade it follows one of them and loses 2 to 3 dB. Knows tensors only.
 """
 
 from collections.abc import Mapping

@@ -105,7 +105,10 @@ class StableVideo:
         return found
 
     def keep(self, video: Tensor, masks: Tensor, atlas: LayeredAtlas) -> None:
-        """Take this atlas for a clip and its object, such as one that `load_nla` read; arguments as of `atlas`."""
+        """Take this atlas for a clip and its object, such as one that `load_nla` read; arguments as of `atlas`.
+
+        The atlases of the last `KEPT` clips stay; one that had to go is fitted anew where it is needed again.
+        """
         key = _key(video, masks)
         with self._guard:
             self._kept[key] = atlas
