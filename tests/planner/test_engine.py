@@ -15,7 +15,6 @@ from vitron_agent.errors import Cancelled, CheckpointError, InputError
 from vitron_agent.invocation import Module, parse_reply, render_invocation
 from vitron_agent.media import Region
 from vitron_agent.planner import AssistantTurn, DrawnRegion, PlannerModel, Settings, UserTurn, VitronPlanner, Vocabulary
-from vitron_agent.planner.engine import MAX_CACHED_MEDIA
 from vitron_agent.planner.processor import Turn
 from vitron_agent.planner.tiny import tiny_planner_config
 
@@ -68,7 +67,7 @@ def test_pictures_that_were_read_before_are_not_encoded_again(
 ) -> None:
     said: list[Turn] = [*ASK, AssistantTurn("A star."), UserTurn("and now?", (PICTURE.flip(2),))]
     planner.reply(ASK)
-    planner._media.clear()
+    planner.features.clear()
     seen = []
     encode = planner.model.encode_pictures
     monkeypatch.setattr(planner.model, "encode_pictures", lambda images: seen.append(images[0]) or encode(images))
@@ -190,19 +189,6 @@ def test_a_stop_text_ends_the_reply_and_is_cut_off(planner: VitronPlanner) -> No
     assert output.finish == "stop"
 
 
-def test_pictures_are_encoded_once_and_forgotten_in_time(
-    planner: VitronPlanner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = []
-    encode = planner.model.encode_pictures
-    monkeypatch.setattr(planner.model, "encode_pictures", lambda images: seen.append(1) or encode(images))
-    with torch.inference_mode():
-        for shade in [*range(MAX_CACHED_MEDIA + 1), MAX_CACHED_MEDIA, 0]:
-            planner.encode(torch.full((3, 9, 9), shade, dtype=torch.uint8))
-    assert len(seen) == MAX_CACHED_MEDIA + 2  # the last one was kept, the first one had to leave
-    assert len(planner._media) == MAX_CACHED_MEDIA
-
-
 def test_a_picture_and_a_region_change_what_is_read(planner: VitronPlanner) -> None:
     box = DrawnRegion(Region.from_box(0.1, 0.1, 0.2, 0.2).to_mask(64, 64))
     other: list[Turn] = [UserTurn("what is it?", (PICTURE.flip(0),), (ASK[0].regions[0],))]  # type: ignore[union-attr]
@@ -220,7 +206,7 @@ def test_a_video_is_its_mean_and_its_frames_in_order(planner: VitronPlanner) -> 
     video = torch.stack([PICTURE.roll(5 * shift, 2) for shift in range(9)])
     with torch.inference_mode():
         forward, backward, still = (
-            planner.encode(clip).tokens[0].view(5, 16, 256) for clip in (video, video.flip(0), video[:1])
+            planner.features.encode(clip).tokens[0].view(5, 16, 256) for clip in (video, video.flip(0), video[:1])
         )
         pictures = model.encode_pictures(video[[0, 3, 5, 8]]).tokens
         assert model.video_tokens == 80
@@ -327,7 +313,7 @@ def test_the_mean_over_time_alone_can_be_shown(planner: VitronPlanner) -> None:
     """The paper's way, over the same weights; the planner itself goes on seeing frames."""
     clip = torch.stack([PICTURE, PICTURE.flip(-1), PICTURE.flip(-2), PICTURE.flip(0)])
     mean = planner.without_frames()
-    whole, alone = planner.encode(clip), mean.encode(clip)
+    whole, alone = planner.features.encode(clip), mean.features.encode(clip)
     count = planner.model.image_tokens
     assert (mean.processor.video_tokens, planner.processor.video_tokens) == (count, planner.model.video_tokens)
     assert planner.model.video_tokens > count

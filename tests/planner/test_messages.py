@@ -13,6 +13,7 @@ from vitron_agent.invocation import GroundedPhrase, Invocation, Module
 from vitron_agent.media import Downloads, Folders, MediaKind, MediaSources, MediaStore, Region, encode_png
 from vitron_agent.planner.messages import Seen, invocation_of, read_turns, tool_arguments, tool_modules
 from vitron_agent.planner.processor import AssistantTurn, UserTurn
+from vitron_agent.planner.stored import pixels_of
 from vitron_agent.signals import arguments_digest
 from vitron_agent.tools.arguments import EditArguments, GenerateArguments, SegmentArguments, ToolArguments
 
@@ -51,8 +52,10 @@ def test_a_conversation_with_a_call_becomes_turns(store: MediaStore) -> None:
     assert isinstance(first, UserTurn)
     assert isinstance(result, UserTurn)
     assert (first.text, result.text) == ("remove this", "Result: done.")
-    assert torch.equal(first.pictures[0], RED)
-    assert torch.equal(result.pictures[0], BLUE)
+    assert [pixels_of(turn.pictures[0]).equal(wanted) for turn, wanted in ((first, RED), (result, BLUE))] == [
+        True,
+        True,
+    ]
     assert first.regions[0].number == 1
     assert first.regions[0].mask[32, 32]
     assert said == AssistantTurn(
@@ -99,7 +102,8 @@ def test_pictures_in_the_content_of_other_tools_results_are_seen(store: MediaSto
     turn, call = read_turns([ToolMessage(blocks, tool_call_id="c"), asked, HumanMessage("hi")], store)[:2]
     assert isinstance(turn, UserTurn)
     assert turn.text == "Result: two views"
-    assert [picture.equal(wanted) for picture, wanted in zip(turn.pictures, (RED, BLUE), strict=True)] == [True, True]
+    pairs = zip(turn.pictures, (RED, BLUE), strict=True)
+    assert [pixels_of(picture).equal(wanted) for picture, wanted in pairs] == [True, True]
     assert call == AssistantTurn("", (Invocation(module=Module.B, command="it", media=1),))
     (alone,) = read_turns([ToolMessage(blocks[1:2], tool_call_id="c")], store)
     assert isinstance(alone, UserTurn)
@@ -249,7 +253,7 @@ def test_videos_are_counted_by_themselves_and_regions_lie_on_what_was_shown_last
     assert isinstance(first, UserTurn)
     assert isinstance(second, UserTurn)
     assert isinstance(result, UserTurn)
-    assert (len(first.pictures), first.videos[0].shape, len(result.videos)) == (1, (5, *RED.shape), 1)
+    assert (len(first.pictures), pixels_of(first.videos[0]).shape, len(result.videos)) == (1, (5, *RED.shape), 1)
     assert (second.regions[0].number, second.regions[0].on_video) == (1, True)
     assert isinstance(calling, AssistantTurn)
     assert calling.invocations == (Invocation(module=Module.F, command="", background="navy", media=1),)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import DynamicCache
 
 from vitron_agent.invocation import Module
 from vitron_agent.planner import AssistantTurn, DrawnRegion, PlannerModel, UserTurn, VitronPlanner, Vocabulary
 from vitron_agent.planner.chat import ChatVitron
-from vitron_agent.planner.prefix_cache import PrefixCache, content_digest, conversation_tokens
+from vitron_agent.planner.growing_cache import ROOM, GrowingCache
+from vitron_agent.planner.prefix_cache import PrefixCache, conversation_tokens
 from vitron_agent.planner.processor import Turn
 from vitron_agent.planner.reply import PlannerOutput, Settings
 
@@ -77,7 +77,7 @@ def test_a_second_turn_computes_only_what_is_new(cached: VitronPlanner, monkeypa
     lengths: list[int] = []
     hidden = cached.model.hidden
 
-    def counted(embeds: torch.Tensor, cache: DynamicCache | None = None) -> torch.Tensor:
+    def counted(embeds: torch.Tensor, cache: GrowingCache | None = None) -> torch.Tensor:
         lengths.append(embeds.shape[1])
         return hidden(embeds, cache)
 
@@ -117,15 +117,9 @@ def test_another_picture_or_region_is_another_conversation(cached: VitronPlanner
     assert first_image < known(replace(said[0], regions=(region(9),))) < same
 
 
-def test_digests_tell_content_shape_and_type_apart() -> None:
-    flat = torch.zeros(4, 4, dtype=torch.uint8)
-    assert content_digest(flat) == content_digest(flat.clone())
-    assert len({content_digest(x) for x in (flat, flat.view(2, 8), flat.bool(), flat + 1)}) == 4
-
-
 def test_memory_is_bounded_and_the_oldest_leaves(model: PlannerModel) -> None:
     config = model.llava.config.text_config
-    prefixes = PrefixCache(config, max_bytes=3 * 10 * 6 * 2 * 256 * 4)  # three conversations of ten tokens
+    prefixes = PrefixCache(config, max_bytes=3 * ROOM * 6 * 2 * 256 * 4)  # three short conversations
     for start in range(4):
         prefixes.keep(tuple(range(start, start + 10)), _cache(model, 10))
         assert prefixes.begin((0, 1, 2))[0] == (2 if start < 3 else 0)  # asking keeps it fresh
@@ -162,9 +156,9 @@ def test_many_conversations_at_once_do_not_disturb_each_other(cached: VitronPlan
         assert (ours.text, ours.invocations) == (theirs.text, theirs.invocations)
 
 
-def _cache(model: PlannerModel, length: int) -> DynamicCache:
+def _cache(model: PlannerModel, length: int) -> GrowingCache:
     """A cache of `length` places with something in it."""
-    cache = DynamicCache(config=model.llava.config.text_config)
+    cache = GrowingCache(model.llava.config.text_config)
     with torch.inference_mode():
         model.hidden(model.merge(torch.arange(300, 300 + length)[None]), cache)
     return cache
@@ -174,8 +168,8 @@ def test_all_that_is_kept_can_be_let_go_of_and_nothing_but_time_tells(cached: Vi
     said = [UserTurn("what is this?", (picture(1),))]
     first = cached.reply(said, Module, SETTINGS)
     assert cached.prefixes.bytes > 0
-    assert len(cached._media) == 1
+    assert len(cached.features) == 1
     ChatVitron(planner=cached).forget()
-    assert (cached.prefixes.bytes, len(cached._media)) == (0, 0)
+    assert (cached.prefixes.bytes, len(cached.features)) == (0, 0)
     again = cached.reply(said, Module, SETTINGS)
     assert (again.text, again.invocations) == (first.text, first.invocations)

@@ -6,8 +6,6 @@ last-layer states are the signals. Nothing here knows messages, tools or stores.
 """
 
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Generator, Sequence
 from copy import copy
 from dataclasses import replace
@@ -21,20 +19,19 @@ from transformers import Cache, LlamaTokenizer
 from vitron_agent.errors import Cancelled, CheckpointError, InputError
 from vitron_agent.invocation import Module
 from vitron_agent.planner.decoding import Grammar, State
+from vitron_agent.planner.features import FeatureCache
 from vitron_agent.planner.fixed_cache import FixedCache, in_place
 from vitron_agent.planner.identity import origin_digest, weights_digest
 from vitron_agent.planner.loading import REMEDY
-from vitron_agent.planner.model import Encoded, PlannerModel
+from vitron_agent.planner.model import PlannerModel
 from vitron_agent.planner.pieces import TokenTable
-from vitron_agent.planner.prefix_cache import MAX_BYTES, PrefixCache, content_digest, conversation_tokens
+from vitron_agent.planner.prefix_cache import MAX_BYTES, PrefixCache, conversation_tokens
 from vitron_agent.planner.processor import Processor, Serialised, Turn, UserTurn
 from vitron_agent.planner.reply import DEFAULT_SETTINGS, PlannerOutput, Reply, Settings
 from vitron_agent.planner.rules import rules_for
 from vitron_agent.planner.tokenizer import Vocabulary
-from vitron_agent.planner.vision import sample_frames
 from vitron_agent.signals import SignalEmbeddings
 
-MAX_CACHED_MEDIA = 64
 _COLDEST = 1e-6  # a smaller temperature samples the most likely id too, but logits over it would overflow
 _ROOM = 1024  # positions that a prompt leaves for the reply and its signals
 
@@ -70,8 +67,7 @@ class VitronPlanner:
         self.table = TokenTable(vocabulary)
         self.prefixes = PrefixCache(model.llava.config.text_config, prefix_bytes)
         self.fixed: FixedCache | None = None  # where replies are read by a compiled step
-        self._media: OrderedDict[str, Encoded] = OrderedDict()
-        self._lock = threading.Lock()
+        self.features = FeatureCache(self.model)
 
     @classmethod
     def from_pretrained(
@@ -137,6 +133,7 @@ class VitronPlanner:
         Raises:
             InputError: The conversation is too long, speaks of a picture that is not there, or does not end with a
                 user's turn.
+            StorageError: A picture's or video's handle leads nowhere, or to what is damaged.
             Cancelled: `settings.cancelled` said so.
         """
         pieces = self.stream(conversation, allowed_modules, settings)
@@ -200,11 +197,11 @@ class VitronPlanner:
         for shown in prompt.media:
             count = self.processor.tokens_of(shown)
             if seen < count:
-                tokens.append(self.encode(shown.content).tokens[0, seen:])
+                tokens.append(self.features.encode(shown.content).tokens[0, seen:])
             seen = max(0, seen - count)
         drawn = [i == tags["<objs>"] and not own for i, own in zip(prompt.ids, prompt.learn, strict=True)]
         regions = [
-            self.model.encode_regions(self.encode(prompt.media[index].content).patches, mask[None])
+            self.model.encode_regions(self.features.encode(prompt.media[index].content).patches, mask[None])
             for index, mask in prompt.regions[sum(drawn[:known]) :]
         ]
         return self.model.merge(
@@ -214,29 +211,10 @@ class VitronPlanner:
             torch.tensor([drawn[known:]], device=device),
         )
 
-    def encode(self, medium: Tensor) -> Encoded:
-        """Features of one picture, uint8 (3, H, W), or video, uint8 (T, 3, H, W).
-
-        Kept by content; the least recently used of 64 leaves first.
-        """
-        key = content_digest(medium)
-        with self._lock:
-            found = self._media.pop(key, None)
-        if found is None and medium.ndim == 4:
-            found = self.model.encode_videos(sample_frames(medium, self.model.video_frames)[None])
-        elif found is None:
-            found = self.model.encode_pictures(medium[None])
-        with self._lock:
-            self._media[key] = found
-            while len(self._media) > MAX_CACHED_MEDIA:
-                self._media.popitem(last=False)
-        return found
-
     def forget(self) -> None:
         """Lets go of all that is kept to be quicker: what earlier conversations and media computed."""
         self.prefixes.clear()
-        with self._lock:
-            self._media.clear()
+        self.features.clear()
 
     def signal_run(self, module: Module, cache: Cache, lead: Sequence[int] = ()) -> tuple[SignalEmbeddings, Tensor]:
         """Feeds a module's whole run of signal tokens behind a closed call (GILL's forced run).

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache, PreTrainedModel, StaticCache
+from transformers import Cache, PreTrainedModel, StaticCache
+
+from vitron_agent.planner.growing_cache import GrowingCache
 
 if TYPE_CHECKING:
     from vitron_agent.planner.reply import Reply
@@ -36,7 +38,7 @@ class FixedCache:
         self._cache: StaticCache | None = None
         self._lock = threading.Lock()
 
-    def begin(self, cache: DynamicCache, more: int) -> Cache:
+    def begin(self, cache: GrowingCache, more: int) -> Cache:
         """Move what a reply begins with into the place, until `end`.
 
         Args:
@@ -57,7 +59,7 @@ class FixedCache:
             self._lock.release()
             raise
 
-    def _filled(self, cache: DynamicCache, length: int, places: int) -> StaticCache:
+    def _filled(self, cache: GrowingCache, length: int, places: int) -> StaticCache:
         """Copy a cache into the place, which is made anew where it is too small."""
         if self._cache is None or self._cache.get_max_length() < places:
             self._cache = None  # its memory may be needed
@@ -81,15 +83,14 @@ class FixedCache:
         states: Tensor = out.last_hidden_state.clone()  # the graph's own memory is written to again by the next step
         return states
 
-    def end(self, cache: Cache) -> DynamicCache:
+    def end(self, cache: Cache) -> GrowingCache:
         """Copy out what a reply made, and leave the place to others; a cache that is not in it comes back as it is."""
         if not self.holds(cache):
             return cache
         try:
-            length, out = int(cache.get_seq_length()), DynamicCache(config=self._config)
+            length, out = int(cache.get_seq_length()), GrowingCache(self._config)
             for mine, kept in zip(out.layers, cache.layers, strict=True):
-                mine.lazy_initialization(kept.keys, kept.values)
-                mine.keys, mine.values = kept.keys[:, :, :length].clone(), kept.values[:, :, :length].clone()
+                mine.update(kept.keys[:, :, :length], kept.values[:, :, :length])
         finally:
             self._lock.release()
         return out

@@ -30,6 +30,7 @@ from vitron_agent.media import (
     read_video,
 )
 from vitron_agent.planner.processor import RESULT, AssistantTurn, DrawnRegion, Turn, UserTurn
+from vitron_agent.planner.stored import Medium, Stored
 
 DRAWN = "drawn"
 """What a call's `region` says for "the region the user drew"."""
@@ -172,7 +173,7 @@ def _result_turn(message: ToolMessage, store: MediaStore | None, seen: Seen) -> 
         return UserTurn(text, videos=(_read(block, MediaKind.VIDEO, store, NO_SOURCES, seen),))
     content = message.content if message.status == "success" and isinstance(message.content, list) else []
     blocks = [(medium, found) for found in content if isinstance(found, dict) and (medium := carried(found))]
-    shown: dict[MediaKind, list[Tensor]] = {MediaKind.IMAGE: [], MediaKind.VIDEO: []}
+    shown: dict[MediaKind, list[Medium]] = {MediaKind.IMAGE: [], MediaKind.VIDEO: []}
     for medium, found in blocks:
         shown[medium].append(_read(found, medium, store, NO_SOURCES, seen))
     said = f"{RESULT}done." if blocks and not message.text.strip() else text
@@ -183,7 +184,7 @@ def _user_turn(message: BaseMessage, store: MediaStore | None, sources: MediaSou
     """What the user said, showed and drew."""
     content = message.content if isinstance(message.content, list) else [message.content]
     texts: list[str] = []
-    shown: dict[MediaKind, list[Tensor]] = {MediaKind.IMAGE: [], MediaKind.VIDEO: []}
+    shown: dict[MediaKind, list[Medium]] = {MediaKind.IMAGE: [], MediaKind.VIDEO: []}
     drawn = _region_in(message.additional_kwargs.get("vitron")) if isinstance(message, HumanMessage) else None
     for block in content:
         if isinstance(block, str) or block.get("type") == "text":
@@ -207,12 +208,18 @@ def _region_in(notes: Any) -> Any:
     return notes.get("region") if isinstance(notes, dict) else None
 
 
-def _read(block: Block, kind: MediaKind, store: MediaStore | None, sources: MediaSources, seen: Seen) -> Tensor:
-    """Pixels of a block: a picture uint8 (3, H, W), or the frames of a video uint8 (T, 3, H, W)."""
-    video = kind is MediaKind.VIDEO
-    pixels = read_video(block, store, sources)[0] if video else read_picture(block, store, sources)
-    seen.add(kind, block_handle(block) or "")
-    return pixels
+def _read(block: Block, kind: MediaKind, store: MediaStore | None, sources: MediaSources, seen: Seen) -> Medium:
+    """The picture or video of a block; what the store has is looked up, and read only when it is looked at."""
+    handle = block_handle(block)
+    medium: Medium
+    if handle and store is not None and store.ref(handle).kind is kind:
+        medium = Stored(handle, kind, store)
+    elif kind is MediaKind.VIDEO:
+        medium = read_video(block, store, sources)[0]
+    else:
+        medium = read_picture(block, store, sources)
+    seen.add(kind, handle or "")
+    return medium
 
 
 def _mask(drawn: object, store: MediaStore | None) -> Tensor:

@@ -5,27 +5,21 @@ their content. So no conversation needs a name, a fork or a "go back" reuses wha
 picture that was replaced by another of the same size is never mistaken for it. This file runs no network.
 """
 
-import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
-from torch import Tensor
-from transformers import DynamicCache, PretrainedConfig
+from transformers import PretrainedConfig
 
+from vitron_agent.planner.growing_cache import GrowingCache
 from vitron_agent.planner.processor import Processor, Serialised
+from vitron_agent.planner.stored import content_digest
 
 Tokens = tuple[Hashable, ...]
 """What a conversation consists of: an id, or an id with the digest of what stands in its place."""
 
 MAX_BYTES = 128 * 2**20
-"""Of keys and values; the tiny planner needs 12 KiB a token."""
-
-
-def content_digest(pixels: Tensor) -> str:
-    """Names a picture, a video or a mask by its content and shape."""
-    shape = repr((tuple(pixels.shape), pixels.dtype)).encode()
-    return hashlib.sha256(pixels.contiguous().cpu().numpy().tobytes() + shape).hexdigest()
+"""Of keys and values, room to grow included; the tiny planner needs 12 KiB a token."""
 
 
 def conversation_tokens(prompt: Serialised, processor: Processor) -> Tokens:
@@ -46,7 +40,7 @@ def conversation_tokens(prompt: Serialised, processor: Processor) -> Tokens:
 class PrefixCache:
     """Caches of the latest conversations, the least recently used leaving first. Threads may share it.
 
-    What is kept is never written to again: a `DynamicCache` grows into new memory, so `begin` need not copy.
+    What is kept is never written to again: a `GrowingCache` grows behind it, so `begin` need not copy.
     """
 
     def __init__(self, config: PretrainedConfig, max_bytes: int = MAX_BYTES) -> None:
@@ -58,9 +52,9 @@ class PrefixCache:
         """
         self.config, self.max_bytes = config, max_bytes
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Tokens, DynamicCache] = OrderedDict()
+        self._kept: OrderedDict[Tokens, GrowingCache] = OrderedDict()
 
-    def begin(self, tokens: Tokens) -> tuple[int, DynamicCache]:
+    def begin(self, tokens: Tokens) -> tuple[int, GrowingCache]:
         """A cache that holds the longest known beginning of a conversation.
 
         Args:
@@ -74,11 +68,11 @@ class PrefixCache:
             length = min(_common(best, tokens), len(tokens) - 1)
             found = self._kept.get(best) if length > 0 else None
             if found is None:
-                return 0, DynamicCache(config=self.config)
+                return 0, GrowingCache(config=self.config)
             self._kept.move_to_end(best)
-        return length, _beginning(found, length, self.config)
+        return length, found.beginning(length)
 
-    def keep(self, tokens: Tokens, cache: DynamicCache) -> None:
+    def keep(self, tokens: Tokens, cache: GrowingCache) -> None:
         """Keeps a conversation; the caller must not write to the cache any more.
 
         Args:
@@ -94,7 +88,7 @@ class PrefixCache:
             for known in [known for known in self._kept if known == tokens[: len(known)]]:
                 del self._kept[known]  # the longer one serves its beginnings too
             self._kept[tokens] = cache
-            while sum(_size(kept) for kept in self._kept.values()) > self.max_bytes:
+            while _bytes(self._kept.values()) > self.max_bytes:
                 self._kept.popitem(last=False)
 
     def clear(self) -> None:
@@ -106,7 +100,7 @@ class PrefixCache:
     def bytes(self) -> int:
         """Memory that is taken now."""
         with self._lock:
-            return sum(_size(kept) for kept in self._kept.values())
+            return _bytes(self._kept.values())
 
 
 def _common(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
@@ -117,14 +111,6 @@ def _common(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
     return min(len(first), len(second))
 
 
-def _beginning(cache: DynamicCache, length: int, config: PretrainedConfig) -> DynamicCache:
-    """The first `length` places of a cache, in the same memory."""
-    beginning = DynamicCache(config=config)
-    for mine, kept in zip(beginning.layers, cache.layers, strict=True):
-        mine.lazy_initialization(kept.keys, kept.values)
-        mine.keys, mine.values = kept.keys[:, :, :length], kept.values[:, :, :length]
-    return beginning
-
-
-def _size(cache: DynamicCache) -> int:
-    return sum(part.numel() * part.element_size() for layer in cache.layers for part in (layer.keys, layer.values))
+def _bytes(caches: Iterable[GrowingCache]) -> int:
+    """Memory of caches, each room once: a fork and what it left share theirs."""
+    return sum({id(room): room.bytes for cache in caches for room in cache.rooms}.values())

@@ -49,11 +49,11 @@ class UserTurn:
 
     Attributes:
         text: Holds `<objs>` where it speaks of a drawn region; a region without its mark gets one at the end.
-        pictures: New pictures in order; they take the next numbers. Handed through: uint8 (3, H, W) in use, scenes that
-            are still to be drawn in training.
+        pictures: New pictures in order; they take the next numbers. Handed through: uint8 (3, H, W) or `Stored` in use,
+            scenes that are still to be drawn in training.
         regions: What the user drew, in the order of the marks.
-        videos: New videos, shown behind the pictures, numbered by themselves. Handed through: uint8 (T, 3, H, W), or
-            clips that are still to be drawn.
+        videos: New videos, shown behind the pictures, numbered by themselves. Handed through: uint8 (T, 3, H, W),
+            `Stored`, or clips that are still to be drawn.
     """
 
     text: str
