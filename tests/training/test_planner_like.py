@@ -1,7 +1,6 @@
 """The lesson that asks a call's signals what its example is exactly like."""
 
 import random
-from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +9,15 @@ from vitron_agent.planner import PlannerModel, Processor
 from vitron_agent.planner.tiny import tiny_planner_config
 from vitron_agent.profiles import TINY
 from vitron_agent.shapes.tasks_like import REACH, sample_like
-from vitron_agent.training.planner_like import QUALITIES, ExampleLessons, LikeLesson, RegionLesson, qualities
+from vitron_agent.training.planner_like import (
+    OPEN,
+    QUALITIES,
+    ExampleLessons,
+    LikeLesson,
+    RegionLesson,
+    qualities,
+    up_to_call,
+)
 from vitron_agent.training.signals import load_planner
 
 
@@ -34,7 +41,7 @@ def planner() -> tuple[PlannerModel, Processor]:
 )
 def test_only_what_the_example_is_for_is_read(kind: str, asked: tuple[str, ...]) -> None:
     talk = sample_like(random.Random(kind), "train", kind)
-    call = replace(talk, turns=talk.turns[:2])
+    call = up_to_call(talk)
     wanted, told = qualities([call], [kind])
     assert tuple(name for name, is_asked in zip(QUALITIES, told[0].tolist(), strict=True) if is_asked) == asked
     assert wanted.abs().max() <= 1
@@ -47,7 +54,7 @@ def test_only_what_the_example_is_for_is_read(kind: str, asked: tuple[str, ...])
 def test_a_place_has_nothing_to_be_read() -> None:
     talk = sample_like(random.Random(0), "train", "place")
     with pytest.raises(KeyError, match="place"):
-        qualities([replace(talk, turns=talk.turns[:2])], ["place"])
+        qualities([up_to_call(talk)], ["place"])
 
 
 def test_the_lesson_reaches_the_reader_the_planner_and_its_region_encoder(
@@ -57,10 +64,25 @@ def test_the_lesson_reaches_the_reader_the_planner_and_its_region_encoder(
     lesson = LikeLesson(processor, model.d_llm, random.Random(1), 6)
     words, missed = lesson.loss(model)
     assert torch.isfinite(words)
-    assert lesson.error > 0
+    assert set(lesson.errors) <= {"shade", "size", "speed"}
+    assert min(lesson.errors.values()) > 0
     learners = (lesson.reader.inner[1], model.language_model.layers[0].self_attn.v_proj, model.regions)
     weights = [next(learner.parameters()) for learner in learners]
     assert all(bool(grad.any()) for grad in torch.autograd.grad(missed, weights))
+
+
+def test_what_words_leave_open_counts_alike(planner: tuple[PlannerModel, Processor]) -> None:
+    """A colour's name tells nearly all of its shade; a reader that knows the names alone misses each about as much."""
+    rng = random.Random(5)
+    talks = [up_to_call(sample_like(rng, "train", "picture")) for _ in range(300)]
+    wanted, _ = qualities(talks, ["picture"] * 300)
+    colours = [talk.turns[-1].facts["wanted"].colour for talk in talks]
+    for colour in set(colours):
+        rows = [row for row, named in enumerate(colours) if named == colour]
+        wanted[rows, :3] -= wanted[rows, :3].mean(0)
+    spread = wanted[:, :4].std(0) / torch.tensor(OPEN[:4])
+    assert spread.min() > 0.6
+    assert spread.max() < 1.7
 
 
 def test_batches_are_the_rngs(planner: tuple[PlannerModel, Processor]) -> None:

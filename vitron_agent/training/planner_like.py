@@ -33,9 +33,12 @@ QUALITIES = ("red", "green", "blue", "size", "speed")
 _ASKED = {"shade": slice(0, 3), "picture": slice(0, 4), "size": slice(3, 4), "speed": slice(4, 5)}
 """Kind of request -> its qualities; where a click is has been said by the region that goes with the call."""
 
+OPEN = (0.13, 0.13, 0.13, 0.58, 0.58)
+"""How far each quality spreads where its word is known ("blue", "small"): what is missed is counted in these, or the
+shade, of which the word tells nearly all, would hardly be learned beside size and speed."""
 REGION = 0.3
 """Weight of what regions' tokens must know."""
-EXAMPLE = 1.0
+EXAMPLE = 0.1
 """Weight of what signals must know of an example: as much as words cost, once both are learned."""
 LIKE_WORDS = 0.1
 """Weight of the words of requests by example, which are few and soon known."""
@@ -91,7 +94,7 @@ class LikeLesson:
 
     Attributes:
         reader: Learns along with the planner.
-        error: Mean distance of what was read last, in the units of `QUALITIES`.
+        errors: Kind of quality -> mean distance of what was read lately, in the units of `QUALITIES`.
     """
 
     def __init__(self, processor: Processor, d_llm: int, rng: random.Random, count: int) -> None:
@@ -99,22 +102,30 @@ class LikeLesson:
         self.processor, self.rng, self.count = processor, rng, count
         vocabulary = processor.vocabulary
         self.reader = ExampleReader(d_llm, vocabulary.per_module + vocabulary.shared)
-        self.error = 0.0
+        self.errors: dict[str, float] = {}
 
     def loss(self, model: PlannerModel, split: Split = "train") -> tuple[Tensor, Tensor]:
         """Return the cross-entropy of the calls' words, and the squared error of what is read, for one batch."""
         kinds = [self.rng.choice(tuple(_ASKED)) for _ in range(self.count)]
-        talks = [_up_to_call(sample_like(self.rng, split, kind)) for kind in kinds]
+        talks = [up_to_call(sample_like(self.rng, split, kind)) for kind in kinds]
         batch = collate([self.processor.serialise(turns_of(talk)) for talk in talks], self.processor, None)
         batch = batch.to(str(model.device))
         states = model.hidden(embed(model, batch))
         places = batch.weights[:, 1:] > 0
         words = F.cross_entropy(model.logits(states[:, :-1][places]).float(), batch.ids[:, 1:][places])
         signals = torch.stack([runs[0] for runs in signal_runs(batch.ids, states, self.processor.vocabulary)])
-        wanted, asked = qualities(talks, kinds)
-        missed = (self.reader(signals.float()) - wanted.to(signals.device))[asked]
-        self.error = float(missed.detach().abs().mean())
-        return words, missed.square().mean()
+        wanted, asked = (part.to(signals.device) for part in qualities(talks, kinds))
+        missed = self.reader(signals.float()) - wanted
+        self._note(missed.detach().abs(), asked)
+        return words, (missed / missed.new_tensor(OPEN))[asked].square().mean()
+
+    def _note(self, missed: Tensor, asked: Tensor) -> None:
+        """Take a batch into the running means of what is missed."""
+        for name in ("shade", "size", "speed"):
+            found = missed[:, _ASKED[name]][asked[:, _ASKED[name]]]
+            if len(found):
+                now = float(found.mean())
+                self.errors[name] = now + 0.95 * (self.errors.get(name, now) - now)
 
 
 class ExampleLessons(nn.Module):
@@ -141,10 +152,12 @@ class ExampleLessons(nn.Module):
 
     def __str__(self) -> str:
         """How far off the last readings were, for a log."""
-        return f"regions {self.regions.error:.3f} examples {self.likes.error:.3f} off"
+        errors = {"regions": self.regions.error, **self.likes.errors}
+        return f"{' '.join(f'{name} {error:.3f}' for name, error in errors.items())} off"
 
 
-def _up_to_call(talk: Conversation) -> Conversation:
+def up_to_call(talk: Conversation) -> Conversation:
+    """A conversation that ends with its first call, which it must have."""
     first = next(place for place, turn in enumerate(talk.turns) if turn.invocation is not None)
     return replace(talk, turns=talk.turns[: first + 1])
 
