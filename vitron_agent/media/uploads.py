@@ -1,6 +1,6 @@
 """A picture that comes as a file: its pixels, and the file itself where that can be kept as it came.
 
-To write a photograph anew as PNG takes ten times as long as to read it, and five times the disk. This file does not
+To write a photograph anew as PNG takes fifteen times as long as to read it, and five times the disk. This file does not
 know stores.
 """
 
