@@ -21,13 +21,14 @@ from vitron_agent.media import (
     Region,
     block_handle,
     carried,
-    read_picture,
+    put_block_picture,
     read_video,
 )
 from vitron_agent.tools.conversation import NAMES, handles_of, region_note
 
 MAX_REQUEST = 8_000  # characters of one request
 _TURN = '{"messages": [user_turn("draw a red circle")]}'
+# What the store gives out of a handle, whatever file the picture came as.
 _MIME = {MediaKind.IMAGE: "image/png", MediaKind.VIDEO: "video/mp4"}
 
 
@@ -87,8 +88,8 @@ def user_turn(
 def by_reference(message: HumanMessage, store: MediaStore, sources: MediaSources = NO_SOURCES) -> HumanMessage:
     """Return the message as the graph keeps it: pictures and videos are handles of the store, request and region sound.
 
-    They come in every form that `vitron_agent.media.blocks` knows; what is read here is read once, and only its pixels
-    are kept.
+    They come in every form that `vitron_agent.media.blocks` knows; what is read here is read once, and kept in the
+    store as `MediaStore.put_picture` and `put_video` keep it.
 
     Args:
         message: The user's.
@@ -188,7 +189,7 @@ def _block(block: dict[str, Any], store: MediaStore, sources: MediaSources) -> d
             raise InputError(f"{handle} is no {NAMES[kind]}: send the handle of a {NAMES[kind]}")
         return block
     if kind is MediaKind.IMAGE:
-        kept = store.put_image(read_picture(block, store, sources))
+        kept = put_block_picture(block, store, sources)
     else:
         kept = store.put_video(*read_video(block, store, sources))
     entry = {"type": kind.value, "file_id": kept.uri, "mime_type": _MIME[kind]}

@@ -6,6 +6,8 @@ What is made here is never stored in the conversation.
 """
 
 import base64
+import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,8 +16,8 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
-from vitron_agent.errors import InputError, quoted
-from vitron_agent.media import MediaKind, MediaStore, carried, encode_png
+from vitron_agent.errors import InputError, StorageError, quoted
+from vitron_agent.media import MediaKind, MediaStore, carried, encode_png, is_plain_png
 from vitron_agent.tools.conversation import NAMES, handles_of
 
 _KINDS = {kind.value: kind for kind in NAMES}
@@ -104,11 +106,28 @@ def _words_alone(message: ToolMessage) -> ToolMessage:
 def _numbered(kind: MediaKind, number: int, handle: str, store: MediaStore) -> list[dict[str, Any]]:
     """Return a picture, or three frames of a video, as content blocks with what they are before them."""
     if kind is MediaKind.IMAGE:
-        return [{"type": "text", "text": f"Picture {number}:"}, _image(store.get_bytes(handle))]
+        return [{"type": "text", "text": f"Picture {number}:"}, _image(_png(handle, store))]
     frames, _ = store.get_video(handle)
     places = dict.fromkeys((0, (len(frames) - 1) // 2, len(frames) - 1))
     text = f"Video {number} of {len(frames)} frames, here frames {', '.join(map(str, places))}:"
     return [{"type": "text", "text": text}, *(_image(encode_png(frames[place])) for place in places)]
+
+
+def _png(handle: str, store: MediaStore) -> bytes:
+    """Return a picture's pixels as PNG: the file of a photograph also says where and when it was taken.
+
+    Where that is another file it is made once and kept, for every call is shown the whole conversation anew.
+    """
+    if is_plain_png(data := store.get_bytes(handle)):
+        return data
+    key = hashlib.sha256(f"PNG of {handle}".encode()).hexdigest()
+    if known := store.linked(key):
+        with contextlib.suppress(StorageError):  # damaged: it is made again
+            return store.get_png(known)
+    quick = store.without_sync()
+    made = quick.put_image(store.get_image(handle))
+    quick.link(key, made.uri)
+    return store.get_png(made)
 
 
 def _image(data: bytes) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vitron_agent.errors import InputError, MissingInputError, RetryableError, quoted
 from vitron_agent.invocation import Module
-from vitron_agent.media import MediaKind, MediaStore, Region, RegionKind, load_image, load_video
+from vitron_agent.media import MediaKind, MediaStore, Region, RegionKind, load_upload, load_video
 from vitron_agent.signals import SignalEmbeddings, SignalStore, arguments_digest
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.tools.arguments import (
@@ -160,7 +160,7 @@ class Call:
         if wanted.startswith(HANDLE):
             return wanted, None
         store = self.toolbox.store
-        ref = store.put_image(load_image(wanted)) if kind is MediaKind.IMAGE else store.put_video(*load_video(wanted))
+        ref = store.put_upload(load_upload(wanted)) if kind is MediaKind.IMAGE else store.put_video(*load_video(wanted))
         return ref.uri, None
 
     def region(self) -> Region | None:

@@ -2,7 +2,8 @@
 
 Both conversations are told the same, turn by turn in turn, with photographs as people send them. What is timed is the
 writing alone, serialisation and SQLite, of databases opened alike; `durability="sync"`, so that nothing else computes
-meanwhile. A whole turn is printed beside it: ours also reads each photograph and keeps it and its mask as PNG, once.
+meanwhile. A whole turn is printed beside it: ours also decodes each photograph, keeps its file as it came, and keeps
+its mask as PNG, once.
 """
 
 import base64

@@ -176,6 +176,20 @@ def test_a_named_thread_goes_on(script, run, photo: Path) -> None:
     assert second[0]["calls"][0]["output"]["path"] == "b/turn2-call1-edit_image.png"
 
 
+def test_a_photograph_is_kept_as_it_came_and_written_out_as_png(script, run, photo: Path, tmp_path: Path) -> None:
+    jpeg = tmp_path / "photo.jpg"
+    Image.open(photo).save(jpeg)
+    script([SEGMENT], "Cut out.")
+    run("run", "cut it out", "--image", jpeg, "--thread", "holiday", "--out", "a")
+    (kept,) = (tmp_path / "home").rglob("*.jpg")
+    assert kept.read_bytes() == jpeg.read_bytes()
+    script([EDIT], "Blue.")
+    (turn,) = turns_of(run("run", "now make it blue", "--thread", "holiday", "--json", "--out", "b"))
+    with Image.open(turn["calls"][0]["inputs"][0]) as given, Image.open(jpeg) as known:
+        assert given.format == "PNG"
+        assert np.array_equal(np.array(given), np.array(known))
+
+
 def test_a_run_without_a_name_leaves_nothing_behind(script, run, tmp_path: Path) -> None:
     script([DRAW], "Done.")
     run("run", "draw", "--out", "o")

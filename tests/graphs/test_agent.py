@@ -317,7 +317,7 @@ def test_a_corrupt_database_is_an_error_of_ours(build, database: Path, at: int, 
 
 
 def test_a_full_disk_ends_the_turn_in_words(build, picture: str, config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vitron_agent.media import store as store_module
+    from vitron_agent.media import contents as contents_module
 
     def full(path: str, data: bytes, sync: bool) -> None:
         raise OSError(28, "No space left on device")
@@ -327,7 +327,7 @@ def test_a_full_disk_ends_the_turn_in_words(build, picture: str, config: Any, mo
         run = agent.stream(says("make it blue", picture), config, stream_mode="updates")
         while "segment_image" not in next(run):
             pass
-        broken.setattr(store_module, "write_file", full)
+        broken.setattr(contents_module, "write_file", full)
         list(run)
     messages = agent.get_state(config).values["messages"]
     answers = [m for m in messages if isinstance(m, ToolMessage)]

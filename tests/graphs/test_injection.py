@@ -103,7 +103,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     for name in ("getaddrinfo", "create_connection"):
         monkeypatch.setattr(socket, name, note)
     monkeypatch.setattr(urllib.request, "urlopen", note)
-    monkeypatch.setattr("vitron_agent.tools.base.load_image", note)
+    monkeypatch.setattr("vitron_agent.tools.base.load_upload", note)
     return seen
 
 
@@ -114,12 +114,11 @@ def test_metadata_reaches_no_planner(build, store: MediaStore, make: Callable[[]
     out = agent.invoke({"messages": [turn(data)]})
     assert out["messages"][-1].content == "A picture."
     (seen,) = planner.seen
-    handle = out["media"][0]["uri"]
-    hosted = json.dumps([m.model_dump() for m in with_pixels(seen, store=store)], default=str)
-    kept = store.get_bytes(handle)
-    assert base64.b64encode(kept).decode() in hosted  # a hosted planner is sent these bytes
-    assert not any(words in kept for words in (b"IGNORE", b"Exif", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"<script"))
-    assert torch.equal(decode_image(kept), decode_image(data))
+    assert torch.equal(store.get_image(out["media"][0]["uri"]), decode_image(data))
+    (block,) = (part for m in with_pixels(seen, store=store) for part in m.content if "base64" in part)
+    sent = base64.b64decode(block["base64"])  # these bytes go to a hosted planner
+    assert not any(words in sent for words in (b"IGNORE", b"Exif", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"<script"))
+    assert torch.equal(decode_image(sent), decode_image(data))
 
 
 def test_the_gullible_planner_would_obey(build) -> None:

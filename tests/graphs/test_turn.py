@@ -1,14 +1,16 @@
 import base64
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from langchain_core.messages import HumanMessage, ToolMessage
+from PIL import Image
 
 from vitron_agent.errors import InputError, StorageError
-from vitron_agent.graphs.turn import MAX_REQUEST, by_reference, check_request, taken_in, user_turn
-from vitron_agent.media import Downloads, Folders, MediaSources, MediaStore, Region, encode_png
+from vitron_agent.graphs.turn import MAX_REQUEST, by_reference, check_request, result_by_reference, taken_in, user_turn
+from vitron_agent.media import Downloads, Folders, MediaSources, MediaStore, Region, decode_image, encode_png
 from vitron_agent.testing import paint
 
 PNG = base64.b64encode(encode_png(paint("a picture"))).decode()
@@ -46,6 +48,25 @@ def test_pictures_in_any_form_become_handles(store: MediaStore, block: dict[str,
     assert kept.id == "1"
     assert torch.equal(store.get_image(kept.content[0]["file_id"]), paint("a picture"))
     assert kept.content[1] == TEXT
+
+
+def test_a_photograph_is_kept_as_it_came_and_once(store: MediaStore, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(paint("a photo").permute(1, 2, 0).numpy()).save(buffer, "JPEG")
+    (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
+    inline = {"type": "image", "base64": base64.b64encode(buffer.getvalue()).decode(), "mime_type": "image/jpeg"}
+    sources = MediaSources(folders=Folders(tmp_path))
+    kept = by_reference(HumanMessage([inline, {"type": "image", "path": "a.jpg"}, TEXT]), store, sources)
+    first, second = (block["file_id"] for block in kept.content[:2])
+    assert first == second
+    assert store.get_bytes(first) == buffer.getvalue()
+    assert torch.equal(store.get_image(first), decode_image(buffer.getvalue()))
+
+
+def test_a_tool_s_photograph_too(store: MediaStore) -> None:
+    made = ToolMessage([{"type": "image", "base64": PNG, "mime_type": "image/png"}, TEXT], tool_call_id="1")
+    kept = result_by_reference(made, store)
+    assert store.get_bytes(kept.content[0]["file_id"]) == base64.b64decode(PNG)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from vitron_agent.media import (
     decode_mp4,
     encode_mp4,
     encode_png,
+    put_block_picture,
     read_picture,
     read_video,
 )
@@ -114,6 +115,22 @@ def test_handles_are_looked_up_in_the_store(tmp_path: Path) -> None:
     for read, foreign in ((read_picture, video), (read_video, picture), (read_picture, HANDLE)):
         with pytest.raises(StorageError):
             read({"file_id": foreign}, store)
+
+
+def test_a_picture_in_any_form_is_stored_as_it_came(sources: tuple[MediaSources, str], tmp_path: Path) -> None:
+    opened, site = sources
+    store = MediaStore(tmp_path / "media")
+    blocks: list[Block] = [
+        {"type": "image", "base64": encoded(PNG)},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded(PNG)}"}},
+        {"type": "image", "url": f"{site}/a.png"},
+        {"type": "image", "path": "a.png"},
+    ]
+    assert [put_block_picture(block, store, opened) for block in blocks] == [store.put_image(PICTURE)] * 4
+    with pytest.raises(InputError, match="is not opened"):
+        put_block_picture(blocks[3], store)
+    with pytest.raises(InputError, match="^'a.txt' is not a PNG"):
+        put_block_picture({"type": "image", "path": "a.txt"}, store, opened)
 
 
 def test_files_and_addresses_are_read_where_they_are_open(sources: tuple[MediaSources, str]) -> None:

@@ -1,13 +1,15 @@
 """What a notebook shows of media: the right pixels, and no text that can act in the page."""
 
 import base64
+import io
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
-from vitron_agent.media import MediaRef, MediaStore, decode_mp4, decode_png, show, side_by_side
+from vitron_agent.media import MediaRef, MediaStore, decode_image, decode_mp4, decode_png, show, side_by_side
 from vitron_agent.media import display as display_module
 from vitron_agent.media.display import GAP, LARGE, Shown, image_element, text_element
 from vitron_agent.media.overlay import overlay
@@ -168,3 +170,13 @@ def test_a_text_stays_a_text(text: str) -> None:
 @pytest.mark.parametrize("text", [text for text in HOSTILE if "<" in text])
 def test_the_check_sees_what_is_not_escaped(text: str) -> None:
     assert foreign(Page(text.replace("</em></figcaption>", ""))) != []
+
+
+def test_a_photograph_is_shown_as_png_without_its_notes(store: MediaStore) -> None:
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x010E] = "where it was taken"
+    Image.fromarray(RAMP.permute(1, 2, 0).numpy()).save(buffer, "JPEG", exif=exif)
+    shown = show(store, store.put_picture(buffer.getvalue()))
+    for data in (shown._repr_png_() or b"", source(page_of(shown))):
+        assert torch.equal(decode_png(data), decode_image(buffer.getvalue()))
+        assert b"taken" not in data

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from vitron_agent.errors import InputError
-from vitron_agent.media import MAX_PIXELS, MAX_SIDE, decode_image, decode_png, encode_png, load_image
+from vitron_agent.media import MAX_PIXELS, MAX_SIDE, decode_image, decode_png, encode_png, is_plain_png, load_image
 from vitron_agent.media.images import check_size
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -382,3 +382,33 @@ def test_other_tensors_are_no_pictures(pixels: Tensor) -> None:
 def test_only_png_is_taken_for_png() -> None:
     with pytest.raises(InputError):
         decode_png(saved(halves(), "JPEG"))
+
+
+def with_chunk(data: bytes, kind: bytes, content: bytes, place: int) -> bytes:
+    return data[:place] + png_chunk(kind, content) + data[place:]
+
+
+@pytest.mark.parametrize("pixels", [torch.zeros(3, 4, 8, dtype=torch.uint8), torch.ones(4, 8, dtype=torch.bool)])
+def test_our_png_is_nothing_but_pixels(pixels: Tensor) -> None:
+    data = encode_png(pixels)
+    assert is_plain_png(data)
+    assert is_plain_png(with_chunk(data, b"IDAT", b"", 33))
+    for kind in (b"tEXt", b"eXIf", b"iCCP", b"gAMA", b"PLTE"):
+        assert not is_plain_png(with_chunk(data, kind, b"words\0more", 33))
+        assert not is_plain_png(with_chunk(data, kind, b"words\0more", len(data) - 12))
+    for other in (data[:-1], data[:-12], data + b"x", data + data, with_chunk(data, b"IEND", b"words", len(data) - 12)):
+        assert not is_plain_png(other)
+
+
+@pytest.mark.parametrize("length", [0, 8, 25, 26, 33, 40])
+def test_the_start_of_a_png_is_none(length: int) -> None:
+    assert not is_plain_png(encode_png(torch.zeros(3, 4, 8, dtype=torch.uint8))[:length])
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "1", "I;16"])
+def test_pngs_of_other_pixels_are_not_ours(mode: str) -> None:
+    assert not is_plain_png(saved(Image.new(mode, (2, 2)), "PNG"))
+
+
+def test_other_files_are_no_png() -> None:
+    assert not any(is_plain_png(saved(halves(), kind)) for kind in ("JPEG", "WEBP", "BMP", "GIF"))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, ToolMessage
+from PIL import Image
 
 from vitron_agent.errors import InputError, MissingInputError, NothingFoundError, StorageError
 from vitron_agent.graphs import user_turn
@@ -85,6 +86,14 @@ def test_from_python_a_picture_is_a_handle_or_a_file(tools, store: MediaStore, p
     assert by_file.artifact["mask_uri"] == by_handle.artifact["mask_uri"]
     assert by_file.artifact["picture"] is None
     assert by_file.content == "Result: it at (0.25, 0.25, 0.50, 0.50), 6.2% of the picture."
+
+
+def test_from_python_a_photograph_is_kept_as_it_came(tools, store: MediaStore, tmp_path: Path) -> None:
+    path = tmp_path / "mine.jpg"
+    Image.fromarray(paint("mine").permute(1, 2, 0).numpy()).save(path)
+    made = tools["segment_image"].invoke(as_call("segment_image", command="it", picture=str(path)))
+    (handle,) = made.artifact["inputs"]
+    assert store.get_bytes(handle) == path.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from vitron_agent.errors import Cancelled, NothingFoundError, StorageError
 from vitron_agent.graphs import user_turn
 from vitron_agent.invocation import GroundedPhrase
 from vitron_agent.media import MediaKind, MediaStore, Region
-from vitron_agent.media import store as store_module
+from vitron_agent.media import contents as contents_module
 from vitron_agent.signals import SignalEmbeddings
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.testing import EchoSpecialist, paint
@@ -203,14 +203,14 @@ def test_a_full_disk_leaves_nothing_half_written(
     receipts: Receipts, store: MediaStore, result: SpecialistResult, write: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Picture, mask, result and receipt are written with a `.ref.json` each: seven writes; the eighth never comes."""
-    whole, count = store_module.write_file, iter(range(100))
+    whole, count = contents_module.write_file, iter(range(100))
 
     def full(path: str, data: bytes, sync: bool) -> None:
         if next(count) == write:
             raise OSError(28, "No space left on device")
         whole(path, data, sync)
 
-    monkeypatch.setattr(store_module, "write_file", full)
+    monkeypatch.setattr(contents_module, "write_file", full)
     if write < 7:
         with pytest.raises(StorageError, match="No space left on device"):
             receipts.run(KEY, lambda: result)

@@ -13,7 +13,7 @@ from vitron_agent.errors import InputError, quoted
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vitron_agent.media import Region
+    from vitron_agent.media import Region, Upload
 
 _THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -24,13 +24,13 @@ class Inputs:
 
     Attributes:
         requests: one per turn.
-        images: pictures, uint8 (3, H, W).
+        images: files of pictures.
         region: what was drawn on the last of them, or on the video's first frame.
         videos: frames, uint8 (T, 3, H, W), and frames per second.
     """
 
     requests: tuple[str, ...]
-    images: tuple["Tensor", ...]
+    images: tuple["Upload", ...]
     region: "Region | None"
     videos: tuple[tuple["Tensor", float], ...] = ()
 
@@ -44,7 +44,7 @@ def check_inputs(
         InputError: Whatever is wrong with them.
     """
     from vitron_agent.graphs.turn import check_request
-    from vitron_agent.media import Region, load_image, load_video
+    from vitron_agent.media import Region, load_upload, load_video
 
     texts = tuple(check_request(request) for request in requests)
     drawn = Region.parse(region) if region is not None else None
@@ -55,7 +55,7 @@ def check_inputs(
         if drawn and drawn.frames and drawn.frames[1] >= len(frames):
             have = f"frames 0 to {len(frames) - 1} (a longer video is sampled)"
             raise InputError(f"region {quoted(region or '')} names frame {drawn.frames[1]}: the video has {have}")
-    return Inputs(texts, tuple(load_image(path) for path in images), drawn, videos)
+    return Inputs(texts, tuple(load_upload(path) for path in images), drawn, videos)
 
 
 def check_thread(name: str | None) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vitron_agent.graphs.agent import Agent
-    from vitron_agent.media import MediaStore, Region
+    from vitron_agent.media import MediaStore, Region, Upload
 
 UNNAMED = "unnamed"
 _REMEDIES = {  # by what SQLite says; other errors mean that the file is damaged
@@ -74,7 +74,7 @@ class Session:
     def turn(
         self,
         request: str,
-        images: "Sequence[Tensor]" = (),
+        images: "Sequence[Upload]" = (),
         region: "Region | None" = None,
         names: Sequence[str] = (),
         on_text: Callable[[str], None] = lambda text: None,
@@ -85,7 +85,7 @@ class Session:
 
         Args:
             request: What the user says.
-            images: Pictures that come with it, uint8 (3, H, W).
+            images: Files of pictures that come with it.
             region: What the user drew on the latest picture or video.
             names: The files of pictures, then of videos, for the record.
             on_text: Gets the reply's text as it is written.
@@ -101,7 +101,7 @@ class Session:
         from vitron_agent.graphs import user_turn
         from vitron_agent.tools.conversation import drawn_region
 
-        refs = [self.store.put_image(image) for image in images]
+        refs = [self.store.put_upload(image) for image in images]
         clips = [self.store.put_video(frames, fps) for frames, fps in videos]
         for ref, name in zip([*refs, *clips], names, strict=False):
             self.files[ref.uri] = name

@@ -7,6 +7,7 @@ from vitron_agent.media.blocks import (
     MediaSources,
     block_handle,
     carried,
+    put_block_picture,
     read_picture,
     read_video,
 )
@@ -14,10 +15,19 @@ from vitron_agent.media.display import Shown, show, side_by_side
 from vitron_agent.media.download import Downloads
 from vitron_agent.media.folders import Folders
 from vitron_agent.media.geometry import Box, Point
-from vitron_agent.media.images import MAX_PIXELS, MAX_SIDE, decode_image, decode_png, encode_png, load_image
+from vitron_agent.media.images import (
+    MAX_PIXELS,
+    MAX_SIDE,
+    decode_image,
+    decode_png,
+    encode_png,
+    is_plain_png,
+    load_image,
+)
 from vitron_agent.media.refs import MediaKind, MediaRef
 from vitron_agent.media.regions import CLICK_RADIUS, SCRIBBLE_RADIUS, Region, RegionKind
 from vitron_agent.media.store import MediaStore
+from vitron_agent.media.uploads import Upload, decode_upload, load_upload
 from vitron_agent.media.videos import MAX_FRAMES, decode_mp4, encode_gif, encode_mp4, load_video, sample_video
 
 __all__ = [
@@ -40,16 +50,21 @@ __all__ = [
     "Region",
     "RegionKind",
     "Shown",
+    "Upload",
     "block_handle",
     "carried",
     "decode_image",
     "decode_mp4",
     "decode_png",
+    "decode_upload",
     "encode_gif",
     "encode_mp4",
     "encode_png",
+    "is_plain_png",
     "load_image",
+    "load_upload",
     "load_video",
+    "put_block_picture",
     "show",
     "side_by_side",
     "read_picture",

@@ -22,7 +22,7 @@ from vitron_agent.errors import InputError, quoted
 from vitron_agent.media.download import Downloads, shown
 from vitron_agent.media.folders import Folders
 from vitron_agent.media.images import decode_image
-from vitron_agent.media.refs import MediaKind
+from vitron_agent.media.refs import MediaKind, MediaRef
 from vitron_agent.media.store import MediaStore
 from vitron_agent.media.videos import sample_video
 
@@ -83,6 +83,22 @@ def read_picture(block: Block, store: MediaStore | None = None, sources: MediaSo
     if handle := block_handle(block):
         return _store_of(handle, store).get_image(handle)
     return decode_image(*_content(block, MediaKind.IMAGE, sources))
+
+
+def put_block_picture(block: Block, store: MediaStore, sources: MediaSources = NO_SOURCES) -> MediaRef:
+    """Store the picture of a block, which is no handle yet, as `MediaStore.put_picture` does.
+
+    Args:
+        block: a content block.
+        store: where the picture is kept.
+        sources: what else may be opened.
+
+    Raises:
+        InputError: the block holds no picture that can be read, or one from a source that is not open.
+        DownloadError: its address cannot be downloaded.
+        StorageError: the store cannot be written.
+    """
+    return store.put_picture(*_content(block, MediaKind.IMAGE, sources))
 
 
 def read_video(

@@ -23,6 +23,8 @@ _WARNINGS = threading.Lock()  # Python keeps one list of warning filters for all
 _READABLE = "PNG, JPEG, WebP, BMP or GIF"
 _DAMAGED = "is damaged or cut short: save it again as PNG"
 _OURS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"GIF8")
+_PLAIN_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+_PLAIN_END = b"\0\0\0\0IEND\xaeB`\x82"
 _PICTURE_BRANDS = (b"heic", b"heix", b"heif", b"hevc", b"mif1", b"msf1", b"avif", b"avis")  # of files like MP4
 
 # How the files begin that people most often take for pictures we can read.
@@ -52,7 +54,7 @@ def load_image(path: str | Path) -> Tensor:
         InputError: no such file, not a picture in one of `FORMATS`, animated, damaged, empty, or too large.
     """
     with open_input(path, "picture") as stream:
-        return _decode(stream, quoted(str(path), 300))
+        return decode_stream(stream, quoted(str(path), 300))[0]
 
 
 def decode_image(data: bytes, name: str = "the picture") -> Tensor:
@@ -65,7 +67,7 @@ def decode_image(data: bytes, name: str = "the picture") -> Tensor:
     Raises:
         InputError: as `load_image`.
     """
-    return _decode(io.BytesIO(data), name)
+    return decode_stream(io.BytesIO(data), name)[0]
 
 
 def encode_png(image: Tensor) -> bytes:
@@ -91,9 +93,19 @@ def decode_png(data: bytes) -> Tensor:
     Raises:
         InputError: these bytes are no such PNG.
     """
-    pixels = _decode(io.BytesIO(data), "the PNG", formats=("PNG",))
+    pixels, _ = decode_stream(io.BytesIO(data), "the PNG", formats=("PNG",))
     is_mask = data[25:26] == b"\0"  # colour type of the header: 0 is grey, 2 is RGB
     return pixels[0] >= 128 if is_mask else pixels
+
+
+def is_plain_png(data: bytes) -> bool:
+    """Whether a file is a PNG with 8 bits of grey or RGB, such as ours, that holds nothing besides its pixels."""
+    if not data.startswith(_PLAIN_START) or data[24:26] not in (b"\x08\x00", b"\x08\x02"):  # depth, colour type
+        return False
+    place = len(_PLAIN_START) + 17  # behind the header and its checksum
+    while data[place + 4 : place + 8] == b"IDAT":
+        place += int.from_bytes(data[place : place + 4], "big") + 12
+    return data[place:] == _PLAIN_END
 
 
 def open_input(path: str | Path, noun: str) -> BinaryIO:
@@ -134,7 +146,21 @@ def check_size(width: int, height: int, name: str) -> None:
         raise InputError(f"{name} is {width}x{height} pixels, more than {limits}: make it smaller first")
 
 
-def _decode(stream: BinaryIO, name: str, formats: tuple[str, ...] = FORMATS) -> Tensor:
+def decode_stream(stream: BinaryIO, name: str, formats: tuple[str, ...] = FORMATS) -> tuple[Tensor, str]:
+    """Read a picture from an open file, with the same checks as `load_image`.
+
+    Args:
+        stream: at its beginning.
+        name: what to call it in an error.
+        formats: those of `FORMATS` that are taken.
+
+    Returns:
+        Its pixels, uint8 (3, H, W) RGB, and what Pillow calls its format: one of `formats`, or "MPO", a JPEG with
+        further pictures in it.
+
+    Raises:
+        InputError: as `load_image`.
+    """
     start = stream.read(64)
     stream.seek(0)
     if not start:
@@ -150,7 +176,7 @@ def _decode(stream: BinaryIO, name: str, formats: tuple[str, ...] = FORMATS) -> 
                 if picture.format != "MPO" and getattr(picture, "is_animated", False):
                     raise InputError(f"{name} is animated: give it with --video, or save one frame as a picture")
                 picture.load()
-                return _to_rgb(_upright(picture))
+                return _to_rgb(_upright(picture)), str(picture.format)
     except InputError:
         raise
     except UnidentifiedImageError:

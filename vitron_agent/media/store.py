@@ -1,72 +1,29 @@
-"""The media store: pixels and other bytes under the digest of what they are, in a folder or at any fsspec URL.
+"""The media store: pictures, masks and videos under the digest of their files, over `ContentStore`.
 
-A thing lies at `<first 2 hex digits>/<64 hex digits>.<suffix>`, and beside it `<64 hex digits>.ref.json` says what it
-is. The small file is written last: what has one is whole. Every read checks the digest, so a damaged file is never
-shown to anybody. Links, at `links/<2>/<64 hex digits>.json`, give a handle another name. This file does not know
-conversations, and forgets nothing: removal is the user's.
+What is computed is kept as PNG or MP4; the photograph that a user brings, as the file that it is. Such a file also says
+where and when it was taken, so pictures leave the store as pixels alone: `get_image`, `get_png`, `export`. This file
+does not know conversations.
 """
 
-import contextlib
-import copy
-import hashlib
-import json
-import os
-import re
-from collections.abc import Mapping
 from pathlib import Path
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
 from pydantic import ValidationError
 from torch import Tensor
 
 from vitron_agent.errors import InputError, StorageError, quoted
-from vitron_agent.media.files import holds, write_file
-from vitron_agent.media.images import decode_png, encode_png
-from vitron_agent.media.refs import MediaKind, MediaRef, handle_digest
+from vitron_agent.media.contents import ContentStore, Facts, damaged
+from vitron_agent.media.files import write_file
+from vitron_agent.media.images import decode_image, decode_png, encode_png, is_plain_png
+from vitron_agent.media.refs import MediaKind, MediaRef
+from vitron_agent.media.uploads import Upload, decode_upload
 from vitron_agent.media.videos import decode_mp4, encode_gif, encode_mp4
 
-Facts = Mapping[str, str | int | float]
 
-_SUFFIX = re.compile(r"[a-z0-9]{1,16}")
-
-
-class MediaStore:
-    """Content-addressed bytes in one folder.
+class MediaStore(ContentStore):
+    """Content-addressed pictures, masks and videos, and bytes that belong to them, in one folder.
 
     Safe for several threads and processes at once: a handle's bytes never change, and files appear whole.
     """
-
-    def __init__(self, url: str | Path) -> None:
-        """Open a store; its folder is made on the first write.
-
-        Args:
-            url: a path, or any URL that fsspec knows, such as `memory://media` or `s3://bucket/media`.
-
-        Raises:
-            StorageError: no such protocol, or its driver is not installed.
-        """
-        try:
-            self._fs, root = fsspec.core.url_to_fs(os.fspath(url))
-        except (ImportError, ValueError) as error:
-            raise StorageError(f"media store {str(url)!r} cannot be opened: {error}") from None
-        self._root = root.rstrip("/")
-        self._syncs = True
-
-    def without_sync(self) -> "MediaStore":
-        """Return the same store for what can be made again: its writes do not wait for the disk.
-
-        A killed process loses none of them, since the system holds them. A power cut may lose the last seconds' or cut
-        them short; every read checks the digest, so that those are as good as absent and are made again.
-        """
-        twin = copy.copy(self)
-        twin._syncs = False
-        return twin
-
-    @property
-    def folder(self) -> Path | None:
-        """The local folder it is, or None at any other kind of URL."""
-        return Path(self._root) if isinstance(self._fs, LocalFileSystem) else None
 
     def put_image(self, image: Tensor) -> MediaRef:
         """Store a picture, uint8 (3, H, W) RGB, without loss.
@@ -77,13 +34,46 @@ class MediaStore:
         """
         return self._put_still(image, MediaKind.IMAGE, 3)
 
+    def put_picture(self, data: bytes, name: str = "the picture") -> MediaRef:
+        """Store a picture's file: a JPEG, PNG or WebP as it came, else its pixels; `get_image` reads what it shows.
+
+        Args:
+            data: a whole file, as `decode_image` reads it.
+            name: what to call it in an error.
+
+        Raises:
+            InputError: it cannot be read; nothing is written then.
+            StorageError: the store cannot be written.
+        """
+        return self.put_upload(decode_upload(data, name))
+
+    def put_upload(self, upload: Upload) -> MediaRef:
+        """Store a picture's file that has been read already, as `put_picture` does.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        if upload.kept is None:
+            return self.put_image(upload.pixels)
+        height, width = upload.pixels.shape[-2:]
+        return self._put_media(upload.kept, upload.suffix, MediaKind.IMAGE, {"width": width, "height": height})
+
     def get_image(self, ref: MediaRef | str) -> Tensor:
-        """Read a picture: uint8 (3, H, W) RGB.
+        """Read a picture: uint8 (3, H, W) RGB, upright, whatever file it came as.
 
         Raises:
             StorageError: unknown handle, not a picture, or damaged.
         """
         return self._get_still(ref, MediaKind.IMAGE)
+
+    def get_png(self, ref: MediaRef | str) -> bytes:
+        """Read a picture as a PNG of nothing but its pixels: what may be shown to others.
+
+        Raises:
+            StorageError: unknown handle, not a picture, or damaged.
+        """
+        _, data = self._read_media(ref, MediaKind.IMAGE)
+        return data if is_plain_png(data) else encode_png(self.get_image(ref))
 
     def put_mask(self, mask: Tensor) -> MediaRef:
         """Store a mask, bool (H, W).
@@ -124,53 +114,8 @@ class MediaStore:
         try:
             frames, _ = decode_mp4(data)
         except InputError:
-            raise _damaged(known.uri) from None
+            raise damaged(known.uri) from None
         return frames[:, :, : known.height, : known.width], float(known.fps or 0)  # without the even sides' padding
-
-    def put_bytes(self, data: bytes, suffix: str) -> str:
-        """Store bytes that are no media, such as signals, and return their handle.
-
-        Raises:
-            ValueError: the suffix is not 1 to 16 lower-case letters and digits.
-            StorageError: the store cannot be written.
-        """
-        if _SUFFIX.fullmatch(suffix) is None:
-            raise ValueError(f"suffix {suffix!r} must be 1 to 16 lower-case letters and digits")
-        facts: Facts = {"suffix": suffix}
-        uri = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        with contextlib.suppress(StorageError):
-            facts = self._facts(uri)  # known already, perhaps as media: it stays what it is
-        return self._put(data, facts)
-
-    def get_bytes(self, uri: str) -> bytes:
-        """Read the stored bytes of any handle, digest checked.
-
-        Raises:
-            StorageError: unknown handle, or damaged.
-        """
-        return self._read(uri)[1]
-
-    def link(self, key: str, uri: str) -> None:
-        """Let a key lead to a handle, in place of where it led before.
-
-        Args:
-            key: 64 hex digits of whoever links.
-            uri: a handle; it need not be in the store.
-
-        Raises:
-            StorageError: key or handle are none, or the store cannot be written.
-        """
-        handle_digest(uri)
-        self._write(self._link_path(key), json.dumps({"uri": uri}).encode())
-
-    def linked(self, key: str) -> str | None:
-        """Return the handle a key leads to; None where there is no link, or none that can be read."""
-        try:
-            uri = json.loads(self._fs.cat_file(self._link_path(key)))["uri"]
-            handle_digest(uri)
-        except (OSError, ValueError, KeyError, TypeError, StorageError):
-            return None
-        return str(uri)
 
     def ref(self, uri: str) -> MediaRef:
         """Look up what a handle stands for.
@@ -184,7 +129,7 @@ class MediaStore:
         try:
             return MediaRef.model_validate({"uri": uri, **{key: facts[key] for key in facts if key != "suffix"}})
         except ValidationError:
-            raise _damaged(uri) from None
+            raise damaged(uri) from None
 
     def export(self, ref: MediaRef | str, path: str | Path) -> Path:
         """Write media to a file of the user's: PNG for pictures and masks (0 and 255), MP4 or `.gif` for videos.
@@ -194,8 +139,11 @@ class MediaStore:
             StorageError: unknown handle, or damaged.
         """
         path = Path(path)
-        as_gif = path.suffix.lower() == ".gif" and self.ref(_uri(ref)).kind is MediaKind.VIDEO
-        data = encode_gif(*self.get_video(ref)) if as_gif else self.get_bytes(_uri(ref))
+        kind = self._facts(_uri(ref)).get("kind")
+        if kind == MediaKind.VIDEO and path.suffix.lower() == ".gif":
+            data = encode_gif(*self.get_video(ref))
+        else:
+            data = self.get_png(ref) if kind == MediaKind.IMAGE else self.get_bytes(_uri(ref))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(str(path), data)
@@ -213,11 +161,11 @@ class MediaStore:
     def _get_still(self, ref: MediaRef | str, kind: MediaKind) -> Tensor:
         known, data = self._read_media(ref, kind)
         try:
-            pixels = decode_png(data)
+            pixels = decode_image(data) if kind is MediaKind.IMAGE else decode_png(data)
         except InputError:
-            raise _damaged(known.uri) from None
+            raise damaged(known.uri) from None
         if tuple(pixels.shape[-2:]) != (known.height, known.width):
-            raise _damaged(known.uri)
+            raise damaged(known.uri)
         return pixels
 
     def _put_media(self, data: bytes, suffix: str, kind: MediaKind, facts: Facts) -> MediaRef:
@@ -231,66 +179,6 @@ class MediaStore:
             raise StorageError(f"{uri} is of kind {known.kind.value}, not {kind.value}: give another handle")
         return known, self.get_bytes(uri)
 
-    def _put(self, data: bytes, facts: Facts) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        stem = f"{self._root}/{digest[:2]}/{digest}"
-        self._write(f"{stem}.{facts['suffix']}", data)  # a damaged copy heals
-        self._write(f"{stem}.ref.json", json.dumps(dict(facts)).encode())
-        return f"sha256:{digest}"
-
-    def _link_path(self, key: str) -> str:
-        digest = handle_digest(f"sha256:{key}")  # nothing else is ever made into a path
-        return f"{self._root}/links/{digest[:2]}/{digest}.json"
-
-    def _write(self, path: str, data: bytes) -> None:
-        try:
-            is_local = isinstance(self._fs, LocalFileSystem)
-            if is_local and holds(path, data, self._syncs):
-                return
-            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            if is_local:
-                write_file(path, data, self._syncs)
-            else:
-                self._fs.pipe_file(path, data)  # object stores show a file only when it is whole
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise StorageError(f"media store {self._root} cannot be written ({reason}): free or move it") from None
-
-    def _facts(self, uri: str) -> Facts:
-        digest = handle_digest(uri)
-        try:
-            facts = json.loads(self._fs.cat_file(f"{self._root}/{digest[:2]}/{digest}.ref.json"))
-        except FileNotFoundError:
-            raise StorageError(f"{uri} is not in the media store {self._root}: make it again") from None
-        except ValueError:
-            raise _damaged(uri) from None
-        except OSError as error:
-            raise self._unreadable(error) from None
-        if not isinstance(facts, dict) or _SUFFIX.fullmatch(str(facts.get("suffix"))) is None:
-            raise _damaged(uri)
-        return facts
-
-    def _read(self, uri: str) -> tuple[Facts, bytes]:
-        facts = self._facts(uri)
-        digest = handle_digest(uri)
-        try:
-            data = self._fs.cat_file(f"{self._root}/{digest[:2]}/{digest}.{facts['suffix']}")
-        except (FileNotFoundError, IsADirectoryError):
-            raise _damaged(uri) from None
-        except OSError as error:  # no right to read, too many open files: what lies there may be well
-            raise self._unreadable(error) from None
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise _damaged(uri)
-        return facts, data
-
-    def _unreadable(self, error: OSError) -> StorageError:
-        reason = error.strerror or type(error).__name__
-        return StorageError(f"media store {self._root} cannot be read ({reason}): check its permissions")
-
 
 def _uri(ref: MediaRef | str) -> str:
     return ref.uri if isinstance(ref, MediaRef) else ref
-
-
-def _damaged(uri: str) -> StorageError:
-    return StorageError(f"{uri} is damaged in the media store: delete that file, then make it again")
