@@ -18,7 +18,6 @@ from vitron_agent.evaluation.drive import picture_of
 from vitron_agent.evaluation.metrics import median
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaStore
-from vitron_agent.media.images import decode_image
 from vitron_agent.planner import AssistantTurn, UserTurn, VitronPlanner
 from vitron_agent.planner.chat import ChatVitron
 from vitron_agent.planner.processor import Turn
@@ -88,7 +87,7 @@ def test_the_eighth_turn_about_photographs_reads_only_what_is_new(tmp_path: Path
     chat = ChatVitron(planner=VitronPlanner.from_pretrained(TINY.folder / "planner"), store=store)
     said: list[HumanMessage | AIMessage] = []
     for number in range(8):
-        handle = store.put_image(decode_image(photo(number, side))).uri
+        handle = store.put_picture(photo(number, side)).uri
         image = {"type": "image", "file_id": handle}
         said.append(HumanMessage([image, {"type": "text", "text": "which colour is the background?"}]))
         said.append(AIMessage(chat.invoke(said).text))
