@@ -18,10 +18,15 @@ def overlay(image: Tensor, mask: Tensor) -> Tensor:
     Returns:
         uint8 (3, H, W): pixels away from the mask are untouched.
     """
+    shown = image.clone()
+    if not mask.any():
+        return shown
+    rows, columns = (_extent(mask.any(axis)) for axis in (1, 0))  # a photograph is large, and what is found small
+    found, part = mask[rows, columns], image[:, rows, columns].float()
     tint = torch.tensor(TINT, dtype=torch.float32)[:, None, None]
-    tinted = image.float() * (1 - STRENGTH) + tint * STRENGTH
-    shown = torch.where(mask, tinted, image.float())
-    return torch.where(outline(mask), tint, shown).round().to(torch.uint8)
+    tinted = torch.where(found, part * (1 - STRENGTH) + tint * STRENGTH, part)
+    shown[:, rows, columns] = torch.where(outline(found), tint, tinted).round().to(torch.uint8)
+    return shown
 
 
 def outline(mask: Tensor) -> Tensor:
@@ -29,3 +34,9 @@ def outline(mask: Tensor) -> Tensor:
     padded = F.pad(mask, (1, 1, 1, 1))
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return mask & ~inner
+
+
+def _extent(line: Tensor) -> slice:
+    """Return the part of a line, bool (N,) and not all False, from its first to its last True."""
+    places = line.nonzero()
+    return slice(int(places[0]), int(places[-1]) + 1)
