@@ -196,7 +196,7 @@ class Call:
             self._tell(specialist, step, total)
             self.check()
 
-        key = request_key(specialist, residents.revision(specialist, self.check), request)
+        key = request_key(specialist, residents.revision(specialist, request, self.check), request)
         return self.toolbox.receipts.run(
             key, lambda: residents.run(specialist, request, progress, self.check), self.check
         )
