@@ -47,16 +47,7 @@ def make_tool(module: Module, schema: type[Arguments], work: Work[Arguments], to
         values: dict[str, Any], runtime: ToolRuntime | None, config: RunnableConfig, *more: threading.Event
     ) -> tuple[str, Artifact]:
         arguments = schema.model_validate(values)
-        call = Call(toolbox, module, arguments, runtime, config, check_for(config, *more))
-        start = time.perf_counter()
-        try:
-            text, artifact = work(call, arguments)
-        except RetryableError as error:
-            if runtime is None:
-                raise
-            raise ToolException(str(error)) from error
-        took = {"seconds": round(time.perf_counter() - start, 3), "signals": call.signals_used}
-        return text, {**artifact, **took}
+        return _answer(work, arguments, Call(toolbox, module, arguments, runtime, config, check_for(config, *more)))
 
     # `words` is the command where a tool is invoked with a text and not with its arguments, as LangChain allows.
     def _run(
@@ -88,6 +79,19 @@ def make_tool(module: Module, schema: type[Arguments], work: Work[Arguments], to
         response_format="content_and_artifact",
         handle_tool_error=not_done,
     )
+
+
+def _answer(work: Work[Arguments], arguments: Arguments, call: Call) -> tuple[str, Artifact]:
+    """Do one call, time it, and give errors the form that LangChain wants them in."""
+    start = time.perf_counter()
+    try:
+        text, artifact = work(call, arguments)
+    except RetryableError as error:
+        if call.runtime is None:
+            raise
+        raise ToolException(str(error)) from error
+    took = {"seconds": round(time.perf_counter() - start, 3), "signals": call.signals_used}
+    return text, {**artifact, **took}
 
 
 def _named(words: tuple[str, ...]) -> dict[str, Any]:
