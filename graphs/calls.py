@@ -15,8 +15,8 @@ from vitron_agent.errors import FinalError
 from vitron_agent.graphs.state import MAX_TEXT
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind
-from vitron_agent.tools.base import not_done
 from vitron_agent.tools.conversation import NAMES, handles
+from vitron_agent.tools.making import not_done
 
 _MAKES = {module.tool_name: module.output for module in Module if module.output in NAMES}
 _NEEDS = {module.tool_name: module.inputs[0] for module in Module if module.inputs}

@@ -25,8 +25,8 @@ from vitron_agent.graphs.turn import by_reference, is_by_reference, result_by_re
 from vitron_agent.graphs.view import View
 from vitron_agent.invocation import Module
 from vitron_agent.media import NO_SOURCES, MediaSources, MediaStore
-from vitron_agent.tools.base import not_done
 from vitron_agent.tools.conversation import NAMES, handles_of, noted
+from vitron_agent.tools.making import not_done
 from vitron_agent.tools.memory import attempts, keep_all
 from vitron_agent.tools.stopping import Check, check_for
 

@@ -76,19 +76,10 @@ def make_agent(
     graph.add_node("reject", nodes.reject)
     graph.add_node("observe", nodes.observe)
     graph.add_node("give_up", nodes.give_up)
-    _add_tools(graph, tools, store)
-    graph.add_edge(START, "ingest")
-    graph.add_conditional_edges("ingest", _after_ingest, ["repair", END])
-    graph.add_edge("repair", "plan")
-    targets = [*names, "reject"]
     if reviewed:
         graph.add_node("review", partial(review, names=reviewed))
-        graph.add_conditional_edges("review", partial(_after_review, names=names), [*targets, "observe"])
-    after_plan = partial(_after_plan, names=names, rounds=rounds, reviewed=reviewed)
-    graph.add_conditional_edges("plan", after_plan, [*targets, "give_up", END, *(["review"] if reviewed else [])])
-    graph.add_edge("reject", "observe")
-    graph.add_conditional_edges("observe", partial(_after_observe, names=names), [*targets, "plan", END])
-    graph.add_edge("give_up", END)
+    _add_tools(graph, tools, store)
+    _add_edges(graph, names, rounds, reviewed)
     return Agent.over(graph.compile(checkpointer=checkpointer, name="vitron"), store, checkpointer)
 
 
@@ -116,6 +107,21 @@ def _add_tools(graph: StateGraph[AgentState], tools: Sequence[BaseTool], store: 
         )
         graph.add_node(tool.name, node)
         graph.add_edge(tool.name, "observe")
+
+
+def _add_edges(graph: StateGraph[AgentState], names: Sequence[str], rounds: int, reviewed: Collection[str]) -> None:
+    """Say what may follow what; what does, the `_after_` functions decide."""
+    targets = [*names, "reject"]
+    graph.add_edge(START, "ingest")
+    graph.add_conditional_edges("ingest", _after_ingest, ["repair", END])
+    graph.add_edge("repair", "plan")
+    after_plan = partial(_after_plan, names=names, rounds=rounds, reviewed=reviewed)
+    graph.add_conditional_edges("plan", after_plan, [*targets, "give_up", END, *(["review"] if reviewed else [])])
+    if reviewed:
+        graph.add_conditional_edges("review", partial(_after_review, names=names), [*targets, "observe"])
+    graph.add_edge("reject", "observe")
+    graph.add_conditional_edges("observe", partial(_after_observe, names=names), [*targets, "plan", END])
+    graph.add_edge("give_up", END)
 
 
 def _after_ingest(state: AgentState) -> str:

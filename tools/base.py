@@ -1,25 +1,21 @@
-"""What the tools share: their parts, the hidden inputs of one call, and the one way a tool is made.
+"""What the tools share: their parts, and the hidden inputs of one call.
 
-A tool is a LangChain `StructuredTool` whose schema shows a model only words, boxes and numbers. Signals, seed, the
-conversation and the progress writer come in through `ToolRuntime`, which the schema does not show. Outside a graph
-there is no runtime: then pictures are handles of the store or files of the caller's. No specialist is named here.
+Signals, seed, the conversation and the progress writer come in through `ToolRuntime`. Outside a graph there is none:
+then pictures are handles of the store or files of the caller's. No specialist is named here; how a tool is made of
+these stands in making.py.
 """
 
-import asyncio
 import operator
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import StructuredTool, ToolException
 from langgraph.prebuilt import ToolRuntime
 from torch import Tensor
 
-from vitron_agent.errors import InputError, MissingInputError, RetryableError, quoted
+from vitron_agent.errors import InputError, MissingInputError, quoted
 from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind, MediaStore, Region, RegionKind, load_upload, load_video
 from vitron_agent.signals import SignalEmbeddings, SignalStore, arguments_digest
@@ -34,10 +30,9 @@ from vitron_agent.tools.arguments import (
 from vitron_agent.tools.conversation import HANDLE, NAMES, choose, drawn_region, handles, signal_handle
 from vitron_agent.tools.receipts import Receipts, request_key
 from vitron_agent.tools.residency import Residents
-from vitron_agent.tools.stopping import Check, check_for
+from vitron_agent.tools.stopping import Check
 
 Artifact = dict[str, Any]
-Arguments = TypeVar("Arguments", bound=ToolArguments)
 PROGRESS = "vitron.progress"
 MAX_SEED = 2**63 - 1  # what torch and LangGraph's checkpoints can hold
 
@@ -196,7 +191,7 @@ class Call:
             self._tell(specialist, step, total)
             self.check()
 
-        key = request_key(specialist, residents.revision(specialist, self.check), request)
+        key = request_key(specialist, residents.revision(specialist, request, self.check), request)
         return self.toolbox.receipts.run(
             key, lambda: residents.run(specialist, request, progress, self.check), self.check
         )
@@ -229,76 +224,3 @@ def seed_of(config: RunnableConfig) -> int:
     if abs(seed) > MAX_SEED:
         raise InputError(f"seed {seed} is too large: give a whole number up to {MAX_SEED}")
     return seed
-
-
-Work = Callable[[Call, Arguments], tuple[str, Artifact]]
-
-
-def not_done(error: Exception) -> str:
-    """Return what the planner reads when a call could not be done."""
-    return f"Result: not done: {error}"
-
-
-def make_tool(module: Module, schema: type[Arguments], work: Work[Arguments], toolbox: Toolbox) -> StructuredTool:
-    """Make one tool.
-
-    Args:
-        module: What it does; the tool has its name.
-        schema: Its arguments; the class docstring is the description.
-        work: Does one call and returns the text for the planner and the artifact, a plain dict of handles and numbers.
-        toolbox: The parts.
-
-    Returns:
-        A tool with `content_and_artifact` results. In a graph a `RetryableError` becomes a tool message of status
-        "error"; called from Python it is raised. Final errors are always raised.
-    """
-
-    def answer(
-        values: dict[str, Any], runtime: ToolRuntime | None, config: RunnableConfig, *more: threading.Event
-    ) -> tuple[str, Artifact]:
-        arguments = schema.model_validate(values)
-        call = Call(toolbox, module, arguments, runtime, config, check_for(config, *more))
-        start = time.perf_counter()
-        try:
-            text, artifact = work(call, arguments)
-        except RetryableError as error:
-            if runtime is None:
-                raise
-            raise ToolException(str(error)) from error
-        took = {"seconds": round(time.perf_counter() - start, 3), "signals": call.signals_used}
-        return text, {**artifact, **took}
-
-    # `words` is the command where a tool is invoked with a text and not with its arguments, as LangChain allows.
-    def _run(
-        *words: str,
-        runtime: ToolRuntime = None,  # type: ignore[assignment]  # exactly this annotation is injected
-        config: RunnableConfig,
-        **values: Any,
-    ) -> tuple[str, Artifact]:
-        return answer(_named(words) | values, runtime, config)
-
-    async def _arun(
-        *words: str,
-        runtime: ToolRuntime = None,  # type: ignore[assignment]
-        config: RunnableConfig,
-        **values: Any,
-    ) -> tuple[str, Artifact]:
-        abandoned = threading.Event()
-        try:
-            return await asyncio.to_thread(answer, _named(words) | values, runtime, config, abandoned)
-        finally:
-            abandoned.set()  # a cancelled task leaves its thread behind: that stops at its next step
-
-    return StructuredTool.from_function(
-        func=_run,
-        coroutine=_arun,
-        name=module.tool_name,
-        description=schema.__doc__ or module.tool_name,
-        args_schema=schema,
-        response_format="content_and_artifact",
-        handle_tool_error=not_done,
-    )
-
-
-def _named(words: tuple[str, ...]) -> dict[str, Any]:
-    return {"command": words[0]} if words else {}

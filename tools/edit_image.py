@@ -12,8 +12,9 @@ from vitron_agent.media import Box, MediaKind, Region
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.tools import edit_plan, placing
 from vitron_agent.tools.arguments import EditArguments
-from vitron_agent.tools.base import Artifact, Call, Picture, Toolbox, make_tool
+from vitron_agent.tools.base import Artifact, Call, Picture, Toolbox
 from vitron_agent.tools.edit_plan import EditPlan
+from vitron_agent.tools.making import make_tool
 from vitron_agent.tools.results import MADE
 from vitron_agent.tools.segment_image import SPECIALIST as SEGMENTER
 from vitron_agent.tools.segment_image import words_for

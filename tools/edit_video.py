@@ -15,8 +15,9 @@ from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.specialists.stable_video.specialist import REMOVE
 from vitron_agent.tools import edit_image, keyframes
 from vitron_agent.tools.arguments import EditVideoArguments
-from vitron_agent.tools.base import Artifact, Call, Picture, Toolbox, Video, make_tool
+from vitron_agent.tools.base import Artifact, Call, Picture, Toolbox, Video
 from vitron_agent.tools.keyframes import OBJECT, SPECIALIST
+from vitron_agent.tools.making import make_tool
 from vitron_agent.tools.results import MADE
 from vitron_agent.tools.track_video import follow
 

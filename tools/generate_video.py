@@ -6,7 +6,8 @@ from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.tools.arguments import GenerateVideoArguments
-from vitron_agent.tools.base import Artifact, Call, Toolbox, make_tool
+from vitron_agent.tools.base import Artifact, Call, Toolbox
+from vitron_agent.tools.making import make_tool
 from vitron_agent.tools.results import MADE
 
 SPECIALIST = "zeroscope"

@@ -117,7 +117,7 @@ def request_key(specialist: str, revision: str, request: SpecialistRequest) -> s
 
     Args:
         specialist: Its name.
-        revision: Its weights.
+        revision: What its results depend on besides: its weights, and what it was handed (`Residents.revision`).
         request: What it is asked for; pixels count by their contents, signals by their origin.
     """
     reference = request.reference

@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from vitron_agent.errors import MemoryExhausted
-from vitron_agent.specialists.base import Progress, Specialist, SpecialistRequest, SpecialistResult, ignore_progress
+from vitron_agent.specialists.base import (
+    Progress,
+    Specialist,
+    SpecialistRequest,
+    SpecialistResult,
+    Supplied,
+    ignore_progress,
+)
 from vitron_agent.tools.budget import Budget
 from vitron_agent.tools.memory import Attempt, attempts, give_back
 from vitron_agent.tools.shelf import Shelf
@@ -45,7 +52,7 @@ class Residents:
         self._room = threading.Condition()  # guards what follows
         self._loaded: dict[str, Specialist] = {}  # the one used longest ago first
         self._working: set[str] = set()
-        self._revisions: dict[str, str] = {}
+        self._revisions: dict[str, str] = {}  # of those that are handed nothing besides
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,16 +71,25 @@ class Residents:
         with self._room:
             return self._shelf.names
 
-    def revision(self, name: str, check: Check = never_stop) -> str:
-        """Return which weights a specialist has, loading it if it never was. Raises as `run` does."""
+    def revision(self, name: str, request: SpecialistRequest, check: Check = never_stop) -> str:
+        """Return what a specialist's result depends on besides the request; it is loaded if it never was.
+
+        That is which weights it has, and what it was handed for this request (`Supplied`): only the specialist itself
+        knows that, so that such a one is loaded again if it had to leave. Raises as `run` does.
+        """
         known = self._revisions.get(name)  # without its lock: a call at work must not hold up one that only asks
-        if known is None:
+        if known is not None:
+            return known
+        with self._room:
+            found = self._loaded.get(name)
+        if found is None:
             with held(self._locks[name], check), self._at_work(name, check):
                 for attempt in self._attempts(name):
                     with attempt:
-                        known = self._load(name).revision
-        assert known is not None  # else the attempts have raised
-        return known
+                        found = self._load(name)
+        assert found is not None  # else the attempts have raised
+        handed = found.supplied(request) if isinstance(found, Supplied) else ""
+        return f"{found.revision}-{handed}" if handed else found.revision
 
     def run(
         self,
@@ -108,7 +124,9 @@ class Residents:
             waiting.move_to(self._shelf.device)  # one that fails half-way is let go, and built the next time
         built = self._builders[name]() if waiting is None else waiting
         with self._room:
-            self._loaded[name], self._revisions[name] = built, built.revision
+            self._loaded[name] = built
+            if not isinstance(built, Supplied):
+                self._revisions[name] = built.revision
             self._budget.found(name, built)
             self._make_room(name)  # for what it takes indeed
         return built

@@ -10,7 +10,8 @@ from vitron_agent.media import MediaKind, Region
 from vitron_agent.media.overlay import overlay
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.tools.arguments import SegmentArguments
-from vitron_agent.tools.base import Artifact, Call, Toolbox, make_tool
+from vitron_agent.tools.base import Artifact, Call, Toolbox
+from vitron_agent.tools.making import make_tool
 from vitron_agent.tools.results import segmented
 
 SPECIALIST = "seem"

@@ -12,7 +12,8 @@ from vitron_agent.media import Box, MediaKind, MediaStore
 from vitron_agent.media.overlay import overlay
 from vitron_agent.specialists.base import SpecialistRequest, SpecialistResult
 from vitron_agent.tools.arguments import TrackArguments
-from vitron_agent.tools.base import Artifact, Call, Toolbox, Video, make_tool
+from vitron_agent.tools.base import Artifact, Call, Toolbox, Video
+from vitron_agent.tools.making import make_tool
 from vitron_agent.tools.results import tracked
 from vitron_agent.tools.segment_image import SPECIALIST, words_for
 

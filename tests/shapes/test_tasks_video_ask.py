@@ -10,7 +10,8 @@ from tests.shapes.conversations import video_talks
 from vitron_agent.shapes.clip import FRAMES, MOTIONS, Clip, sample_clip
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.tasks_refer import resolve, target_of
-from vitron_agent.shapes.tasks_session import Facts, Session
+from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.tasks_turns import Facts
 from vitron_agent.shapes.tasks_video_ask import point_in_clip
 from vitron_agent.shapes.tasks_words import Reference
 

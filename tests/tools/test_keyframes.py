@@ -1,9 +1,11 @@
 """Which frames are edited, by whom, and what each begins from."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from langchain_core.tools import StructuredTool
 from torch import Tensor
 
 from vitron_agent.media import MediaStore
@@ -50,14 +52,25 @@ def painter() -> Recolourer:
     return Recolourer()
 
 
+def edit_tool(store: MediaStore, painter: Recolourer, editors: tuple[str, ...], video: StableVideo) -> StructuredTool:
+    """The tool with these editors at hand."""
+    builders: dict[str, Any] = {"seem": Follower, "stable_video": lambda: video}
+    residents = Residents({**builders, **dict.fromkeys(editors, lambda: painter)})
+    return next(tool for tool in make_tools(Toolbox(store, residents)) if tool.name == "edit_video")
+
+
 def run(store: MediaStore, painter: Recolourer, editors: tuple[str, ...], **arguments: Any) -> Tensor:
     """Edit the clip with these editors at hand, and return the new one."""
-    builders: dict[str, Any] = {"seem": Follower, "stable_video": lambda: StableVideo(FitSettings(steps=10))}
-    residents = Residents({**builders, **dict.fromkeys(editors, lambda: painter)})
-    tool = next(tool for tool in make_tools(Toolbox(store, residents)) if tool.name == "edit_video")
+    tool = edit_tool(store, painter, editors, StableVideo(FitSettings(steps=10)))
+    return store.get_video(edited_by(tool, store, **arguments)["uri"])[0]
+
+
+def edited_by(tool: StructuredTool, store: MediaStore, **arguments: Any) -> dict[str, Any]:
+    """Edit the clip, and return the artifact."""
     uri = store.put_video(FRAMES, 8.0).uri
-    message = tool.invoke({"type": "tool_call", "id": "1", "name": tool.name, "args": {"video": uri, **arguments}})
-    return store.get_video(message.artifact["uri"])[0]
+    call = {"type": "tool_call", "id": "1", "name": tool.name, "args": {"video": uri, **arguments}}
+    artifact: dict[str, Any] = tool.invoke(call).artifact
+    return artifact
 
 
 BOTH = ("gligen_inpaint", "controlnet")
@@ -115,6 +128,34 @@ def test_without_them_the_background_of_one_frame_is(store: MediaStore, painter:
     assert number(request) == 0
     assert request.mask is not None
     assert torch.equal(request.mask, ~MASKS[0])
+
+
+class Counting(StableVideo):
+    """Counts its runs."""
+
+    runs = 0
+
+    def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
+        self.runs += 1
+        return super().run(request, progress)
+
+
+def test_an_edit_is_made_once_and_once_more_by_an_atlas_that_is_given_later(
+    store: MediaStore, painter: Recolourer
+) -> None:
+    editor = Counting(FitSettings(steps=3))
+    tool = edit_tool(store, painter, BOTH, editor)
+    first = edited_by(tool, store, command="remove the circle")
+    assert edited_by(tool, store, command="remove the circle")["looks"] == first["looks"]
+    assert editor.runs == 1  # the second time there was a receipt
+    frames = store.get_video(first["inputs"][0])[0]
+    fitted = editor.atlas(frames, MASKS)
+    black = fitted.background.with_texture(torch.zeros_like(fitted.background.texture))
+    editor.keep(frames, MASKS, replace(fitted, background=black))
+    for _ in range(2):
+        later = edited_by(tool, store, command="remove the circle")
+        assert store.get_image(later["looks"]["background"]).max() == 0
+        assert editor.runs == 2
 
 
 def areas(*sizes: int) -> Tensor:

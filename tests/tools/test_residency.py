@@ -129,11 +129,11 @@ def test_weights_that_do_not_fit_are_an_error_of_ours_and_the_next_call_tries_ag
 
     residents = Residents({"gligen": build})
     with pytest.raises(MemoryExhausted):
-        residents.revision("gligen")
+        residents.revision("gligen", SpecialistRequest("x"))
     with pytest.raises(MemoryExhausted):
         residents.run("gligen", SpecialistRequest("x"))
     room.append(1)
-    assert residents.revision("gligen") == "0"
+    assert residents.revision("gligen", SpecialistRequest("x")) == "0"
 
 
 class Weighing(EchoSpecialist):
@@ -250,10 +250,35 @@ def test_what_does_not_fit_is_said_before_it_is_loaded() -> None:
 
 def test_asking_for_a_revision_loads_once_and_never_again() -> None:
     residents, built = budgeted(4)
-    residents.revision("gligen")
-    residents.revision("seem")
-    residents.revision("gligen")
+    residents.revision("gligen", SpecialistRequest("x"))
+    residents.revision("seem", SpecialistRequest("x"))
+    residents.revision("gligen", SpecialistRequest("x"))
     assert built == ["gligen", "seem"]
+
+
+class Handed(Weighing):
+    """Is handed something for some commands."""
+
+    given = {"x": "1"}
+
+    def supplied(self, request: SpecialistRequest) -> str:
+        return self.given.get(request.command, "")
+
+
+def test_what_was_handed_for_a_request_counts_for_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    residents = Residents({"gligen": Handed})
+    assert [residents.revision("gligen", SpecialistRequest(command)) for command in "xy"] == ["0-1", "0"]
+    monkeypatch.setitem(Handed.given, "y", "2")  # later
+    assert [residents.revision("gligen", SpecialistRequest(command)) for command in "xy"] == ["0-1", "0-2"]
+
+
+def test_one_that_was_handed_something_is_asked_also_after_it_had_to_leave() -> None:
+    mine = Handed()
+    residents = Residents({"gligen": lambda: mine, "seem": Weighing}, Budget(4.0, weights={"gligen": 4.0, "seem": 4.0}))
+    residents.run("gligen", SpecialistRequest("x"))
+    residents.run("seem", SpecialistRequest("x"))
+    assert residents.loaded == ("seem",)
+    assert residents.revision("gligen", SpecialistRequest("x")) == "0-1"
 
 
 def test_sizes_that_nobody_said_count_once_they_are_known() -> None:

@@ -17,7 +17,7 @@ from vitron_agent.shapes.clip_captions import STILL, motion_name
 from vitron_agent.shapes.language import REGION_MARK
 from vitron_agent.shapes.scene import Scene
 from vitron_agent.shapes.tasks import Conversation, sample_conversation
-from vitron_agent.shapes.tasks_session import Turn as Said
+from vitron_agent.shapes.tasks_turns import Turn as Said
 
 REFUSALS = {
     "no picture": r"\b(picture|image|photo)s?\b",

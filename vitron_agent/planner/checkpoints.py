@@ -1,6 +1,6 @@
 """Files of published language models: tensors of safetensors or pickles, one file or shards; sentencepiece's words.
 
-Of a pickle nothing but tensors is read: code in it never runs. Knows files, no models.
+How pickles are read, in which code never runs, is said in pickles.py. Knows files, no models.
 """
 
 import json
@@ -8,7 +8,6 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -16,6 +15,7 @@ from transformers import LlamaTokenizer
 from transformers.convert_slow_tokenizer import generate_merges
 
 from vitron_agent.errors import CheckpointError, is_lack_of_memory, quoted
+from vitron_agent.pickles import pickled_tensors
 
 REMEDY = "fetch the folder again as it is published"
 _WHOLE = ("model.safetensors", "pytorch_model.bin")
@@ -63,23 +63,16 @@ def read_tensors(folder: Path, *names: str) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix != ".safetensors":
+        return pickled_tensors(path, REMEDY)
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        return load_file(path)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: {REMEDY}") from None
-    except Exception as error:  # bare ones of many kinds, and of the pickle library, which we do not import
+    except (OSError, SafetensorError) as error:
         if is_lack_of_memory(error):
             raise
-        if isinstance(error, OSError | SafetensorError):
-            raise CheckpointError(f"{path} is damaged ({quoted(str(error))}): {REMEDY}") from None
-        # torch's own words would advise to run it
-        reason = "something else is in it" if "Weights only load failed" in str(error) else quoted(str(error))
-        raise CheckpointError(f"{path} holds no plain tensors ({reason}): {REMEDY}") from None
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise CheckpointError(f"{path} is no table of named tensors: {REMEDY}")
-    return tensors
+        raise CheckpointError(f"{path} is damaged ({quoted(str(error))}): {REMEDY}") from None
 
 
 def read_sentencepiece(path: Path) -> LlamaTokenizer:

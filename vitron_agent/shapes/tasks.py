@@ -45,7 +45,8 @@ from vitron_agent.shapes.tasks_play import (
 )
 from vitron_agent.shapes.tasks_refer import apply, resolve
 from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region, segment_some
-from vitron_agent.shapes.tasks_session import Session, Turn
+from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.tasks_turns import Turn
 from vitron_agent.shapes.tasks_video import (
     VIDEO_EDITS,
     VIDEO_REFUSALS,

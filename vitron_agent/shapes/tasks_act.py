@@ -15,7 +15,8 @@ from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Box, Obj, Sc
 from vitron_agent.shapes.tasks_layout import free_place
 from vitron_agent.shapes.tasks_refer import hit, resized
 from vitron_agent.shapes.tasks_segment import around
-from vitron_agent.shapes.tasks_session import Facts, Session, Step, Style
+from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.tasks_turns import Facts, Step, Style
 from vitron_agent.shapes.tasks_words import (
     Reference,
     Wish,

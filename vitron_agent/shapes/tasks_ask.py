@@ -12,7 +12,8 @@ from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Obj, Scene
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_results import show_box
 from vitron_agent.shapes.tasks_segment import around
-from vitron_agent.shapes.tasks_session import Session, Step, Style, capital
+from vitron_agent.shapes.tasks_session import Session, capital
+from vitron_agent.shapes.tasks_turns import Step, Style
 from vitron_agent.shapes.tasks_words import Reference, clear_size, mark, pick, point_at_nothing
 
 PRONOUNS = ("it", "that", "that one")

@@ -5,7 +5,8 @@ from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, sample_scene
 from vitron_agent.shapes.tasks_act import Maker, ground, recolour, remove, resize
 from vitron_agent.shapes.tasks_compare import QUESTIONS
 from vitron_agent.shapes.tasks_segment import segment
-from vitron_agent.shapes.tasks_session import Facts, Session
+from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.tasks_turns import Facts
 from vitron_agent.shapes.tasks_words import SIZES, point_at_nothing
 
 TOPICS = ("hello", "abilities", "who", "thanks", "bye", "ok", "offtopic")

@@ -23,7 +23,8 @@ from vitron_agent.shapes.tasks_count import count, exists
 from vitron_agent.shapes.tasks_draw import RELATIONS
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_refer import at_place, extreme_key
-from vitron_agent.shapes.tasks_session import Session, Step, Style, capital
+from vitron_agent.shapes.tasks_session import Session, capital
+from vitron_agent.shapes.tasks_turns import Step, Style
 from vitron_agent.shapes.tasks_words import Reference, pick, point_at
 
 _OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}

@@ -6,7 +6,8 @@ from vitron_agent.shapes.scene import COLOURS, SHAPES
 from vitron_agent.shapes.tasks_ask import answered, listed, medium, name, ordered
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_refer import Words, fits
-from vitron_agent.shapes.tasks_session import Session, Step, Style, capital
+from vitron_agent.shapes.tasks_session import Session, capital
+from vitron_agent.shapes.tasks_turns import Step, Style
 
 
 def count(session: Session, style: Style) -> Step:

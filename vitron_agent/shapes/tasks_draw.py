@@ -8,7 +8,8 @@ from vitron_agent.shapes.captions import PLACE_WORDS, article
 from vitron_agent.shapes.language import Writer, plural
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Size, clashes
 from vitron_agent.shapes.tasks_layout import Relation, all_wishes, in_line, layout
-from vitron_agent.shapes.tasks_session import Session, Step, Style
+from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.tasks_turns import Step, Style
 from vitron_agent.shapes.tasks_words import Wish, a_wish, new_object, new_objects
 
 RELATIONS = ("left of", "right of", "above", "below")

@@ -21,7 +21,8 @@ from vitron_agent.shapes.scene import MARGIN, Obj, Scene, Size, apart, clashes, 
 from vitron_agent.shapes.tasks import Conversation
 from vitron_agent.shapes.tasks_layout import LARGE_R, SMALL_R
 from vitron_agent.shapes.tasks_refer import hit, phrase_for
-from vitron_agent.shapes.tasks_session import LEADS, RESULT_PICTURE, Facts, Session, Turn
+from vitron_agent.shapes.tasks_session import LEADS, RESULT_PICTURE, Session
+from vitron_agent.shapes.tasks_turns import Facts, Turn
 from vitron_agent.shapes.tasks_words import Reference, Wish, drawn_around, mark, new_object, point_at
 
 LIKE_TASKS = ("shade", "size", "place", "picture", "speed")

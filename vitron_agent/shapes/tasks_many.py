@@ -21,7 +21,8 @@ from vitron_agent.shapes.tasks_act import (
 )
 from vitron_agent.shapes.tasks_layout import free_place
 from vitron_agent.shapes.tasks_refer import at_place, resized
-from vitron_agent.shapes.tasks_session import Action, Session, Step, Style
+from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.tasks_turns import Action, Step, Style
 from vitron_agent.shapes.tasks_words import clear_size, kind_of, pick, point_at
 
 

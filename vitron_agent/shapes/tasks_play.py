@@ -13,7 +13,8 @@ from vitron_agent.shapes.tasks_compare import QUESTIONS
 from vitron_agent.shapes.tasks_draw import draw
 from vitron_agent.shapes.tasks_many import EDITS
 from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region, segment_some
-from vitron_agent.shapes.tasks_session import Session, Step, Style
+from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.tasks_turns import Step, Style
 
 
 def attempt(session: Session, maker: Maker, style: Style) -> Step | None:

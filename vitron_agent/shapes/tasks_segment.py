@@ -8,7 +8,8 @@ from vitron_agent.invocation import Module
 from vitron_agent.media import Region
 from vitron_agent.shapes.scene import Scene
 from vitron_agent.shapes.tasks_refer import hit
-from vitron_agent.shapes.tasks_session import Facts, Session, Step, Style, capital
+from vitron_agent.shapes.tasks_session import Session, capital
+from vitron_agent.shapes.tasks_turns import Facts, Step, Style
 from vitron_agent.shapes.tasks_words import drawn_around, kind_of, mark, pick
 
 

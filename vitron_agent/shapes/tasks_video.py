@@ -14,7 +14,8 @@ from vitron_agent.shapes.tasks_act import Maker, elliptic, other_colour
 from vitron_agent.shapes.tasks_chat import any_slots, chat, refusal, reply
 from vitron_agent.shapes.tasks_play import begin, joined, one_more, some, with_region
 from vitron_agent.shapes.tasks_segment import around
-from vitron_agent.shapes.tasks_session import Session, Step, Style
+from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.tasks_turns import Step, Style
 from vitron_agent.shapes.tasks_video_ask import VIDEO_QUESTIONS, point_in_clip
 from vitron_agent.shapes.tasks_words import Reference, mark, point_at_nothing
 

@@ -25,7 +25,8 @@ from vitron_agent.shapes.tasks_ask import (
 )
 from vitron_agent.shapes.tasks_count import count, exists
 from vitron_agent.shapes.tasks_many import by_place
-from vitron_agent.shapes.tasks_session import Session, Step, Style, capital
+from vitron_agent.shapes.tasks_session import Session, capital
+from vitron_agent.shapes.tasks_turns import Step, Style
 from vitron_agent.shapes.tasks_words import Reference, pick
 
 STILL = "still"

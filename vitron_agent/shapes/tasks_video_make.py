@@ -18,8 +18,9 @@ from vitron_agent.shapes.clip import DIRECTIONS, MOTIONS, Clip, Motion, is_sound
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.scene import BACKGROUNDS, Scene
 from vitron_agent.shapes.tasks_draw import PLACES, Order, command_for, size_of, with_background
-from vitron_agent.shapes.tasks_session import Action, Facts, Session, Step, Style
+from vitron_agent.shapes.tasks_session import Session
 from vitron_agent.shapes.tasks_staging import staged
+from vitron_agent.shapes.tasks_turns import Action, Facts, Step, Style
 from vitron_agent.shapes.tasks_video_ask import DOES, STILL
 from vitron_agent.shapes.tasks_words import Reference, Wish, a_wish, new_object, point_at
 

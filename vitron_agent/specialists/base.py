@@ -117,6 +117,18 @@ class Specialist(Protocol):
 
 
 @runtime_checkable
+class Supplied(Specialist, Protocol):
+    """A specialist that an application may hand things for single requests, besides the weights that it has."""
+
+    def supplied(self, request: SpecialistRequest) -> str:
+        """Return a digest of what was handed over and counts for a request; "" where nothing was.
+
+        Results depend on it as they do on `revision`. It is asked at any time, also while another request runs.
+        """
+        ...
+
+
+@runtime_checkable
 class Movable(Specialist, Protocol):
     """A specialist whose weights may wait in another memory than the one it computes in.
 

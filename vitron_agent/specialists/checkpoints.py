@@ -178,29 +178,3 @@ def _first_line(error: Exception) -> str:
     # torch heads a list of weights that do not fit with a line that names none of them
     said = f"{lines[0]} {listed([line.strip() for line in lines[1:]])}" if lines[0].endswith(":") else lines[0]
     return f"{type(error).__name__}: {said[:2000]}"
-
-
-def read_pickle(path: Path, what: str) -> dict[str, Any]:
-    """Read a pickled table, as older repositories publish: tensors and plain values, and nothing else.
-
-    Args:
-        path: of the file.
-        what: whose weights they are, for the error's text.
-
-    Raises:
-        CheckpointError: it is missing or damaged, or holds something else, which does not run.
-    """
-    try:
-        table = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{what} weights {path} are missing; fetch them") from None
-    except Exception as error:  # bare ones of many kinds, and of the pickle library, which we do not import
-        if is_lack_of_memory(error):
-            raise
-        # torch's own words would advise to run it
-        foreign = "Weights only load failed" in str(error)
-        said = "something else is in it" if foreign else quoted((str(error) or repr(error)).splitlines()[0], 160)
-        raise CheckpointError(f"{what} weights {path} hold no plain tensors ({said}); fetch them again") from None
-    if not isinstance(table, dict):
-        raise CheckpointError(f"{what} weights {path} are no table of named tensors; give the published file")
-    return table

@@ -1,6 +1,14 @@
 import torch
 
-from vitron_agent.specialists.seem.inference import components, panoptic, resize_masks, semantic, touched
+from vitron_agent.specialists.seem.inference import (
+    box_of,
+    components,
+    distinct,
+    panoptic,
+    resize_masks,
+    semantic,
+    touched,
+)
 
 VOID = 3  # of four classes
 
@@ -86,3 +94,15 @@ def test_a_stroke_keeps_the_pieces_it_lies_on():
     stroke[6, 6] = True
     assert int(touched(mask, stroke).sum()) == 18
     assert torch.equal(touched(mask, torch.zeros_like(mask)), mask)
+
+
+def test_what_is_empty_or_shown_by_a_better_mask_is_left_out():
+    wide, same, other, empty = (rectangle(*box) > 0 for box in ((0, 0, 8, 4), (0, 0, 7, 4), (0, 3, 8, 8), (0, 0, 0, 0)))
+    assert [int(mask.sum()) for mask in distinct([wide, same, empty, other])] == [32, 40]
+    assert [int(mask.sum()) for mask in distinct([same, wide])] == [28]
+    assert distinct([empty]) == []
+
+
+def test_a_box_is_the_smallest_around_a_mask():
+    assert box_of(rectangle(2, 1, 4, 7) > 0) == (1 / 8, 2 / 8, 7 / 8, 4 / 8)
+    assert box_of(rectangle(0, 0, 8, 8) > 0) == (0, 0, 1, 1)

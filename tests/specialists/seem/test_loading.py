@@ -86,7 +86,7 @@ class Bomb:
 def test_code_in_a_checkpoint_is_not_run(published: Path, tmp_path: Path, write: Callable[[Any, Path], Any]) -> None:
     mark, path = tmp_path / "code-was-run", published / PUBLISHED[0]
     write({"a": torch.ones(1), "b": Bomb(mark)}, path)
-    with pytest.raises(CheckpointError, match="hold no plain tensors") as caught:
+    with pytest.raises(CheckpointError, match="holds no plain tensors") as caught:
         load_model(published, "cpu", torch.float32)
     assert not mark.exists()
     assert "trust" not in str(caught.value)  # torch advises to run it, if one trusts the source
@@ -98,7 +98,7 @@ def test_what_is_no_checkpoint_is_one_clear_error(published: Path, content: byte
     """An empty file; the web page that the release's download script fetches; a file cut short."""
     path = published / PUBLISHED[0]
     path.write_bytes(path.read_bytes()[:-2000] if content is None else content)
-    with pytest.raises(CheckpointError, match=f"{path} hold no plain tensors") as caught:
+    with pytest.raises(CheckpointError, match=f"{path} holds no plain tensors") as caught:
         load_model(published, "cpu", torch.float32)
     assert "\n" not in str(caught.value)
 

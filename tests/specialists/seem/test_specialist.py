@@ -9,8 +9,8 @@ from vitron_agent.media import MediaKind, Region, RegionKind
 from vitron_agent.signals import SignalEmbeddings, SignalMapper
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.specialists.seem import SeemConfig, SeemSegmenter
-from vitron_agent.specialists.seem.inference import touched
-from vitron_agent.specialists.seem.specialist import EVERYTHING, SEVERAL, box_of
+from vitron_agent.specialists.seem.inference import box_of, touched
+from vitron_agent.specialists.seem.specialist import EVERYTHING, SEVERAL
 from vitron_agent.specialists.seem.strokes import core_of, stroke_of
 
 BOX = Region.from_box(0.1, 0.2, 0.6, 0.9)

@@ -1,5 +1,7 @@
 """Looking textures up, putting pixels in, and filling what is left."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -22,6 +24,22 @@ def test_shift_residual_and_density_move_the_place() -> None:
     moved.residual[:, 0] = 1.5
     places = moved.places(4, 4)
     assert places[0, 0, 0].tolist() == [4.0, 1.0]  # (0.5 + 1.5, 0.5) * 2
+
+
+def test_a_digest_stands_for_all_that_an_atlas_holds() -> None:
+    texture = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(2))
+    atlas = LayeredAtlas(layer(texture), layer(torch.zeros(3, 4, 4)), torch.full((1, 4, 4), 0.5))
+    changed = [
+        replace(atlas, alpha=atlas.alpha * 2),
+        replace(atlas, foreground=atlas.background, background=atlas.foreground),
+        replace(atlas, background=atlas.background.with_texture(texture)),
+        replace(atlas, foreground=replace(atlas.foreground, density=2.0)),
+        replace(atlas, foreground=replace(atlas.foreground, origin=(1.0, 0.0))),
+        replace(atlas, foreground=replace(atlas.foreground, residual=atlas.foreground.residual + 1)),
+        replace(atlas, foreground=replace(atlas.foreground, affine=atlas.foreground.affine * 2)),
+    ]
+    assert len({made.digest() for made in (atlas, *changed)}) == 8
+    assert replace(atlas, alpha=atlas.alpha.clone()).digest() == atlas.digest()
 
 
 def test_what_is_splatted_is_seen_again() -> None:

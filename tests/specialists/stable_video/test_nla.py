@@ -102,7 +102,7 @@ def test_edits_go_through_it(networks: dict[str, AtlasMLP], path: Path) -> None:
             "model_F_alpha_state_dict does not fit .hidden.0.weight",
         ),
         (lambda table: table.update({"model_F_mapping1_state_dict": 5}), "mapping1_state_dict does not fit"),
-        (lambda table: table.update({"extra": Path("a")}), "hold no plain tensors .something else is in it"),
+        (lambda table: table.update({"extra": Path("a")}), "holds no plain tensors .something else is in it"),
     ],
 )
 def test_another_file_is_refused_by_name(path: Path, tmp_path: Path, spoil: object, message: str) -> None:
@@ -114,8 +114,8 @@ def test_another_file_is_refused_by_name(path: Path, tmp_path: Path, spoil: obje
 
 
 def test_a_file_that_is_none_is_refused(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="are missing"):
+    with pytest.raises(CheckpointError, match="nothing is missing: give a file of NLA's training"):
         load_nla(tmp_path / "nothing", FRAMES, HEIGHT, WIDTH)
     (tmp_path / "cut").write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(CheckpointError, match="hold no plain tensors"):
+    with pytest.raises(CheckpointError, match="holds no plain tensors"):
         load_nla(tmp_path / "cut", FRAMES, HEIGHT, WIDTH)

@@ -1,5 +1,7 @@
 """StableVideo as a specialist: an edited frame is carried over, and everything else stays."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,8 +9,9 @@ from vitron_agent.errors import Cancelled, InputError, MissingInputError
 from vitron_agent.shapes.check import read_scene
 from vitron_agent.shapes.clip import Clip, Motion, render_clip
 from vitron_agent.shapes.scene import COLOURS, Obj, Scene
-from vitron_agent.specialists.base import SpecialistRequest
+from vitron_agent.specialists.base import SpecialistRequest, Supplied
 from vitron_agent.specialists.stable_video import FitSettings, StableVideo
+from vitron_agent.specialists.stable_video.specialist import KEPT
 
 RED = Obj("circle", "red", "large", 0.3, 0.5, 0.18, COLOURS["red"])
 STAR = Obj("star", "white", "small", 0.8, 0.2, 0.12, COLOURS["white"])
@@ -82,6 +85,32 @@ def test_a_second_edit_needs_no_second_fit() -> None:
     assert steps == [1, 2, 3]
     other = FitSettings(steps=4)
     assert StableVideo(other).revision != editor.revision
+
+
+def test_an_atlas_that_is_given_counts_for_its_clip_alone() -> None:
+    video, masks = drawn(RED)
+    editor: Supplied = StableVideo(FitSettings(steps=3))
+    assert isinstance(editor, StableVideo)
+    own, other = (SpecialistRequest("remove", video=clip, masks=masks) for clip in (video, video.flip(1)))
+    editor.run(own)
+    assert editor.supplied(own) == editor.supplied(other) == ""  # what it fits depends on nothing else
+    fitted = editor.atlas(video, masks)
+    editor.keep(video, masks, fitted)
+    first = editor.supplied(own)
+    editor.keep(video, masks, replace(fitted, alpha=fitted.alpha / 2))
+    assert len({"", first, editor.supplied(own)}) == 3
+    editor.run(own)
+    assert editor.supplied(own) != ""  # it stays given where it is used
+    assert editor.supplied(other) == editor.supplied(SpecialistRequest("remove", video=video)) == ""
+
+
+def test_an_atlas_that_had_to_go_counts_no_more() -> None:
+    video, masks = drawn(RED)
+    editor = StableVideo(FitSettings(steps=1))
+    editor.keep(video, masks, editor.atlas(video, masks))
+    for shift in range(1, KEPT + 1):
+        editor.atlas(video.roll(shift, 0), masks.roll(shift, 0))
+    assert editor.supplied(SpecialistRequest("remove", video=video, masks=masks)) == ""
 
 
 def test_it_stops_at_the_next_step_and_says_what_is_missing() -> None:

@@ -1,7 +1,8 @@
-"""From mask logits and class logits to semantic maps and panoptic segments; tensors only (SEEM, `seem_model`)."""
+"""From mask and class logits to semantic maps, panoptic segments, masks, boxes; tensors only (SEEM, `seem_model`)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,10 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
+
+from vitron_agent.media import Box
+
+SAME = 0.7  # two masks that overlap this much (IoU) show one thing
 
 
 @dataclass(frozen=True)
@@ -104,3 +109,26 @@ def touched(mask: Tensor, stroke: Tensor) -> Tensor:
     """
     pieces = [piece for piece in components(mask) if (piece & stroke).any()]
     return torch.stack(pieces).any(0) if pieces else mask
+
+
+def distinct(masks: Iterable[Tensor]) -> list[Tensor]:
+    """Leave out empty masks, and those that show what one before them shows.
+
+    Args:
+        masks: bool (H, W) each, the best first.
+    """
+    kept: list[Tensor] = []
+    for mask in masks:
+        overlaps = [float((mask & old).sum() / (mask | old).sum().clamp(min=1)) for old in kept]
+        if mask.any() and max(overlaps, default=0.0) < SAME:
+            kept.append(mask)
+    return kept
+
+
+def box_of(mask: Tensor) -> Box:
+    """Give the smallest box (x1, y1, x2, y2) in [0, 1] around the set pixels of a non-empty bool mask (H, W)."""
+    height, width = mask.shape
+    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    return left / width, top / height, right / width, bottom / height

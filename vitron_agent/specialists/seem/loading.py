@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from vitron_agent.errors import CheckpointError, is_lack_of_memory
-from vitron_agent.specialists.checkpoints import read_pickle
+from vitron_agent.pickles import pickled_tensors
 from vitron_agent.specialists.seem.coco import CLASSES, STUFF, TEMPLATES
 from vitron_agent.specialists.seem.config import SeemConfig
 from vitron_agent.specialists.seem.model import Seem
@@ -25,6 +25,7 @@ from vitron_agent.specialists.seem.model import Seem
 WEIGHTS = "model.safetensors"
 PUBLISHED = ("seem_focall_v1.pt", "seem_focall_v0.pt")
 CLASS_FILE = "classes.safetensors"  # written beside published weights, see classes.py
+_REMEDY = "fetch SEEM's published file again"
 
 
 def load_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> tuple[Seem, str]:
@@ -70,21 +71,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str]:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-        return (_unpickled(path) if path.suffix == ".pt" else load_file(path)), digest
+        return (pickled_tensors(path, _REMEDY) if path.suffix == ".pt" else load_file(path)), digest
     except FileNotFoundError:
         raise CheckpointError(f"SEEM weights {path} are missing; fetch them or run the training recipe") from None
     except (OSError, SafetensorError, RuntimeError) as error:
         if is_lack_of_memory(error):
             raise
         raise CheckpointError(f"SEEM weights {path} are damaged ({error}); fetch them again") from None
-
-
-def _unpickled(path: Path) -> dict[str, Tensor]:
-    """Read a pickle of named tensors, and nothing else that might be in it."""
-    weights = read_pickle(path, "SEEM")
-    if not all(isinstance(value, Tensor) for value in weights.values()):
-        raise CheckpointError(f"SEEM weights {path} are no table of named tensors; give the published file")
-    return weights
 
 
 def load_tokenizer(folder: Path, config: SeemConfig) -> CLIPTokenizer:

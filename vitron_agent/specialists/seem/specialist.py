@@ -16,13 +16,13 @@ from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
 from vitron_agent.errors import MissingInputError, NothingFoundError
-from vitron_agent.media import Box, MediaKind, Region
+from vitron_agent.media import MediaKind, Region
 from vitron_agent.signals import SignalMapper
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
 from vitron_agent.specialists.checkpoints import move
 from vitron_agent.specialists.seem.classes import ClassFile, embed_classes
 from vitron_agent.specialists.seem.decoder import Features
-from vitron_agent.specialists.seem.inference import panoptic, resize_masks, touched
+from vitron_agent.specialists.seem.inference import box_of, distinct, panoptic, resize_masks, touched
 from vitron_agent.specialists.seem.loading import CLASS_FILE, is_published, load_model, load_tokenizer
 from vitron_agent.specialists.seem.model import Prediction, Seem, prepare_images, stroke_scores
 from vitron_agent.specialists.seem.prompts import VISUAL, PromptTokens, StrokePoints, stroke_points
@@ -31,7 +31,6 @@ from vitron_agent.specialists.seem.strokes import resized_mask, stroke_of
 EVERYTHING = re.compile(r"^\W*(segment\s+)?(everything|panoptic|all (the )?segments)\W*$", re.IGNORECASE)
 SEVERAL = re.compile(r"\b(all|every|each|both|two|three)\b|\b(\w+[^s\W]s|crosses)\s*$", re.IGNORECASE)
 LONGEST = 8  # a picture longer than this many short sides is shrunk further: the long side is free in SEEM
-SAME = 0.7  # two queries whose masks overlap this much (IoU) show one thing
 
 
 @dataclass(frozen=True)
@@ -277,12 +276,8 @@ class SeemSegmenter:
         Of a mask under a stroke, bool (H, W), only the pieces that the stroke lies on are kept.
         """
         logits = resize_masks(prediction.masks[0, queries].float(), view.padded, view.resized, view.size)
-        kept: list[Tensor] = []
-        for mask in (logits > 0).cpu():
-            mask = mask if stroke is None else touched(mask, stroke)
-            overlaps = [float((mask & old).sum() / (mask | old).sum().clamp(min=1)) for old in kept]
-            if mask.any() and max(overlaps, default=0.0) < SAME:
-                kept.append(mask)
+        masks = (logits > 0).cpu()
+        kept = distinct(masks if stroke is None else [touched(mask, stroke) for mask in masks])
         if not kept:
             raise NothingFoundError(f"the mask for {label!r} is empty: say it otherwise, or draw a region")
         union = torch.stack(kept).any(0)
@@ -290,12 +285,3 @@ class SeemSegmenter:
             score = float(logits[0].sigmoid().cpu()[union].mean())
         boxes = tuple(box_of(mask) for mask in kept)
         return SpecialistResult(MediaKind.MASK, mask=union, boxes=boxes, labels=(label,) * len(kept), score=score)
-
-
-def box_of(mask: Tensor) -> Box:
-    """Give the smallest box (x1, y1, x2, y2) in [0, 1] around the set pixels of a non-empty bool mask (H, W)."""
-    height, width = mask.shape
-    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    return left / width, top / height, right / width, bottom / height

@@ -5,6 +5,7 @@ explicit: a texture, an affine map and a coarse grid of residual shifts per fram
 to put pixels into them; how they are found is fit.py's.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import torch
@@ -67,11 +68,25 @@ class LayeredAtlas:
     background: Layer
     alpha: Tensor
 
+    def digest(self) -> str:
+        """Return 16 hex digits that stand for all that it holds, on whatever device that lies."""
+        found = hashlib.sha256(_bytes(self.alpha))
+        for layer in (self.foreground, self.background):
+            found.update(repr((layer.origin, layer.density)).encode())
+            for values in (layer.texture, layer.affine, layer.residual):
+                found.update(_bytes(values))
+        return found.hexdigest()[:16]
+
     def render(self) -> Tensor:
         """The clip as the atlas remembers it: (T, 3, H, W) float in [0, 1]."""
         size = self.alpha.shape[1:]
         front, back = (layer.seen_at(layer.places(*size)) for layer in (self.foreground, self.background))
         return back.lerp(front, self.alpha[:, None]).clamp(0, 1)
+
+
+def _bytes(values: Tensor) -> bytes:
+    """Return a tensor's shape, type and contents."""
+    return f"{tuple(values.shape)} {values.dtype} ".encode() + values.detach().cpu().numpy().tobytes()
 
 
 def pixel_grid(height: int, width: int, device: torch.device | None = None) -> Tensor:

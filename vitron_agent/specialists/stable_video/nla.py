@@ -13,14 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitron_agent.errors import CheckpointError, listed
+from vitron_agent.pickles import pickled_table
 from vitron_agent.specialists.base import Progress, ignore_progress
-from vitron_agent.specialists.checkpoints import read_pickle
 from vitron_agent.specialists.stable_video.layers import Layer, LayeredAtlas, pixel_grid
 
 WIDTH = 256
 UV_SCALE = 0.8  # the maps begin by laying the clip's larger side over this share of an atlas
 DENSITY = 1.5  # texels per pixel, as our own fit has
 MARGIN = 2  # texels around what any frame shows
+_REMEDY = "give a file of NLA's training"
 _AT_ONCE = 1 << 16  # points in one pass
 
 
@@ -86,7 +87,7 @@ def load_nla(
     Raises:
         CheckpointError: The file is missing, damaged, of another architecture, or holds more than tensors.
     """
-    front, back, share, colours = (net.to(device).eval() for net in _loaded(read_pickle(path, "NLA")).values())
+    front, back, share, colours = (net.to(device).eval() for net in _loaded(pickled_table(path, _REMEDY)).values())
     side = max(height, width)
     pixels = (pixel_grid(height, width, torch.device(device)) - 0.5) / (side / 2) - 1  # NLA counts from 0
     places: list[list[Tensor]] = [[], []]
@@ -110,7 +111,7 @@ def _loaded(table: Mapping[str, object]) -> dict[str, AtlasMLP]:
         wanted = {key: value.shape for key, value in network.state_dict().items()}
         if found != wanted:
             bad = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
-            raise CheckpointError(f"NLA weights: {name} does not fit ({listed(bad)}); give a file of NLA's training")
+            raise CheckpointError(f"NLA weights: {name} does not fit ({listed(bad)}); {_REMEDY}")
         network.load_state_dict(given)  # type: ignore[arg-type]  # it was compared above
     return networks
 

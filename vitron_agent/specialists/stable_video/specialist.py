@@ -41,7 +41,7 @@ class StableVideo:
     def __init__(self, settings: FitSettings | None = None) -> None:
         """Take the settings of the fit; there are no weights."""
         self.settings = settings or FitSettings()
-        self._kept: OrderedDict[str, LayeredAtlas] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[LayeredAtlas, str]] = OrderedDict()  # with its digest if it was given
         self._guard = threading.Lock()
 
     @property
@@ -97,21 +97,33 @@ class StableVideo:
         """Fit the layered atlas of a clip, uint8 (T, 3, H, W), and its object, bool (T, H, W), or take the kept one."""
         key = _key(video, masks)
         with self._guard:
-            found = self._kept.pop(key, None)
-        if found is None:
+            atlas, digest = self._kept.pop(key, (None, ""))
+        if atlas is None:
             with torch.inference_mode(False), torch.enable_grad():
-                found = fit_atlas(video.clone(), masks.clone(), self.settings, progress)
-        self.keep(video, masks, found)
-        return found
+                atlas = fit_atlas(video.clone(), masks.clone(), self.settings, progress)
+        self._keep(key, atlas, digest)
+        return atlas
 
     def keep(self, video: Tensor, masks: Tensor, atlas: LayeredAtlas) -> None:
         """Take this atlas for a clip and its object, such as one that `load_nla` read; arguments as of `atlas`.
 
-        The atlases of the last `KEPT` clips stay; one that had to go is fitted anew where it is needed again.
+        The atlases of the last `KEPT` clips stay; one that had to go is fitted anew where it is needed again. Edits of
+        this clip that were made before, by another atlas, do not count any more (see `supplied`).
         """
-        key = _key(video, masks)
+        self._keep(_key(video, masks), atlas, atlas.digest())
+
+    def supplied(self, request: SpecialistRequest) -> str:
+        """Return the digest of the atlas that was given for a request's clip; "" where it is fitted: see `Supplied`."""
+        if request.video is None or request.masks is None:
+            return ""
+        key = _key(request.video, request.masks)
         with self._guard:
-            self._kept[key] = atlas
+            return self._kept[key][1] if key in self._kept else ""
+
+    def _keep(self, key: str, atlas: LayeredAtlas, digest: str) -> None:
+        """Keep an atlas as the one used last; the one used longest ago goes where there are too many."""
+        with self._guard:
+            self._kept[key] = atlas, digest
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
