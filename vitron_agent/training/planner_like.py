@@ -38,7 +38,7 @@ OPEN = (0.13, 0.13, 0.13, 0.58, 0.58)
 shade, of which the word tells nearly all, would hardly be learned beside size and speed."""
 REGION = 0.3
 """Weight of what regions' tokens must know."""
-EXAMPLE = 0.1
+EXAMPLE = 0.3
 """Weight of what signals must know of an example: as much as words cost, once both are learned."""
 LIKE_WORDS = 0.1
 """Weight of the words of requests by example, which are few and soon known."""

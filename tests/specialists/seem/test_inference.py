@@ -3,6 +3,7 @@ import torch
 from vitron_agent.specialists.seem.inference import (
     box_of,
     components,
+    confident,
     distinct,
     panoptic,
     resize_masks,
@@ -106,3 +107,13 @@ def test_what_is_empty_or_shown_by_a_better_mask_is_left_out():
 def test_a_box_is_the_smallest_around_a_mask():
     assert box_of(rectangle(2, 1, 4, 7) > 0) == (1 / 8, 2 / 8, 7 / 8, 4 / 8)
     assert box_of(rectangle(0, 0, 8, 8) > 0) == (0, 0, 1, 1)
+
+
+def test_who_leaves_out_what_is_not_confident_first_finds_the_same_segments():
+    class_logits, masks = torch.randn(12, 5) * 3, torch.randn(12, 8, 8)
+    kept = confident(class_logits, 0.6)
+    assert 0 < len(kept) < 12
+    assert (class_logits[kept].argmax(-1) != 4).all()
+    whole, part = panoptic(class_logits, masks, 0.6, 0.2), panoptic(class_logits[kept], masks[kept], 0.6, 0.2)
+    assert [(s.label, s.score) for s in whole] == [(s.label, s.score) for s in part]
+    assert all(torch.equal(a.mask, b.mask) for a, b in zip(whole, part, strict=True))

@@ -1,3 +1,4 @@
+import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -6,9 +7,12 @@ import torch
 
 from vitron_agent.errors import Cancelled, CheckpointError, MissingInputError, NothingFoundError
 from vitron_agent.media import MediaKind, Region, RegionKind
+from vitron_agent.profiles import TINY
+from vitron_agent.shapes.render import render
+from vitron_agent.shapes.scene import sample_scene
 from vitron_agent.signals import SignalEmbeddings, SignalMapper
 from vitron_agent.specialists.base import SpecialistRequest
-from vitron_agent.specialists.seem import SeemConfig, SeemSegmenter
+from vitron_agent.specialists.seem import SeemConfig, SeemSegmenter, specialist
 from vitron_agent.specialists.seem.inference import box_of, touched
 from vitron_agent.specialists.seem.specialist import EVERYTHING, SEVERAL
 from vitron_agent.specialists.seem.strokes import core_of, stroke_of
@@ -138,6 +142,22 @@ def test_everything_is_panoptic(words, panoptic):
 def test_everything_with_nothing_in_it_says_so(segmenter, picture):
     with pytest.raises(NothingFoundError, match="no object"):  # random weights reach no class score
         segmenter.run(SpecialistRequest("everything", picture))
+
+
+def test_everything_enlarges_only_the_masks_that_count(monkeypatch):
+    assert TINY.folder is not None
+    tiny, enlarged = SeemSegmenter.from_pretrained(TINY.folder / "seem"), []
+    resize = specialist.resize_masks
+
+    def counted(logits, *sizes):
+        enlarged.append(len(logits))
+        return resize(logits, *sizes)
+
+    monkeypatch.setattr(specialist, "resize_masks", counted)
+    drawn = render([sample_scene(random.Random(3), 2)]).images[0]
+    found = tiny.run(SpecialistRequest("everything", drawn))
+    assert len(found.boxes) == 2
+    assert enlarged[0] < tiny.model.config.queries
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,12 @@ def semantic(class_logits: Tensor, masks: Tensor) -> Tensor:
     return torch.einsum("qk,qhw->khw", class_logits.softmax(-1)[:, :-1], masks.sigmoid())
 
 
+def confident(class_logits: Tensor, score: float) -> Tensor:
+    """Return the queries, of logits (Q, K), whose best class is not void (the last) and scores more than `score`."""
+    scores, labels = class_logits.softmax(-1).max(-1)
+    return ((labels != class_logits.shape[-1] - 1) & (scores > score)).nonzero()[:, 0]
+
+
 def panoptic(
     class_logits: Tensor, masks: Tensor, score: float, overlap: float, stuff: frozenset[int] = frozenset()
 ) -> list[Segment]:
@@ -67,8 +73,7 @@ def panoptic(
     Returns:
         Disjoint segments, in query order; several of one class unless it is stuff.
     """
-    scores, labels = class_logits.softmax(-1).max(-1)
-    keep = ((labels != class_logits.shape[-1] - 1) & (scores > score)).nonzero()[:, 0]
+    keep, (scores, labels) = confident(class_logits, score), class_logits.softmax(-1).max(-1)
     if len(keep) == 0:
         return []
     shares = masks[keep].sigmoid()

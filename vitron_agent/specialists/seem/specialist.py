@@ -22,12 +22,13 @@ from vitron_agent.specialists.base import Progress, SpecialistRequest, Specialis
 from vitron_agent.specialists.checkpoints import move
 from vitron_agent.specialists.seem.classes import ClassFile, embed_classes
 from vitron_agent.specialists.seem.decoder import Features
-from vitron_agent.specialists.seem.inference import box_of, distinct, panoptic, resize_masks, touched
+from vitron_agent.specialists.seem.inference import box_of, confident, distinct, panoptic, resize_masks, touched
 from vitron_agent.specialists.seem.loading import CLASS_FILE, is_published, load_model, load_tokenizer
 from vitron_agent.specialists.seem.model import Prediction, Seem, prepare_images, stroke_scores
 from vitron_agent.specialists.seem.prompts import VISUAL, PromptTokens, StrokePoints, stroke_points
 from vitron_agent.specialists.seem.strokes import resized_mask, stroke_of
 
+_NOTHING = "no object was found in the picture: name what to segment, or draw a region"
 EVERYTHING = re.compile(r"^\W*(segment\s+)?(everything|panoptic|all (the )?segments)\W*$", re.IGNORECASE)
 SEVERAL = re.compile(r"\b(all|every|each|both|two|three)\b|\b(\w+[^s\W]s|crosses)\s*$", re.IGNORECASE)
 LONGEST = 8  # a picture longer than this many short sides is shrunk further: the long side is free in SEEM
@@ -239,12 +240,15 @@ class SeemSegmenter:
         none = PromptTokens.none(1, view.features.levels[0].movedim(1, -1))
         prediction = self.model(view.features, none)
         logits = self.model.class_logits(prediction.captions, classes)[0].float()
-        masks = resize_masks(prediction.masks[0].float(), view.padded, view.resized, view.size)
+        kept = confident(logits, config.panoptic_score)  # of a photograph all masks would take gigabytes
+        if len(kept) == 0:
+            raise NothingFoundError(_NOTHING)
+        masks = resize_masks(prediction.masks[0, kept].float(), view.padded, view.resized, view.size)
         stuff = frozenset(index for index, name in enumerate(config.classes) if name in config.stuff)
-        found = panoptic(logits, masks, config.panoptic_score, config.panoptic_overlap, stuff)
+        found = panoptic(logits[kept], masks, config.panoptic_score, config.panoptic_overlap, stuff)
         things = [segment for segment in found if segment.label not in stuff]
         if not things:
-            raise NothingFoundError("no object was found in the picture: name what to segment, or draw a region")
+            raise NothingFoundError(_NOTHING)
         mask = torch.stack([segment.mask for segment in things]).any(0)
         return SpecialistResult(
             MediaKind.MASK,
