@@ -154,7 +154,7 @@ def test_everything_enlarges_only_the_masks_that_count(monkeypatch):
         return resize(logits, *sizes)
 
     monkeypatch.setattr(specialist, "resize_masks", counted)
-    drawn = render([sample_scene(random.Random(3), 2)]).images[0]
+    drawn = (render([sample_scene(random.Random(3), 2)]).images[0] * 255).round().to(torch.uint8)
     found = tiny.run(SpecialistRequest("everything", drawn))
     assert len(found.boxes) == 2
     assert enlarged[0] < tiny.model.config.queries
