@@ -30,7 +30,7 @@ from vitron_agent.training.release_loss import conversation_loss
 SCRIPT = ROOT / "tests/training/finetune_run.py"
 TOLERANCE = 1e-5
 """How far the loss of a run that was killed, or shared by two processes, may be from that of one that was not."""
-STEPS = 12
+STEPS = 8
 
 
 @pytest.fixture(scope="module")
