@@ -65,6 +65,7 @@ def test_models_without_a_unet_stay_as_they_are(written: Path, compiled: list[nn
 def test_an_agent_hands_it_down(make, written: Path, compiled: list[nn.Module], monkeypatch, tmp_path: Path) -> None:
     kept: list[Residents] = []
     monkeypatch.setattr("vitron_agent.tools.Residents", lambda *args: kept.append(Residents(*args)) or kept[-1])
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))  # made use of above
     make("vitron-7b", weights=written, compiled=True)
     kept[0].run("gligen", REQUEST)
     assert len(compiled) == 1

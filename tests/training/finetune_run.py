@@ -47,7 +47,7 @@ def write_all(folder: Path) -> Path:
 def task(folder: Path, **more: Any) -> Finetuning:
     """Stage 1.2 at a rank and a rate that suit the small planner."""
     files = {"weights": folder / "planner", "data": [folder / "media" / "data.json"], "media": folder / "media"}
-    return Finetuning(**{"stage": "1.2", **files, "batch": 6, "precision": "no", "rank": 4, "lr": 0.02, **more})
+    return Finetuning(**{"stage": "1.2", **files, "batch": 4, "precision": "no", "rank": 4, "lr": 0.05, **more})
 
 
 def config(out: Path, run: Path, steps: int | None, **more: Any) -> TrainingConfig:

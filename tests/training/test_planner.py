@@ -28,6 +28,9 @@ from vitron_agent.training.planner_batch import (
 )
 from vitron_agent.training.planner_data import DRILLS, SHARES, Batches, make_tokenizer, shares, turns_of
 
+SMALL = {"corpus": "40", "compile": "0", "probe_count": "1", "regions": "4", "like": "2", "match": "0"}
+"""Settings of a run that is over soon."""
+
 
 @pytest.fixture(scope="module")
 def processor() -> Processor:
@@ -170,7 +173,7 @@ def test_only_early_conversations_end_with_their_call(processor: Processor) -> N
 
 
 def test_a_short_run_can_be_resumed_and_its_export_loads(tmp_path: Path) -> None:
-    options = {"corpus": "40", "compile": "0", "tokens": "500", "probe_count": "1", "tower_lr": "0"}
+    options = SMALL | {"tokens": "500", "tower_lr": "0", "match": "1"}
     config = TrainingConfig(out=tmp_path / "out", run=tmp_path / "planner", steps=2, options=options)
     train(config)
     planner = VitronPlanner.from_pretrained(tmp_path / "out")
@@ -181,7 +184,7 @@ def test_a_short_run_can_be_resumed_and_its_export_loads(tmp_path: Path) -> None
         out=tmp_path / "out2",
         run=tmp_path / "planner",
         steps=3,
-        options={**options, "lr": "0", "muon_lr": "0"},
+        options={**options, "lr": "0", "muon_lr": "0", "match": "0"},  # the head is in the checkpoint
         resume=True,
     )
     train(resumed)  # a third step that changes nothing
@@ -204,7 +207,7 @@ def test_a_short_run_can_be_resumed_and_its_export_loads(tmp_path: Path) -> None
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {"corpus": "40", "compile": "0", "tokens": "300", "probe_count": "1"}
+    options = SMALL | {"tokens": "300"}
     config = TrainingConfig(tmp_path / "out", tmp_path / "planner", steps=3, export_minutes=0.0, options=options)
     trainer = Trainer(config, Peers())
     trainer.step()
@@ -223,8 +226,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
 
 
 def test_a_checkpoint_that_is_damaged_is_refused(tmp_path: Path) -> None:
-    options = {"corpus": "40", "compile": "0"}
-    config = TrainingConfig(tmp_path / "out", tmp_path / "planner", steps=3, resume=True, options=options)
+    config = TrainingConfig(tmp_path / "out", tmp_path / "planner", steps=3, resume=True, options=SMALL)
     (tmp_path / "planner").mkdir()
     (tmp_path / "planner" / "checkpoint.safetensors").write_bytes(b"half")
     with pytest.raises(CheckpointError, match="damaged or of another architecture"):

@@ -32,7 +32,7 @@ def test_motions_are_read_from_words_and_from_nothing_else(tokenizer: Any) -> No
     torch.manual_seed(0)
     encoder = build_text_encoder(tokenizer).eval()
     ids = tokenizer(["red left", "red right"], return_tensors="pt").input_ids
-    told = learn_words(encoder, tokenizer, first_only, seed=0, steps=60)
+    told = learn_words(encoder, tokenizer, first_only, seed=0, steps=40)
     silent = learn_words(build_text_encoder(tokenizer).eval(), tokenizer, nothing, seed=0, steps=10)
     assert silent < 0.6
     assert told > silent + 0.15
