@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from vitron_agent.media import decode_png
 from vitron_agent.profiles import TINY
 
 nbformat = pytest.importorskip("nbformat", reason="needs the extra 'notebooks'")
 nbclient = pytest.importorskip("nbclient", reason="needs the extra 'notebooks'")
+local_provisioner = pytest.importorskip("jupyter_client.provisioning.local_provisioner")
 pytest.importorskip("ipykernel", reason="needs the extra 'notebooks'")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +50,13 @@ def test_it_is_kept_without_outputs(path: Path) -> None:
     assert set(notebook.metadata.language_info) == {"name"}  # no version of whoever ran it last
 
 
+def launch(command: list[str], env: dict[str, str], cwd: str, **_: Any) -> warm.Program:
+    """Start a kernel, alone in its group of processes; it would end by itself if it were no child of this process."""
+    _, *started = command
+    env = {name: value for name, value in env.items() if name != "JPY_PARENT_PID"}
+    return warm.start(*started, env=env, cwd=cwd, start_new_session=True)
+
+
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that a kernel works in; it finds this checkout, and nothing of the user's."""
@@ -55,6 +64,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("VITRON_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(local_provisioner, "launch_kernel", launch)
     folder = tmp_path / "work"
     folder.mkdir()
     return folder

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from vitron_agent.cli.ending import Terminated, drained, ended_by_sigterm
 from vitron_agent.errors import BusyError
 
@@ -27,14 +27,14 @@ class Program:
     def __init__(self, folder: Path) -> None:
         self.folder, self.log = folder, folder / "log"
         (folder / "tmp").mkdir()
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[warm.Program] = []
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> warm.Program:
         self.log.unlink(missing_ok=True)
         home, scratch = str(self.folder / "home"), str(self.folder / "tmp")
         self.started.append(
-            subprocess.Popen(
-                [sys.executable, str(PROGRAM), str(self.log), *arguments],
+            warm.start(
+                PROGRAM, self.log, *arguments,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder,
                 env={**os.environ, "PYTHONPATH": ROOT, "VITRON_HOME": home, "TMPDIR": scratch},
             )
@@ -72,7 +72,7 @@ def program(tmp_path: Path) -> Iterator[Program]:
         process.communicate()
 
 
-def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
+def end_of(process: warm.Program) -> tuple[int, str]:
     """Wait for a process; return its exit code and the last line it said to people."""
     _, complaint = process.communicate(timeout=PATIENCE)
     assert "Traceback" not in complaint

@@ -2,13 +2,12 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import warm
 from vitron_agent.build import build_agent
 from vitron_agent.graphs import make_agent, open_conversations, user_turn
 from vitron_agent.media import MediaStore
@@ -47,10 +46,10 @@ def test_turns_of_two_processes_at_once_are_all_kept(tmp_path: Path, thread: str
     here, path = Path(__file__).parent, tmp_path / "talk.sqlite"
     with open_conversations(path) as saver:
         assert saver.conn.execute("PRAGMA busy_timeout").fetchone()[0] >= 5000  # milliseconds
-    subprocess.run(
-        [sys.executable, str(here / "pair.py"), str(path), str(tmp_path / "media"), thread, "8"],
-        check=True, cwd=here.parents[1], env={**os.environ, "PYTHONPATH": str(here.parents[1])},
-    )  # fmt: skip
+    root = str(here.parents[1])
+    environment = {**os.environ, "PYTHONPATH": root}
+    pair = warm.start(here / "pair.py", path, tmp_path / "media", thread, "8", cwd=root, env=environment)
+    assert pair.wait() == 0
     kept = {name: texts_of(path, name) for name in (("a", "b") if thread == "each" else (thread,))}
     said = [text for texts in kept.values() for text in texts[::2]]
     assert sorted(said) == sorted(f"{name}{turn}" for name in "ab" for turn in range(8))

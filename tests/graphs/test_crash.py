@@ -6,7 +6,6 @@ import os
 import random
 import select
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import warm
 
 PARENT = Path(__file__).with_name("crash_parent.py")
 CRASHES = int(os.environ.get("CRASHES", "8"))
@@ -56,34 +57,34 @@ def computed(folder: Path) -> "Counter[str]":
 def turn() -> Iterator[Callable[..., bool]]:
     """Run a turn in a folder, killed after so many seconds if it is not done, or at a point; return whether it was."""
     root = str(PARENT.parents[2])
-    warm = subprocess.Popen(
-        [sys.executable, str(PARENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root,
-        env={**os.environ, "PYTHONPATH": root}, bufsize=0,
-    )  # fmt: skip
-    assert warm.stdin
-    assert warm.stdout
-    heard = warm.stdout
+    process = warm.start(
+        PARENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root, env={**os.environ, "PYTHONPATH": root}
+    )
+    assert process.stdin
+    assert process.stdout
+    heard = process.stdout
 
     def run(folder: Path, seconds: float, *point: str) -> bool:
         folder.mkdir()
-        warm.stdin.write(" ".join([str(folder), str(seconds), *point, "\n"]).encode())
+        process.stdin.write(" ".join([str(folder), str(seconds), *point, "\n"]).encode())
         limit = seconds + PATIENCE
         if not select.select([heard], [], [], limit)[0]:
             pytest.fail(f"the process that kills turns said nothing for {limit:.0f} s, in {folder}")
         said = heard.readline().decode().strip()
         if said not in ("killed", "ended"):
-            pytest.fail(f"the process that kills turns has gone, code {warm.wait(PATIENCE)}: see what it wrote above")
+            code = process.wait(PATIENCE)
+            pytest.fail(f"the process that kills turns has gone, code {code}: see what it wrote above")
         return said == "killed"
 
     try:
         yield run
     finally:
-        warm.stdin.close()
+        process.stdin.close()
         try:
-            warm.wait(PATIENCE)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            warm.kill()
-            warm.wait()
+            process.kill()
+            process.wait()
         heard.close()
 
 

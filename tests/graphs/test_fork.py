@@ -4,12 +4,12 @@ import json
 import multiprocessing
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import warm
 from vitron_agent.errors import InputError
 from vitron_agent.graphs.turns import Turns
 
@@ -22,12 +22,11 @@ pytestmark = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_meth
 def forked(scene: str, folder: Path) -> Any:
     """Play a scene in a process of its own: this one has threads, and is not forked."""
     root = str(PARENT.parents[2])
-    done = subprocess.run(
-        [sys.executable, str(PARENT), scene, str(folder)], capture_output=True, text=True, cwd=root, timeout=240,
-        env={**os.environ, "PYTHONPATH": root}, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    heard = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = warm.start(PARENT, scene, folder, cwd=root, env={**os.environ, "PYTHONPATH": root}, **heard)
+    said, complaint = process.communicate(timeout=240)
+    assert process.returncode == 0, complaint
+    return json.loads(said)
 
 
 def test_a_child_cannot_use_its_parents_connection_and_does_well_with_its_own(tmp_path: Path) -> None:

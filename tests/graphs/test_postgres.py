@@ -4,8 +4,6 @@ import asyncio
 import base64
 import importlib.util
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +18,7 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
+from tests import warm
 from vitron_agent.errors import StorageError
 from vitron_agent.graphs import user_turn
 from vitron_agent.graphs.calls import pending
@@ -143,10 +142,9 @@ def test_turns_at_once_over_two_connections_are_all_kept(build, address: str, co
 
 def test_turns_of_two_processes_at_once_are_all_kept(build, saver, address: str, tmp_path: Path, config: Any) -> None:
     root, thread = str(HERE.parents[1]), config["configurable"]["thread_id"]
-    subprocess.run(
-        [sys.executable, str(HERE / "pair.py"), address, str(tmp_path / "media"), thread, "8"],
-        check=True, cwd=root, env={**os.environ, "PYTHONPATH": root},
-    )  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": root}
+    pair = warm.start(HERE / "pair.py", address, tmp_path / "media", thread, "8", cwd=root, env=environment)
+    assert pair.wait() == 0
     texts = [m.text for m in build("x", saver=saver)[0].get_state(config).values["messages"]]
     assert sorted(texts[::2]) == sorted(f"{name}{turn}" for name in "ab" for turn in range(8))
     assert texts[1::2] == [f"You said {text}." for text in texts[::2]]

@@ -66,12 +66,13 @@ def test_pictures_that_were_read_before_are_not_encoded_again(
     planner: VitronPlanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[Turn] = [*ASK, AssistantTurn("A star."), UserTurn("and now?", (PICTURE.flip(2),))]
-    planner.reply(ASK)
+    few = Settings(2)  # nothing is asked of what it says
+    planner.reply(ASK, settings=few)
     planner.features.clear()
     seen = []
     encode = planner.model.encode_pictures
     monkeypatch.setattr(planner.model, "encode_pictures", lambda images: seen.append(images[0]) or encode(images))
-    planner.reply(said)
+    planner.reply(said, settings=few)
     (new,) = seen
     assert torch.equal(new, PICTURE.flip(2))
 

@@ -3,10 +3,11 @@
 import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300
@@ -33,8 +34,8 @@ def _run(command: Sequence[str]) -> tuple[list[int], list[str], list[str]]:
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(random.choice(_BELOW_EPHEMERAL))}
     base = {**os.environ, **meeting, "PYTHONPATH": path, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     both = [
-        subprocess.Popen(
-            [sys.executable, *command],
+        warm.start(
+            *command,
             env={**base, "GLOO_SOCKET_IFNAME": "lo", "RANK": rank, "LOCAL_RANK": rank},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

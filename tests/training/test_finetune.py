@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ from accelerate.state import AcceleratorState
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from tests import warm
 from tests.training.finetune_run import config, task, write_all, write_samples
 from tests.training.launch import ROOT, run_together
 from vitron_agent.errors import CheckpointError, InputError, StorageError
@@ -75,10 +75,10 @@ def steps_saved(path: Path) -> int:
         return 0
 
 
-def started(folder: Path, out: Path, run: Path) -> "subprocess.Popen[bytes]":
+def started(folder: Path, out: Path, run: Path) -> warm.Program:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, str(SCRIPT), str(folder), str(out), str(run), str(STEPS)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    command = (SCRIPT, folder, out, run, str(STEPS))
+    return warm.start(*command, env=environment, stderr=subprocess.DEVNULL)
 
 
 def test_the_loss_falls_and_the_adapter_is_read_back(folder: Path, whole: Path) -> None:

@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from tests import warm
 from tests.training.synergy_run import WIDTH, small_planner, trainer
 from vitron_agent.errors import CheckpointError
 from vitron_agent.planner.model import PlannerModel
@@ -63,9 +63,9 @@ def test_a_killed_run_goes_on_to_the_same_loss(tmp_path: Path) -> None:
     begin = loss_of(whole)
     whole.train()
     run = tmp_path / "killed"
-    command = [sys.executable, str(ROOT / "tests/training/synergy_run.py"), str(tmp_path / "b"), str(run), str(steps)]
+    command = (ROOT / "tests/training/synergy_run.py", tmp_path / "b", run, str(steps))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+    with warm.start(*command, env=environment, stderr=subprocess.DEVNULL) as process:
         while steps_saved(run / "checkpoint.safetensors") < 2 and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
