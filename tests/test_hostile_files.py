@@ -8,11 +8,11 @@ import json
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
+from tests.bomb import Bomb
 from tests.specialists.control_parts_on_disk import write_random_controlnet
 from tests.specialists.video_parts_on_disk import write_random_i2vgen, write_random_zeroscope
 from vitron_agent import build
@@ -24,16 +24,6 @@ from vitron_agent.profiles import TINY
 pytestmark = pytest.mark.skipif(
     any(TINY.missing(part) for part in TINY.parts if part.name != "mappers"), reason="the tiny weights are not there"
 )
-
-
-class Bomb:
-    """Unpickling it leaves a mark."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.mark,)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.bomb import Bomb
 from vitron_agent.errors import CheckpointError
 from vitron_agent.pickles import pickled_table, pickled_tensors
 
@@ -34,16 +35,6 @@ def test_a_table_of_tensors_holds_nothing_else(path: Path) -> None:
         pickled_tensors(path, REMEDY)
     torch.save({"a": torch.arange(3)}, path)
     assert torch.equal(pickled_tensors(path, REMEDY)["a"], torch.arange(3))
-
-
-class Bomb:
-    """Unpickling it leaves a mark."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.mark,)
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.bomb import Bomb
 from vitron_agent.errors import CheckpointError
 from vitron_agent.media import Region
 from vitron_agent.specialists.base import SpecialistRequest
@@ -70,16 +71,6 @@ def test_without_a_configuration_the_published_sizes_hold(published: Path) -> No
     (published / "config.json").unlink()
     with pytest.raises(CheckpointError, match="backbone.layers.2.blocks.17|and [0-9]{3} more"):
         load_model(published, "cpu", torch.float32)
-
-
-class Bomb:
-    """Unpickling it leaves a mark."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.mark,)
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
