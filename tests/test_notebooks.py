@@ -89,16 +89,19 @@ def test_it_runs_and_shows_pictures(path: Path, work: Path) -> None:
 
 CELLS = [
     """
-    import os, signal, threading, time
+    import os, signal, time
     from langgraph.checkpoint.memory import InMemorySaver
     from vitron_agent.build import build_agent
     from vitron_agent.graphs import user_turn
     from vitron_agent.testing import EchoSpecialist, ScriptedPlanner, call
 
+    done = []
+
     class Slow(EchoSpecialist):
         def run(self, request, progress):
             for step in range(1000):
                 progress(step + 1, 1000)
+                done.append(step)
                 if step == 10:
                     os.kill(os.getpid(), signal.SIGINT)  # what the notebook's stop button does
                 time.sleep(0.01)
@@ -108,11 +111,10 @@ CELLS = [
     talk = {"configurable": {"thread_id": "talk"}}
     """,
     """
-    start = time.monotonic()
     agent.invoke({"messages": [user_turn("draw a star")]}, talk)
     """,
     """
-    assert time.monotonic() - start < 5, "the work went on"
+    assert len(done) < 1000, "the work went on"
     state = agent.invoke({"messages": [user_turn("still there?")]}, talk)
     print(*(getattr(m, "status", m.type) for m in state["messages"]))
     """,

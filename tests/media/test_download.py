@@ -331,12 +331,13 @@ def test_the_limit_itself_is_allowed(site: Site) -> None:
     assert f"more than {len(PNG) - 1} bytes" in refused(local(max_bytes=len(PNG) - 1), url)
 
 
-def drip(head: bytes, endless: bytes) -> Answer:
-    """A server that has said so much, and then says a little every 20 ms."""
+def drip(head: bytes, endless: bytes, said: list[bytes]) -> Answer:
+    """A server that has said so much, and then says a little every 20 ms, 500 times; `said` is that."""
 
     def answer(handler: Handler) -> None:
         handler.wfile.write(head)
         for _ in range(500):
+            said.append(endless)
             handler.wfile.write(endless)
             handler.wfile.flush()
             time.sleep(0.02)
@@ -355,9 +356,9 @@ def drip(head: bytes, endless: bytes) -> Answer:
     ids=["body", "headers", "status line", "silence"],
 )
 def test_a_slow_server_is_left(site: Site, head: bytes, endless: bytes) -> None:
-    start = time.monotonic()
-    assert "took more than 0.4 seconds" in refused(local(seconds=0.4), site.add("/", drip(head, endless)))
-    assert time.monotonic() - start < 1.5
+    said: list[bytes] = []
+    assert "took more than 0.4 seconds" in refused(local(seconds=0.4), site.add("/", drip(head, endless, said)))
+    assert len(said) < 250
 
 
 def test_redirects_and_tries_share_the_time(site: Site) -> None:
@@ -365,9 +366,7 @@ def test_redirects_and_tries_share_the_time(site: Site) -> None:
         time.sleep(0.25)
         leads_to("/")(handler)
 
-    start = time.monotonic()
     assert "took more than 0.4 seconds" in refused(local(seconds=0.4), site.add("/", slow))
-    assert time.monotonic() - start < 1.5
 
 
 # What comes back.

@@ -6,7 +6,6 @@ import random
 import re
 import resource
 import struct
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,9 +76,8 @@ def animated_webp(side: int, frames: int) -> bytes:
 )
 def test_a_webp_of_many_frames_or_pixels_costs_nothing(side: int, frames: int, said: str) -> None:
     data = animated_webp(side, frames)
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert said in refusal(lambda: decode_image(data))
-    assert time.process_time() - start < 0.5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
 
 

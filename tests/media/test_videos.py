@@ -4,7 +4,7 @@ import io
 import struct
 import subprocess
 import sys
-import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -249,30 +249,27 @@ def test_frames_that_are_hours_long_are_refused() -> None:
 @pytest.mark.parametrize("count", [100_000, 2**32 - 1])
 @pytest.mark.parametrize(("box", "offset"), [(b"stsz", 8), (b"stts", 8), (b"stsc", 4)])
 def test_a_count_of_frames_that_are_not_there_costs_nothing(box: bytes, offset: int, count: int) -> None:
-    start = time.monotonic()
+    tracemalloc.start()
     assert outcome(patched(encode_mp4(clip(), 8), box, offset, count)) in (
         8,
         "choose another video",
         "save it again as MP4",
     )
-    assert time.monotonic() - start < 2
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
 
 
 def test_many_real_frames_stop_at_the_limit() -> None:
     data = encoded(videos.MAX_FRAMES + 500)
-    start = time.monotonic()
-    with pytest.raises(InputError, match="more than 1000 frames"):
+    with pytest.raises(InputError, match="more than 1000 frames"):  # as many as were read
         decode_mp4(data)
-    assert time.monotonic() - start < 5
 
 
 def test_a_gif_of_a_hundred_thousand_frames_stops_at_the_limit() -> None:
     dot = b"\x21\xf9\x04\0\x05\0\0\0\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
     head = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes([0, 0, 0, 255, 255, 255])
-    start = time.monotonic()
-    with pytest.raises(InputError, match="more than 1000 frames"):
+    with pytest.raises(InputError, match="more than 1000 frames"):  # as many as were read
         decode_mp4(head + dot * 100_000 + b";")
-    assert time.monotonic() - start < 2
 
 
 def test_a_claim_of_16384_a_side_is_overruled_by_the_stream() -> None:

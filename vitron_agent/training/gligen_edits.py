@@ -95,21 +95,23 @@ def hole_mask(edit: Edit, masks: Tensor, rng: random.Random) -> Tensor:
     return mask
 
 
+def encode_edits(edits: Sequence[Edit], seed: int, vae: AutoencoderKL) -> dict[str, Tensor]:
+    """Return latents (B, c, S/4, S/4) before and after, float16, and the holes (B, 1, S, S), uint8."""
+    before = render([edit.before for edit in edits])
+    after = render([edit.after for edit in edits])
+    rng = random.Random(f"holes/{seed}/{edits[0].words}")
+    holes = torch.stack([hole_mask(edit, masks, rng) for edit, masks in zip(edits, before.masks, strict=True)])
+    return {
+        "before": encode_pictures(vae, before.images).half(),
+        "after": encode_pictures(vae, after.images).half(),
+        "holes": holes.to(torch.uint8),
+    }
+
+
 def edit_pool(folder: Path, seed: int, vae: AutoencoderKL) -> ShardedPool[Edit]:
     """Return the pool of edits: latents before and after, and the holes (packed as uint8)."""
-
-    def encode(edits: Sequence[Edit]) -> dict[str, Tensor]:
-        before = render([edit.before for edit in edits])
-        after = render([edit.after for edit in edits])
-        rng = random.Random(f"holes/{seed}/{edits[0].words}")
-        holes = torch.stack([hole_mask(edit, masks, rng) for edit, masks in zip(edits, before.masks, strict=True)])
-        return {
-            "before": encode_pictures(vae, before.images).half(),
-            "after": encode_pictures(vae, after.images).half(),
-            "holes": holes.to(torch.uint8),
-        }
-
-    return ShardedPool(folder, f"edits-2-{seed}-{weights_digest(vae.encoder)}", sample_edit, encode)
+    key = f"edits-2-{seed}-{weights_digest(vae.encoder)}"
+    return ShardedPool(folder, key, sample_edit, lambda edits: encode_edits(edits, seed, vae))
 
 
 def edit_weight(holes: Tensor, edits: Sequence[Edit], size: int) -> Tensor:

@@ -22,6 +22,7 @@ from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Obj, sample_scene
 from vitron_agent.shapes.tasks import Conversation
 from vitron_agent.shapes.tasks_like import REACH, sample_like
+from vitron_agent.shapes.tasks_turns import Facts
 from vitron_agent.shapes.tasks_words import drawn_around
 from vitron_agent.training.planner_batch import collate, embed
 from vitron_agent.training.planner_data import turns_of
@@ -114,7 +115,7 @@ class LikeLesson:
         places = batch.weights[:, 1:] > 0
         words = F.cross_entropy(model.logits(states[:, :-1][places]).float(), batch.ids[:, 1:][places])
         signals = torch.stack([runs[0] for runs in signal_runs(batch.ids, states, self.processor.vocabulary)])
-        wanted, asked = (part.to(signals.device) for part in qualities(talks, kinds))
+        wanted, asked = (part.to(signals.device) for part in qualities([talk.turns[-1].facts for talk in talks], kinds))
         missed = self.reader(signals.float()) - wanted
         self._note(missed.detach().abs(), asked)
         return words, (missed / missed.new_tensor(OPEN))[asked].square().mean()
@@ -162,11 +163,11 @@ def up_to_call(talk: Conversation) -> Conversation:
     return replace(talk, turns=talk.turns[: first + 1])
 
 
-def qualities(talks: Sequence[Conversation], kinds: Sequence[str]) -> tuple[Tensor, Tensor]:
+def qualities(requests: Sequence[Facts], kinds: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Return what is to be read of requests by example, and which of it was asked for.
 
     Args:
-        talks: B conversations that end with their call.
+        requests: The facts of B calls (see shapes.tasks_like).
         kinds: The kind of each request.
 
     Returns:
@@ -176,9 +177,9 @@ def qualities(talks: Sequence[Conversation], kinds: Sequence[str]) -> tuple[Tens
     Raises:
         KeyError: A kind has nothing to read.
     """
-    wanted, asked = torch.zeros(len(talks), len(QUALITIES)), torch.zeros(len(talks), len(QUALITIES), dtype=torch.bool)
-    for row, (talk, kind) in enumerate(zip(talks, kinds, strict=True)):
-        facts = talk.turns[-1].facts
+    wanted = torch.zeros(len(requests), len(QUALITIES))
+    asked = torch.zeros(len(requests), len(QUALITIES), dtype=torch.bool)
+    for row, (facts, kind) in enumerate(zip(requests, kinds, strict=True)):
         obj = facts["wanted"]
         wanted[row, :3] = torch.tensor(_shade(obj))
         wanted[row, 3] = _within(obj.r, *REACH[obj.size])
