@@ -42,7 +42,7 @@ def planner() -> tuple[PlannerModel, Processor]:
 def test_only_what_the_example_is_for_is_read(kind: str, asked: tuple[str, ...]) -> None:
     talk = sample_like(random.Random(kind), "train", kind)
     call = up_to_call(talk)
-    wanted, told = qualities([call], [kind])
+    wanted, told = qualities([call.turns[-1].facts], [kind])
     assert tuple(name for name, is_asked in zip(QUALITIES, told[0].tolist(), strict=True) if is_asked) == asked
     assert wanted.abs().max() <= 1
     obj = call.turns[1].facts["wanted"]
@@ -54,7 +54,7 @@ def test_only_what_the_example_is_for_is_read(kind: str, asked: tuple[str, ...])
 def test_a_place_has_nothing_to_be_read() -> None:
     talk = sample_like(random.Random(0), "train", "place")
     with pytest.raises(KeyError, match="place"):
-        qualities([up_to_call(talk)], ["place"])
+        qualities([up_to_call(talk).turns[-1].facts], ["place"])
 
 
 def test_the_lesson_reaches_the_reader_the_planner_and_its_region_encoder(
@@ -75,7 +75,7 @@ def test_what_words_leave_open_counts_alike(planner: tuple[PlannerModel, Process
     """A colour's name tells nearly all of its shade; a reader that knows the names alone misses each about as much."""
     rng = random.Random(5)
     talks = [up_to_call(sample_like(rng, "train", "picture")) for _ in range(300)]
-    wanted, _ = qualities(talks, ["picture"] * 300)
+    wanted, _ = qualities([talk.turns[-1].facts for talk in talks], ["picture"] * 300)
     colours = [talk.turns[-1].facts["wanted"].colour for talk in talks]
     for colour in set(colours):
         rows = [row for row, named in enumerate(colours) if named == colour]

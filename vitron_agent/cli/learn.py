@@ -18,6 +18,8 @@ EXPORTS = {
     "gligen-autoencoder": "gligen/vae",
     "gligen-inpaint": "gligen",
     "planner-vision": "planner",
+    "gligen-examples": ".",
+    "gligen-signals": ".",
     "signals": ".",
     "synergy": ".",
 }
