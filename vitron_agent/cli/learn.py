@@ -19,7 +19,7 @@ EXPORTS = {
     "gligen-inpaint": "gligen",
     "planner-vision": "planner",
     "gligen-examples": ".",
-    "gligen-signals": ".",
+    "example-signals": ".",
     "signals": ".",
     "synergy": ".",
 }

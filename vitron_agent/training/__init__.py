@@ -6,7 +6,7 @@ The paper's stages, each by one command (``vitron-agent train NAME``, ``vitron-a
     1.1 encoders aligned with the LLM       planner-vision, planner     finetune 1.1
     1.2 calls of tools                      planner                     finetune 1.2
     1.3 decoders aligned with embeddings    gligen-examples,            -
-                                            gligen-signals, signals
+                                            example-signals, signals
     2   fine-grained grounding              planner                     finetune 2
     3   cross-task synergy                  synergy                     -
 
@@ -32,7 +32,7 @@ RECIPES: dict[str, str] = {
     "planner": "vitron_agent.training.planner",
     "signals": "vitron_agent.training.signals",
     "gligen-examples": "vitron_agent.training.gligen_examples",
-    "gligen-signals": "vitron_agent.training.gligen_signals",
+    "example-signals": "vitron_agent.training.example_signals",
     "synergy": "vitron_agent.training.synergy",
 }
 

@@ -3,7 +3,7 @@
 A UNet that was trained on words knows eight colours and two sizes, and whatever a mapper tells it, it paints one of
 those. Here it is told the difference between an example and what its words mean, as a direction per quality on every
 caption token, beside edits by words alone, which must stay as good as they were. No planner is needed; the recipe
-`gligen_signals` then fits the mapper to these directions.
+`example_signals` then fits the mapper to these directions.
 """
 
 from __future__ import annotations
@@ -16,74 +16,33 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import AttnProcessor
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vitron_agent.shapes.scene import COLOURS
 from vitron_agent.shapes.tasks_like import sample_like
-from vitron_agent.shapes.tasks_turns import Facts
 from vitron_agent.specialists.gligen.editor import masked_latents
 from vitron_agent.specialists.gligen.parts import load_parts
+from vitron_agent.training.examples import FOLDER, ExampleEncoder, differences
 from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_prompts, planned_box, weights_digest
 from vitron_agent.training.gligen_edits import Edit, edit_pool, edit_prompt, edit_weight, encode_edits
-from vitron_agent.training.gligen_parts import CONTEXT, WIDTH, build_schedule, export_part
+from vitron_agent.training.gligen_parts import build_schedule, export_part
 from vitron_agent.training.gligen_steps import diffusion_loss, noisy_batch
 from vitron_agent.training.loop import (
     Ema,
     Run,
     TrainingConfig,
     config_from_arguments,
-    half_precision,
-    replace_folder_files,
     step_generator,
     warm_cosine,
 )
 from vitron_agent.training.peers import Peers
-from vitron_agent.training.planner_like import OPEN, qualities, up_to_call
+from vitron_agent.training.planner_like import up_to_call
 from vitron_agent.training.signals import edit_of
 from vitron_agent.training.signals_data import SignalledCall
 from vitron_agent.training.synergy_data import planned_object
 
 NAME = "gligen_inpaint"
-TEACHER = "gligen_inpaint_examples"
-"""File in ``mappers/`` that holds the `ExampleEncoder`; nothing but `gligen_signals` reads it."""
 EXAMPLES = {"shade": 0.5, "size": 0.2, "picture": 0.3}
 """How often each kind of request by example is drawn."""
-TOLD = 4
-"""Qualities that an edit is told: red, green, blue, size, the first of `planner_like.QUALITIES`."""
-
-
-class ExampleEncoder(nn.Module):
-    """Writes how an example differs from what its words mean, as a direction per quality."""
-
-    def __init__(self) -> None:
-        """Start with random directions."""
-        super().__init__()
-        self.directions = nn.Linear(TOLD, WIDTH, bias=False)
-
-    def forward(self, differences: Tensor) -> Tensor:
-        """Return what is added to caption tokens, (B, CONTEXT, WIDTH), of differences (B, 4): all zeros for none."""
-        told: Tensor = self.directions(differences)
-        return told[:, None].expand(-1, CONTEXT, -1)
-
-
-def differences(requests: Sequence[Facts]) -> Tensor:
-    """Return how what is wanted differs from what the words mean, (B, 4) in the spreads of `planner_like.OPEN`.
-
-    A colour's name means its base colour, "small" and "large" the middle of their reach. What is not asked to be like
-    an example is zero, so edits by words are all zeros.
-
-    Args:
-        requests: The facts of B edits (see shapes.tasks_like; others are edits by words).
-    """
-    told = torch.zeros(len(requests), TOLD)
-    for row, facts in enumerate(requests):
-        if "measure" not in facts:
-            continue
-        wanted, asked = qualities([facts], [facts["measure"]])
-        usual = torch.tensor([*(2 * channel - 1 for channel in COLOURS[facts["wanted"].colour]), 0.0])
-        told[row] = (wanted[0, :TOLD] - usual) * asked[0, :TOLD] / torch.tensor(OPEN[:TOLD])
-    return told
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +52,7 @@ class ExampleEdit:
     Attributes:
         edit: What changes; the holes leave room for the box that the words alone would plan.
         prompt: Command and layout as the tool plans them.
-        told: (4,) what the words leave out.
+        told: (5,) what the words leave out.
     """
 
     edit: Edit
@@ -173,7 +132,7 @@ class ExampleLoss:
 
 
 def train(config: TrainingConfig) -> None:
-    """Train the UNet, and write ``gligen_inpaint/unet`` and ``mappers/gligen_inpaint_examples.safetensors``.
+    """Train the UNet, and write ``gligen_inpaint/unet`` and ``gligen_inpaint/examples``.
 
     ``config.out`` is the profile's folder. Options: ``batch`` (32, half of them by words), ``lr`` (0.001) of the
     directions, ``unet_lr`` (0.0003), ``shards`` (12) of 512 edits of either kind.
@@ -203,8 +162,7 @@ def train(config: TrainingConfig) -> None:
 def export(out: Path, both: nn.ModuleDict) -> None:
     """Write UNet and directions in half precision; files appear whole."""
     export_part(both["unet"], out / NAME / "unet")
-    tensors = half_precision(both["encoder"].state_dict())
-    replace_folder_files(out / "mappers", lambda scratch: save_file(tensors, scratch / f"{TEACHER}.safetensors"))
+    export_part(both["encoder"], out / NAME / FOLDER)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ import copy
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
-from diffusers import DPMSolverMultistepScheduler, ModelMixin, UNet2DConditionModel
+from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.models.attention import GatedSelfAttentionDense
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, PreTrainedModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from vitron_agent.shapes.captions import caption
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, sample_scene
@@ -106,7 +107,15 @@ def build_schedule() -> DPMSolverMultistepScheduler:
     )
 
 
-def export_part(model: ModelMixin | PreTrainedModel, folder: Path) -> None:
+class Exported(Protocol):
+    """A module that writes itself to a folder, as models of diffusers and transformers do."""
+
+    def save_pretrained(self, folder: Path) -> object:
+        """Write the weights, and what is needed to build the module again."""
+        ...
+
+
+def export_part(model: Exported, folder: Path) -> None:
     """Write ``model`` in half precision; files appear whole."""
     half = copy.deepcopy(model).to("cpu").half()
     replace_folder_files(folder, half.save_pretrained)

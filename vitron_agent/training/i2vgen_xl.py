@@ -13,6 +13,7 @@ from vitron_agent.specialists.i2vgen_xl import I2VGenAnimator
 from vitron_agent.specialists.i2vgen_xl.animator import NAME, TINY
 from vitron_agent.specialists.i2vgen_xl.picture import embed_squares, guide_latents
 from vitron_agent.specialists.video_diffusion import VideoParts
+from vitron_agent.training.examples import FOLDER, ExampleEncoder
 from vitron_agent.training.loop import TrainingConfig, config_from_arguments
 from vitron_agent.training.video import VideoRecipe, train_video
 from vitron_agent.training.video_data import Batch
@@ -20,7 +21,7 @@ from vitron_agent.training.video_parts import build_animation_unet, build_image_
 
 
 def train(config: TrainingConfig) -> None:
-    """Train and export ``unet``, ``text_encoder``, ``image_encoder``, ``tokenizer`` and ``scheduler``.
+    """Train and export ``unet``, ``text_encoder``, ``image_encoder``, ``examples``, ``tokenizer``, ``scheduler``.
 
     Options as `train_video`'s. The first frame is noised like the others, which is how the sampler holds it.
     """
@@ -28,11 +29,14 @@ def train(config: TrainingConfig) -> None:
 
 
 def _more() -> dict[str, nn.Module]:
-    return {"image_encoder": build_image_encoder()}
+    return {"image_encoder": build_image_encoder(), FOLDER: ExampleEncoder()}
 
 
 def _predict(models: nn.ModuleDict, batch: Batch, noisy: Tensor, times: Tensor, text: Tensor) -> Tensor:
-    """Where the words are dropped, the picture's embedding is too: as in the unconditional row of guidance."""
+    """Where the words are dropped, the picture's embedding is too: as in the unconditional row of guidance.
+
+    Beside the words it is told how fast things move, which they leave open.
+    """
     latents = batch["latents"]
     embeddings = embed_squares(models["image_encoder"], batch["first"].float() / 255) * batch["told"][:, None, None]
     predicted: Tensor = models["unet"](
@@ -41,7 +45,7 @@ def _predict(models: nn.ModuleDict, batch: Batch, noisy: Tensor, times: Tensor, 
         fps=torch.full((len(latents),), TINY.fps, device=latents.device),
         image_latents=guide_latents(latents[:, :, 0], latents.shape[2]),
         image_embeddings=embeddings,
-        encoder_hidden_states=text,
+        encoder_hidden_states=text + models[FOLDER](batch["speed"]),
     ).sample
     return predicted
 

@@ -22,7 +22,7 @@ from vitron_agent.training.planner_batch import Batch, collate, embed
 from vitron_agent.training.planner_data import turns_of
 
 BATCH = 12  # conversations that the planner reads together
-OWN = {Module.A: "draw", Module.B: "segment", Module.C: "edit"}
+OWN = {Module.A: "draw", Module.B: "segment", Module.C: "edit", Module.G: "animate"}
 """The task that is all about one module: short, and nearly every conversation holds a call of it."""
 OTHERS = 0.15
 """Share of conversations of any task: calls deep in a conversation have other embeddings."""

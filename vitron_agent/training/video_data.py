@@ -18,6 +18,7 @@ from transformers import CLIPTokenizer
 
 from vitron_agent.shapes.clip import FRAMES, Clip, sample_clip
 from vitron_agent.shapes.render import render
+from vitron_agent.training.examples import speed_of
 from vitron_agent.training.gligen_data import ShardedPool, encode_pictures, weights_digest
 from vitron_agent.training.gligen_parts import scene_generator
 from vitron_agent.training.gligen_scenes import object_weight
@@ -27,8 +28,10 @@ Words = Callable[[Clip, random.Random], str]
 Batch = dict[str, Tensor]
 """Of B clips, or of B first frames alone (T = 1): "ids" (B, n) of the words; "told" (B,), 0 where they are empty;
 "latents" (B, c, T, h, w) and "noise" of that shape; "share" (B,), how far towards pure noise, in [0, 1); "weight"
-(B, 1, T, h, w) of the loss, mean 1; "first" (B, 3, S, S) uint8, the first frame."""
+(B, 1, T, h, w) of the loss, mean 1; "first" (B, 3, S, S) uint8, the first frame;
+"speed" (B, 5), what the words leave open of it (see examples.py)."""
 NO_WORDS = 0.1  # share of clips whose words are dropped: what guidance compares with
+NO_SPEED = 0.3  # share of clips of which nothing is told beside words: as most calls are
 _AT_ONCE = 32  # clips that are drawn and encoded together
 _FOREVER = 10**9
 
@@ -78,14 +81,16 @@ class ClipBatches(Dataset[Batch]):
         length = self.tokenizer.model_max_length
         ids = self.tokenizer(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
         latents = tensors["latents"][:, :kept].transpose(1, 2).contiguous()
+        told = torch.tensor([float(bool(text)) for text in words])
         return {
             "ids": ids.input_ids,
-            "told": torch.tensor([float(bool(text)) for text in words]),
+            "told": told,
             "latents": latents,
             "noise": torch.randn(latents.shape, generator=generator),
             "share": torch.rand(count, generator=generator),
             "weight": clip_weight(clips, latents.shape[-1])[:, :, :kept],
             "first": tensors["first"],
+            "speed": torch.stack([speed_of(clip) * (rng.random() >= NO_SPEED) for clip in clips]) * told[:, None],
         }
 
 
