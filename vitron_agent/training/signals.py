@@ -2,7 +2,8 @@
 
 Planner and specialists stay frozen; what is learned is each mapper and its gate, through the specialist's own loss on
 calls of training conversations: denoising for GLIGEN (paper, section 4.1 and appendix B.4), masks and choice for SEEM.
-Needs all of them trained. A gate that stays near zero says that the words were enough.
+Needs all of them trained. A gate that stays near zero says that the words were enough. What only signals can know
+(edits and motions by example) is the business of the recipe `example_signals`.
 """
 
 import itertools
@@ -24,12 +25,12 @@ from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Scene
 from vitron_agent.signals import SignalMapper
-from vitron_agent.specialists.gligen.editor import canonical, masked_latents
+from vitron_agent.specialists.gligen.editor import canonical
 from vitron_agent.specialists.gligen.parts import load_parts
 from vitron_agent.specialists.seem import SeemSegmenter
 from vitron_agent.specialists.seem.model import prepare_images
-from vitron_agent.training.gligen_data import Prompt, encode_pictures, encode_prompts, planned_box
-from vitron_agent.training.gligen_edits import Edit, edit_weight, hole_mask
+from vitron_agent.training.gligen_data import Prompt, encode_pictures, encode_prompts
+from vitron_agent.training.gligen_edits import Edit
 from vitron_agent.training.gligen_parts import CONTEXT, WIDTH, build_schedule
 from vitron_agent.training.gligen_scenes import object_weight
 from vitron_agent.training.gligen_steps import diffusion_loss, noisy_batch
@@ -63,12 +64,13 @@ class Aligned(Protocol):
         ...
 
 
-class _AlignedDiffusion:
+class AlignedDiffusion:
     """GLIGEN's parts, frozen, and the mapper onto its text states."""
 
     module: Module
 
     def __init__(self, weights: Path, d_llm: int, unet: Path) -> None:
+        """Loads `weights`/gligen and the UNet of a folder."""
         folder = weights / "gligen"
         edits = self.module is Module.C
         self.parts = load_parts(folder, unet, None, "gligen", "cpu", torch.float32, edits=edits)
@@ -77,7 +79,7 @@ class _AlignedDiffusion:
         for part in (self.parts.vae, self.parts.unet, self.parts.text_encoder):
             part.requires_grad_(False)
 
-    def _denoise(
+    def denoise(
         self,
         prompts: Sequence[Prompt],
         signals: Tensor,
@@ -86,13 +88,23 @@ class _AlignedDiffusion:
         weight: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
+        """Denoising loss of B wanted pictures.
+
+        Args:
+            prompts: Of each.
+            signals: (B, n, d_llm), for the mapper.
+            latents: (B, c, h, w) of the wanted pictures.
+            extra: (B, c + 1, h, w) that an inpainting UNet is told of the picture before; None for drawing.
+            weight: (B, 1, h, w), mean 1.
+            generator: Of the noise.
+        """
         noisy, times, target, by_time = noisy_batch(self.schedule, latents, generator)
         words = encode_prompts(self.parts.text_encoder, self.parts.tokenizer, prompts)
         condition = replace(words, text=words.text + self.mapper(signals))
         return diffusion_loss(self.parts.unet, noisy, extra, times, condition, target, by_time * weight)
 
 
-class AlignedGenerator(_AlignedDiffusion):
+class AlignedGenerator(AlignedDiffusion):
     """GLIGEN drawing from nothing: denoising loss."""
 
     module = Module.A
@@ -111,34 +123,7 @@ class AlignedGenerator(_AlignedDiffusion):
         latents = encode_pictures(self.parts.vae, render(scenes).images)
         prompts = [_prompt(call.invocation.command, call.invocation.layout) for call in calls]
         weight = object_weight([scene.objects for scene in scenes], latents.shape[-1])
-        return self._denoise(prompts, signals, latents, None, weight, generator)
-
-
-class AlignedEditor(_AlignedDiffusion):
-    """GLIGEN inpainting: denoising loss of the edited pictures."""
-
-    module = Module.C
-
-    def __init__(self, weights: Path, d_llm: int) -> None:
-        """Loads `weights`/gligen and `weights`/gligen_inpaint."""
-        super().__init__(weights, d_llm, weights / "gligen_inpaint" / "unet")
-
-    def usable(self, call: SignalledCall) -> bool:
-        """One call that changes one object or the background."""
-        return "before" in call.facts and edit_of(call) is not None
-
-    def loss(self, calls: Sequence[SignalledCall], signals: Tensor, generator: torch.Generator) -> Tensor:
-        """Denoising loss inside the holes."""
-        edits = [edit for call in calls if (edit := edit_of(call)) is not None]
-        drawn = render([edit.before for edit in edits])
-        rng = random.Random(int(generator.initial_seed()))
-        holes = torch.stack([hole_mask(edit, masks, rng) for edit, masks in zip(edits, drawn.masks, strict=True)])
-        before = encode_pictures(self.parts.vae, drawn.images)
-        after = encode_pictures(self.parts.vae, render([edit.after for edit in edits]).images)
-        layouts = [() if edit.new is None else ((edit.new.phrase, planned_box(edit.new, rng)),) for edit in edits]
-        prompts = [Prompt(edit.words, layout) for edit, layout in zip(edits, layouts, strict=True)]
-        weight = edit_weight(holes, edits, after.shape[-1])
-        return self._denoise(prompts, signals, after, masked_latents(before, holes), weight, generator)
+        return self.denoise(prompts, signals, latents, None, weight, generator)
 
 
 def _prompt(command: str, layout: Sequence[GroundedPhrase]) -> Prompt:
@@ -203,7 +188,6 @@ class AlignedSegmenter:
 
 TASKS: dict[str, Callable[[Path, int], Aligned]] = {
     "gligen": AlignedGenerator,
-    "gligen_inpaint": AlignedEditor,
     "seem": AlignedSegmenter,
 }
 """Mapper's file name -> frozen specialist."""

@@ -7,6 +7,7 @@ generators and facts; it does not know what learns from them.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ from vitron_agent.specialists.gligen.editor import masked_latents
 from vitron_agent.training.gligen_data import Prompt, encode_pictures, planned_box
 from vitron_agent.training.gligen_edits import edit_weight, hole_mask
 from vitron_agent.training.planner_data import turns_of
-from vitron_agent.training.signals import AlignedEditor, edit_of
+from vitron_agent.training.signals import AlignedDiffusion, edit_of
 from vitron_agent.training.signals_data import SignalledCall
 
 MIX: dict[str, float] = {
@@ -79,8 +80,18 @@ def planned_object(call: SignalledCall, new: Obj) -> Obj:
     return replace(new, r=LARGE_R if new.size == "large" else SMALL_R)
 
 
-class ExampleEditor(AlignedEditor):
-    """`AlignedEditor` for edits by example, too: the box is the one that a tool would plan from the words."""
+class ExampleEditor(AlignedDiffusion):
+    """GLIGEN inpainting, by words and by example: the box is the one that a tool would plan from the words."""
+
+    module = Module.C
+
+    def __init__(self, weights: Path, d_llm: int) -> None:
+        """Loads `weights`/gligen and `weights`/gligen_inpaint."""
+        super().__init__(weights, d_llm, weights / "gligen_inpaint" / "unet")
+
+    def usable(self, call: SignalledCall) -> bool:
+        """One call that changes one object or the background."""
+        return "before" in call.facts and edit_of(call) is not None
 
     def loss(self, calls: Sequence[SignalledCall], signals: Tensor, generator: torch.Generator) -> Tensor:
         """Denoising loss inside the holes."""
@@ -97,4 +108,4 @@ class ExampleEditor(AlignedEditor):
         after = encode_pictures(self.parts.vae, render([edit.after for edit in edits]).images)
         prompts = [Prompt(edit.words, layout) for edit, layout in zip(edits, layouts, strict=True)]
         weight = edit_weight(mask, edits, after.shape[-1])
-        return self._denoise(prompts, signals, after, masked_latents(before, mask), weight, generator)
+        return self.denoise(prompts, signals, after, masked_latents(before, mask), weight, generator)
