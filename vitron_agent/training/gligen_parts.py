@@ -9,7 +9,7 @@ import copy
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.models.attention import GatedSelfAttentionDense
@@ -107,17 +107,9 @@ def build_schedule() -> DPMSolverMultistepScheduler:
     )
 
 
-class Exported(Protocol):
-    """A module that writes itself to a folder, as models of diffusers and transformers do."""
-
-    def save_pretrained(self, folder: Path) -> object:
-        """Write the weights, and what is needed to build the module again."""
-        ...
-
-
-def export_part(model: Exported, folder: Path) -> None:
-    """Write ``model`` in half precision; files appear whole."""
-    half = copy.deepcopy(model).to("cpu").half()
+def export_part(model: nn.Module, folder: Path) -> None:
+    """Write ``model`` by its ``save_pretrained``, in half precision; files appear whole."""
+    half: Any = copy.deepcopy(model).to("cpu").half()
     replace_folder_files(folder, half.save_pretrained)
 
 
