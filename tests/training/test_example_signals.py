@@ -1,15 +1,18 @@
 """Recipe `example-signals`: mappers learn to say of signals what their specialists were taught to understand."""
 
 import itertools
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from vitron_agent.errors import CheckpointError
 from vitron_agent.profiles import TINY
 from vitron_agent.signals import SignalMapper
-from vitron_agent.training.example_signals import TAUGHT, TaughtCalls, example_calls, fit_mapper, missed
+from vitron_agent.training.example_signals import TAUGHT, TaughtCalls, example_calls, fit_mapper, missed, train
 from vitron_agent.training.examples import ExampleEncoder
 from vitron_agent.training.gligen_parts import WIDTH
 from vitron_agent.training.loop import TrainingConfig
@@ -69,3 +72,12 @@ def test_what_is_missed_is_counted_where_it_was_asked_for(config: TrainingConfig
     off = missed(Silent(), ExampleEncoder(), calls)
     assert all(a == pytest.approx(b) for a, b in off.values())
     assert 0.02 < off["red"][1] < 0.3
+
+
+def test_specialists_that_were_not_taught_are_left_out(config: TrainingConfig) -> None:
+    shutil.rmtree(config.out / "i2vgen_xl")
+    train(replace(config, steps=1))
+    assert [path.name for path in (config.out / "mappers").iterdir()] == ["gligen_inpaint.safetensors"]
+    shutil.rmtree(config.out / "gligen_inpaint")
+    with pytest.raises(CheckpointError, match="run the recipe gligen-examples or i2vgen_xl first"):
+        train(config)

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from vitron_agent.errors import CheckpointError
 from vitron_agent.invocation import Module
 from vitron_agent.planner.model import PlannerModel
 from vitron_agent.planner.processor import Processor
@@ -162,14 +163,21 @@ def export(out: Path, mapper: SignalMapper, name: str) -> None:
 
 
 def train(config: TrainingConfig) -> None:
-    """Fit every mapper of `TAUGHT` one after the other, each for its share of the planned time.
+    """Fit the mapper of every specialist that was taught, one after the other, each for its share of the planned time.
 
     ``config.out`` is the profile's folder. Options: ``batch`` (256), ``lr`` (0.001), ``calls`` (9000) whose signals
     are learned from, ``held_out`` (600) others, on which the log tells what is missed.
+
+    Raises:
+        CheckpointError: No specialist was taught, or what it was taught or the planner is damaged.
     """
     torch.set_num_threads(config.threads)
-    for name in TAUGHT:
-        share = replace(config, run=config.run / name, minutes=config.minutes / len(TAUGHT))
+    names = [name for name in TAUGHT if (config.out / name / FOLDER).is_dir()]
+    if not names:
+        recipes = " or ".join(taught.recipe for taught in TAUGHT.values())
+        raise CheckpointError(f"no specialist in {config.out} was taught by example: run the recipe {recipes} first")
+    for name in names:
+        share = replace(config, run=config.run / name, minutes=config.minutes / len(names))
         fit_mapper(name, share)
 
 

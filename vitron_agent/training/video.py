@@ -22,6 +22,7 @@ from vitron_agent.errors import CheckpointError
 from vitron_agent.specialists.base import Specialist
 from vitron_agent.specialists.checkpoints import load_tokenizer
 from vitron_agent.specialists.video_diffusion import VideoParts
+from vitron_agent.training.examples import FOLDER
 from vitron_agent.training.gligen_parts import build_optimiser, build_schedule, export_part
 from vitron_agent.training.loop import Ema, Run, TrainingConfig, replace_folder_files, warm_cosine
 from vitron_agent.training.peers import Peers
@@ -115,12 +116,14 @@ def _train(config: TrainingConfig, recipe: VideoRecipe, peers: Peers) -> None:
 
 
 def _exported(models: nn.ModuleDict, folder: Path) -> str:
-    """Load what an earlier run exported, and return a line about it.
+    """Load what an earlier run exported, and return a line about it; a speed's direction that it has not starts anew.
 
     Raises:
         CheckpointError: a part is missing, or of another shape.
     """
     for name, model in models.items():
+        if name == FOLDER and not (folder / name).is_dir():
+            continue
         try:
             (file,) = (folder / name).glob("*.safetensors")
             model.load_state_dict({key: value.float() for key, value in load_file(file).items()})
