@@ -29,7 +29,14 @@ from vitron_agent.training.peers import Peers
 from vitron_agent.training.precision import autocast
 from vitron_agent.training.video_data import Batch, ClipBatches, Words, batches, clip_pool
 from vitron_agent.training.video_judge import judge_clips
-from vitron_agent.training.video_parts import build_text_encoder, build_tokenizer, load_autoencoder, parameters, started
+from vitron_agent.training.video_parts import (
+    build_text_encoder,
+    build_tokenizer,
+    load_autoencoder,
+    parameters,
+    started,
+    use_flat_convolutions,
+)
 from vitron_agent.training.video_words import learn_words
 
 
@@ -86,6 +93,7 @@ def _train(config: TrainingConfig, recipe: VideoRecipe, peers: Peers) -> None:
     models = models.to(config.device).eval()  # no dropout: clips never run out
     # the plain processor: torch's flash kernel takes 40% of a CPU training step
     unet.set_attn_processor(AttnProcessor())
+    use_flat_convolutions(unet)
     note += _words_learned(config, recipe, encoder, tokenizer)
     ema = Ema(models, config.option("decay", 0.999))
     optimiser = build_optimiser(unet, encoders, config.option("lr", 1e-3))

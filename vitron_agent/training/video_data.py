@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import CLIPTokenizer
 
-from vitron_agent.shapes.clip import FRAMES, Clip, sample_clip
+from vitron_agent.shapes.clip import FRAMES, Clip
 from vitron_agent.shapes.render import render
-from vitron_agent.training.examples import speed_of
 from vitron_agent.training.gligen_data import ShardedPool, encode_pictures, weights_digest
 from vitron_agent.training.gligen_parts import scene_generator
 from vitron_agent.training.gligen_scenes import object_weight
 from vitron_agent.training.loop import step_generator
+from vitron_agent.training.video_clips import TaughtClip, sample_taught_clip
 
 Words = Callable[[Clip, random.Random], str]
 Batch = dict[str, Tensor]
@@ -31,24 +31,23 @@ Batch = dict[str, Tensor]
 (B, 1, T, h, w) of the loss, mean 1; "first" (B, 3, S, S) uint8, the first frame;
 "speed" (B, 5), what the words leave open of it (see examples.py)."""
 NO_WORDS = 0.1  # share of clips whose words are dropped: what guidance compares with
-NO_SPEED = 0.3  # share of clips of which nothing is told beside words: as most calls are
 _AT_ONCE = 32  # clips that are drawn and encoded together
 _FOREVER = 10**9
 
 
-def clip_pool(folder: Path, seed: int, vae: AutoencoderKL) -> ShardedPool[Clip]:
+def clip_pool(folder: Path, seed: int, vae: AutoencoderKL) -> ShardedPool[TaughtClip]:
     """Return the pool of training clips with their latents (B, T, c, h, w) and first frames."""
 
-    def encode(clips: Sequence[Clip]) -> dict[str, Tensor]:
+    def encode(taught: Sequence[TaughtClip]) -> dict[str, Tensor]:
         latents, first = [], []
-        for start in range(0, len(clips), _AT_ONCE):
-            scenes = [scene for clip in clips[start : start + _AT_ONCE] for scene in clip.scenes]
+        for start in range(0, len(taught), _AT_ONCE):
+            scenes = [scene for lesson in taught[start : start + _AT_ONCE] for scene in lesson.clip.scenes]
             images = render(scenes).images
             latents.append(encode_pictures(vae, images).half())
             first.append((images[::FRAMES] * 255).round().to(torch.uint8))
         return {"latents": torch.cat(latents).unflatten(0, (-1, FRAMES)), "first": torch.cat(first)}
 
-    return ShardedPool(folder, f"clips-{seed}-{weights_digest(vae.encoder)}", sample_clip, encode)
+    return ShardedPool(folder, f"taught-{seed}-{weights_digest(vae.encoder)}", sample_taught_clip, encode)
 
 
 class ClipBatches(Dataset[Batch]):
@@ -56,7 +55,7 @@ class ClipBatches(Dataset[Batch]):
 
     def __init__(
         self,
-        pool: ShardedPool[Clip],
+        pool: ShardedPool[TaughtClip],
         shards: int,
         words: Words,
         tokenizer: CLIPTokenizer,
@@ -76,7 +75,8 @@ class ClipBatches(Dataset[Batch]):
         """Return the batch of one step."""
         rng, generator = scene_generator("video", self.seed, step), step_generator(self.seed, step)
         count, kept = (self.count * FRAMES, 1) if step < self.stills else (self.count, FRAMES)
-        clips, tensors = self.pool.draw(rng, count, self.shards)
+        taught, tensors = self.pool.draw(rng, count, self.shards)
+        clips = [lesson.clip for lesson in taught]
         words = ["" if rng.random() < NO_WORDS else self.words(clip, rng) for clip in clips]
         length = self.tokenizer.model_max_length
         ids = self.tokenizer(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
@@ -90,7 +90,7 @@ class ClipBatches(Dataset[Batch]):
             "share": torch.rand(count, generator=generator),
             "weight": clip_weight(clips, latents.shape[-1])[:, :, :kept],
             "first": tensors["first"],
-            "speed": torch.stack([speed_of(clip) * (rng.random() >= NO_SPEED) for clip in clips]) * told[:, None],
+            "speed": torch.stack([lesson.speed for lesson in taught]) * told[:, None],
         }
 
 
