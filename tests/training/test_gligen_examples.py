@@ -56,3 +56,4 @@ def test_what_has_learned_is_written_and_nothing_else_is(config: TrainingConfig)
     changed = {path for path in config.out.rglob("*.safetensors") if before.get(path) != path.read_bytes()}
     assert changed == {config.out / "gligen_inpaint" / "unet" / "diffusion_pytorch_model.safetensors", encoder}
     ExampleEncoder.from_pretrained(encoder.parent, "gligen-examples")
+    assert str(TINY.folder) not in (config.out / "gligen_inpaint" / "unet" / "config.json").read_text()

@@ -218,10 +218,25 @@ def test_latents_and_first_frames_are_those_of_the_clips(tmp_path: Path) -> None
     pool.grow(1)
     (shard,) = pool.shards
     for index in (0, 5):
-        frames = frames_of(shard.contents[index])
+        frames = frames_of(shard.contents[index].clip)
         assert torch.equal(shard.tensors["first"][index], frames[0])
         wanted = gligen_data.encode_pictures(vae, frames[3:4].float() / 255)[0]
         assert torch.allclose(shard.tensors["latents"][index, 3].float(), wanted, atol=0.05)
+
+
+@torch.no_grad()
+def test_convolutions_across_time_give_the_same_when_computed_flat() -> None:
+    torch.manual_seed(3)
+    unet = video_parts.build_text_to_video_unet(32).eval()
+    for weight in unet.parameters():
+        torch.nn.init.normal_(weight, std=0.05)  # built to change nothing at first
+    noisy, text = torch.randn(1, unet.config.in_channels, FRAMES, 16, 16), torch.randn(1, 5, 128)
+    expected = unet(noisy, torch.tensor(500), encoder_hidden_states=text).sample
+    names = list(unet.state_dict())
+    video_parts.use_flat_convolutions(unet)
+    assert torch.allclose(unet(noisy, torch.tensor(500), encoder_hidden_states=text).sample, expected, atol=1e-4)
+    assert any(type(module) is not torch.nn.Conv3d for module in unet.modules() if isinstance(module, torch.nn.Conv3d))
+    assert list(unet.state_dict()) == names
 
 
 def test_words_fit_the_text_encoder(tokenizer: Any) -> None:

@@ -6,6 +6,7 @@ Sizes are chosen for one CPU core: most of the computing happens on 8x8 grids.
 from __future__ import annotations
 
 import copy
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,7 +111,15 @@ def build_schedule() -> DPMSolverMultistepScheduler:
 def export_part(model: nn.Module, folder: Path) -> None:
     """Write ``model`` by its ``save_pretrained``, in half precision; files appear whole."""
     half: Any = copy.deepcopy(model).to("cpu").half()
-    replace_folder_files(folder, half.save_pretrained)
+
+    def write(scratch: Path) -> None:
+        half.save_pretrained(scratch)
+        config = scratch / "config.json"
+        if config.is_file():  # diffusers notes there which path a model was read from; that is nobody's business
+            kept = {key: value for key, value in json.loads(config.read_text()).items() if key != "_name_or_path"}
+            config.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
+
+    replace_folder_files(folder, write)
 
 
 def build_optimiser(unet: nn.Module, encoder: nn.Module | None, rate: float) -> MuonAdamW:
