@@ -17,6 +17,7 @@ from torch import nn
 
 from vitron_agent.planner.model import PlannerModel
 from vitron_agent.planner.tokenizer import Vocabulary
+from vitron_agent.specialists.checkpoints import load_mapper
 from vitron_agent.training.loop import (
     Ema,
     Run,
@@ -37,7 +38,7 @@ DEFAULTS = {
     "lr": 1e-3,  # of the mappers, the discriminator and the signal tokens
     "planner_lr": 0.0,  # of the planner's language model; above 0 its words are learned beside, so as not to be lost
     "synergy": 0.3,  # greatest weight of the reversed gradient; 0 leaves synergy off (the discriminator learns anyway)
-    "gate": 0.1,  # where a new mapper's gate begins (before tanh): a closed one would pass nothing on for long
+    "gate": 0.1,  # where a new or closed gate of a mapper begins (before tanh): closed, it would pass nothing on for long
     "width": 64,  # of the discriminator
     "probe": 200,  # held-out conversations for the linear probes
 }
@@ -71,7 +72,8 @@ class Trainer:
         self.stage = Stage(model, vocabulary, tasks, int(self.option("width")), config.seed)
         learners: dict[str, nn.Module] = {"rows": self.stage.rows}
         for name, task in tasks.items():
-            nn.init.constant_(task.mapper.gate, self.option("gate"))
+            if not task.mapper.gate:
+                nn.init.constant_(task.mapper.gate, self.option("gate"))
             learners[name] = task.mapper
         parts = [*learners.values(), self.stage.discriminator]
         optimiser = torch.optim.AdamW([p for m in parts for p in m.parameters()], self.option("lr"), weight_decay=0.01)
@@ -142,6 +144,26 @@ class Trainer:
         return found
 
 
+def aligned(weights: Path, seed: int) -> tuple[PlannerModel, Vocabulary, dict[str, Aligned]]:
+    """Loads a profile's planner, and its specialists with the mappers that it has; `seed` begins others.
+
+    Raises:
+        CheckpointError: Weights are missing or damaged.
+    """
+    model, vocabulary = load_planner(weights / "planner")
+    torch.manual_seed(seed)
+    tasks: dict[str, Aligned] = {
+        "gligen": AlignedGenerator(weights, model.d_llm),
+        "gligen_inpaint": ExampleEditor(weights, model.d_llm),
+        "seem": AlignedSegmenter(weights, model.d_llm),
+    }
+    for name, task in tasks.items():
+        file = weights / "mappers" / f"{name}.safetensors"
+        if file.is_file():
+            task.mapper = load_mapper(file)
+    return model, vocabulary, tasks
+
+
 def train(config: TrainingConfig) -> None:
     """Runs the recipe on the profile in `config.out`; its planner and mappers are replaced there.
 
@@ -149,13 +171,7 @@ def train(config: TrainingConfig) -> None:
         CheckpointError: Weights are missing, or a checkpoint is of another architecture; the loss is no number.
         StorageError: A checkpoint or the weights could not be written.
     """
-    model, vocabulary = load_planner(config.out / "planner")
-    torch.manual_seed(config.seed)
-    tasks: dict[str, Aligned] = {
-        "gligen": AlignedGenerator(config.out, model.d_llm),
-        "gligen_inpaint": ExampleEditor(config.out, model.d_llm),
-        "seem": AlignedSegmenter(config.out, model.d_llm),
-    }
+    model, vocabulary, tasks = aligned(config.out, config.seed)
     trainer = Trainer(model, vocabulary, tasks, config)
     found = trainer.train()
     for when, probes in found.items():

@@ -65,11 +65,14 @@ class Stage:
         tokens = self.vocabulary.per_module + self.vocabulary.shared
         silent = torch.zeros(len(examples), tokens, self.model.d_llm)
         return {
-            name: self._closed(task, examples, silent, step_generator(seed, 0)) or 1.0
+            name: self.loss_without(task, examples, silent, step_generator(seed, 0)) or 1.0
             for name, task in self.tasks.items()
         }
 
-    def _closed(self, task: Aligned, examples: Sequence[Example], signals: Tensor, generator: torch.Generator) -> float:
+    @torch.no_grad()
+    def loss_without(
+        self, task: Aligned, examples: Sequence[Example], signals: Tensor, generator: torch.Generator
+    ) -> float:
         """A specialist's loss with its gate closed."""
         gate = task.mapper.gate.clone()
         task.mapper.gate.zero_()
@@ -146,7 +149,7 @@ class Stage:
             features.append(signals)
             for name, task in self.tasks.items():  # the same noise both times
                 opened[name] += float(self.task_loss(task, examples, signals, step_generator(seed, len(labels))))
-                closed[name] += self._closed(task, examples, signals, step_generator(seed, len(labels)))
+                closed[name] += self.loss_without(task, examples, signals, step_generator(seed, len(labels)))
         found, split = torch.cat(features).float(), self.vocabulary.per_module
         told = self.discriminator(self.shared(found)).argmax(1) == torch.tensor(labels)
         return {

@@ -78,11 +78,11 @@ def _start_convolutions(layers: nn.Sequential, directions: Tensor, spread: Tenso
         (2, torch.cat([torch.cat([eye, -eye], 1), torch.cat([-eye, eye], 1)])),
         (4, spread.T @ torch.cat([eye, -eye], 1)),
     ):
-        layer, rows = layers[place], slice(0, len(matrix))
-        layer.weight[rows] = 0
-        layer.weight[rows, : matrix.shape[1], 1, 1] = matrix
-        layer.bias[rows] = 0
-    layers[4].bias.copy_(_CONSTANT * spread[1])
+        weight, bias = layers[place].get_parameter("weight"), layers[place].get_parameter("bias")
+        weight[: len(matrix)] = 0
+        weight[: len(matrix), : matrix.shape[1], 1, 1] = matrix
+        bias[: len(matrix)] = 0
+    bias.copy_(_CONSTANT * spread[1])
 
 
 def _start_attention(unet: I2VGenXLUNet, first: Tensor, spread: Tensor) -> None:
