@@ -38,7 +38,7 @@ DEFAULTS = {
     "lr": 1e-3,  # of the mappers, the discriminator and the signal tokens
     "planner_lr": 0.0,  # of the planner's language model; above 0 its words are learned beside, so as not to be lost
     "synergy": 0.3,  # greatest weight of the reversed gradient; 0 leaves synergy off (the discriminator learns anyway)
-    "gate": 0.1,  # where a new or closed gate of a mapper begins (before tanh): closed, it would pass nothing on for long
+    "gate": 0.1,  # where a new or closed gate of a mapper begins (before tanh): closed, it passes nothing on for long
     "width": 64,  # of the discriminator
     "probe": 200,  # held-out conversations for the linear probes
 }
