@@ -130,6 +130,9 @@ def test_the_page_holds_the_numbers_and_says_what_they_are(tmp_path: Path) -> No
     assert "![" in text
     assert (tmp_path / "docs" / "results.png").is_file()
     assert text == page(measured())
+    (tmp_path / "docs" / "synergy.md").touch()
+    assert write_page(measured(), tmp_path / "docs").read_text(encoding="utf-8").startswith(text)
+    assert "(synergy.md)" in path.read_text(encoding="utf-8").removeprefix(text)
     few = replace(measured(), changes={("hybrid", "text"): (Change("edit", "task right", 0.3, 0.3, 0.3, 2),)})
     assert "beyond" not in page(few)
     assert change_text(Change("x", "y", -0.4, -0.5, -0.3, 9)) == "-40.0% (-50.0 to -30.0)"

@@ -25,8 +25,8 @@ Written by `vitron-agent evaluate --ablation --limit {limit} --seed {seed}`; do 
   segmenter that finds what an edit is about has no embeddings in any arm, so here it looks for "object".
 - Execution rate: the right calls were made, could be read, and ran. Task right: so was what came of them.
 - `words-lose-dictated` dictates the right calls and asks for exactly the shade, size or place of an example; errors are
-  measured where the task is right, 0 is exact. A fifth of its cases ask for the speed of a clip; without weights of
-  I2VGen-XL no such call can run, and they count as not executed.
+  measured where the task is right, 0 is exact. A fifth of its cases ask for the speed of a clip; where
+  a profile has no weights of I2VGen-XL, they count as not executed.
 
 ![Execution rate and share of right tasks per suite and arm]({plot})
 """
@@ -36,6 +36,12 @@ _PAPER_NOTE = """## The paper's figures
 VITRON's figure 4 compares the same three arms at full size, on other data, with bars whose values its text does not
 give: hybrid is best on every task, text alone has the higher execution rate of the other two, embeddings alone the
 higher task score. Its axes run from 50 to 100% (execution) and are not comparable with the numbers above.
+"""
+
+_SYNERGY_NOTE = """
+## Synergy
+
+The other idea of the paper, features that tasks share, is measured in [synergy.md](synergy.md).
 """
 
 
@@ -55,7 +61,8 @@ def write_page(ablation: Ablation, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     plot(ablation).save(folder / PLOT)
     path = folder / PAGE
-    path.write_text(page(ablation), encoding="utf-8")
+    more = _SYNERGY_NOTE if (folder / "synergy.md").is_file() else ""
+    path.write_text(page(ablation) + more, encoding="utf-8")
     return path
 
 
