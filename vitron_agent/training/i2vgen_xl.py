@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vitron_agent.shapes.clip_captions import motion_command
 from vitron_agent.specialists.base import Specialist
-from vitron_agent.specialists.i2vgen_xl import AnimationUNet, I2VGenAnimator
+from vitron_agent.specialists.i2vgen_xl import I2VGenAnimator
 from vitron_agent.specialists.i2vgen_xl.animator import NAME, TINY
 from vitron_agent.specialists.i2vgen_xl.picture import embed_squares, guide_latents
 from vitron_agent.specialists.video_diffusion import VideoParts
@@ -17,7 +17,6 @@ from vitron_agent.training.examples import FOLDER, ExampleEncoder
 from vitron_agent.training.loop import TrainingConfig, config_from_arguments
 from vitron_agent.training.video import VideoRecipe, train_video
 from vitron_agent.training.video_data import Batch
-from vitron_agent.training.video_guide import start_guide
 from vitron_agent.training.video_parts import build_animation_unet, build_image_encoder
 
 
@@ -55,21 +54,7 @@ def _specialist(parts: VideoParts, models: nn.ModuleDict) -> Specialist:
     return I2VGenAnimator(parts, models["image_encoder"], TINY)
 
 
-def _start_guide(unet: AnimationUNet, first: Tensor) -> str:
-    return f"; {1 - start_guide(unet, first):.0%} of the first frame arrives in the others"
-
-
-RECIPE = VideoRecipe(
-    NAME,
-    motion_command,
-    64,
-    build_animation_unet,
-    _more,
-    _predict,
-    _specialist,
-    first_counts=False,
-    start_more=_start_guide,
-)
+RECIPE = VideoRecipe(NAME, motion_command, 64, build_animation_unet, _more, _predict, _specialist, first_counts=False)
 
 if __name__ == "__main__":
     train(config_from_arguments(NAME, Path("vitron_agent/weights/tiny") / NAME))

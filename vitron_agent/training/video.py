@@ -39,8 +39,6 @@ from vitron_agent.training.video_parts import (
 )
 from vitron_agent.training.video_words import learn_words
 
-_STARTED_WITH = 64  # pictures that a new UNet is fitted to
-
 
 @dataclass(frozen=True)
 class VideoRecipe:
@@ -55,7 +53,6 @@ class VideoRecipe:
         predict: (models, batch, noisy latents, times, text) -> the UNet's prediction.
         specialist: makes the specialist of parts and models, for judging.
         first_counts: whether the first frame counts in the loss.
-        start_more: starts what is not GLIGEN's of a new UNet, given latents (B, c, h, w) of pictures; returns a line.
     """
 
     name: str
@@ -66,7 +63,6 @@ class VideoRecipe:
     predict: Callable[[nn.ModuleDict, Batch, Tensor, Tensor, Tensor], Tensor]
     specialist: Callable[[VideoParts, nn.ModuleDict], Specialist]
     first_counts: bool
-    start_more: Callable[[Any, Tensor], str] | None = None
 
 
 def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
@@ -94,8 +90,6 @@ def _train(config: TrainingConfig, recipe: VideoRecipe, peers: Peers) -> None:
     encoders = nn.ModuleDict({"text_encoder": encoder, **recipe.build_more()})
     models = nn.ModuleDict({"unet": unet, **encoders})
     note = _exported(models, config.out) if warm else started(unet, encoder, tokenizer, gligen)
-    if recipe.start_more and not warm:
-        note += recipe.start_more(unet, dataset.first_latents(_STARTED_WITH))
     models = models.to(config.device).eval()  # no dropout: clips never run out
     # the plain processor: torch's flash kernel takes 40% of a CPU training step
     unet.set_attn_processor(AttnProcessor())

@@ -71,10 +71,6 @@ class ClipBatches(Dataset[Batch]):
         self.pool, self.shards, self.words, self.tokenizer = pool, shards, words, tokenizer
         self.count, self.seed, self.stills = count, seed, stills
 
-    def first_latents(self, count: int) -> Tensor:
-        """Return latents (count, c, h, w) of first frames."""
-        return self.pool.draw(scene_generator("video/first", self.seed), count, 1)[1]["latents"][:, 0]
-
     def __getitem__(self, step: int) -> Batch:
         """Return the batch of one step."""
         rng, generator = scene_generator("video", self.seed, step), step_generator(self.seed, step)
