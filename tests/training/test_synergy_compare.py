@@ -23,15 +23,16 @@ def _made(change: float) -> dict[str, Finding]:
     rng, found = np.random.default_rng(3), dict[str, Finding]()
     for seed in range(2):
         off = rng.uniform(0.6, 1.0, 12)
-        found[f"off {seed}"] = _finding(0.75, off.tolist())
-        found[f"on {seed}"] = _finding(0.30, (off + change + rng.normal(0, 0.005, 12)).tolist())
+        found[f"0 {seed}"] = _finding(0.75, off.tolist())
+        found[f"0.3 {seed}"] = _finding(0.40, off.tolist())
+        found[f"1 {seed}"] = _finding(0.30, (off + change + rng.normal(0, 0.005, 12)).tolist())
     return found
 
 
 @pytest.mark.parametrize(("change", "verdict"), [(-0.05, "better"), (0.0, ""), (0.05, "worse")])
 def test_differences_are_taken_pair_by_pair(change: float, verdict: str, tmp_path: Path) -> None:
     found = _made(change)
-    value, low, high = difference(found, "draw")
+    value, low, high = difference(found, "draw", 1.0)
     assert low < value < high
     assert value == pytest.approx(change, abs=0.005)  # though losses themselves differ by ten times that
     (line,) = [
@@ -42,12 +43,12 @@ def test_differences_are_taken_pair_by_pair(change: float, verdict: str, tmp_pat
 
 
 def test_the_page_says_what_signals_give_away(tmp_path: Path) -> None:
-    config = TrainingConfig(tmp_path, tmp_path, steps=7, options={"synergy": "0.5"})
+    config = TrainingConfig(tmp_path, tmp_path, steps=7, options={"batch": "5"})
     written = page(_made(0.0), config)
-    assert "synergy_compare --seed 0 --steps 7 --set synergy=0.5`" in written
+    assert "synergy_compare --seed 0 --steps 7 --set batch=5`" in written
     assert "| before | 80.0% ± 0.0 | 90.0% ± 0.0 | 75.0% ± 0.0 | 25.0% |" in written
     assert "| synergy off | 75.0% ± 0.0 |" in written
-    assert "| synergy on | 30.0% ± 0.0 |" in written
+    assert "| strength 1 | 30.0% ± 0.0 |" in written
 
 
 def test_all_runs_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,14 +63,14 @@ def test_all_runs_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     options = {"seeds": "2", "batches": "2", "batch": "2", "probe": "10", "width": "16"}
     config = TrainingConfig(tmp_path / "docs", tmp_path / "run", steps=1, seed=4, options=options, resume=True)
     train(config)
-    assert made == [(synergy_compare.WEIGHTS, seed) for seed in (4, 4, 5, 5)]
+    assert made == [(synergy_compare.WEIGHTS, seed) for seed in (4, 4, 4, 5, 5, 5)]
     found = json.loads((tmp_path / "run" / "compare.json").read_text())
-    assert list(found) == ["off 4", "on 4", "off 5", "on 5"]
+    assert list(found) == ["0 4", "0.3 4", "1 4", "0 5", "0.3 5", "1 5"]
     assert all(len(run["losses"]["shade"]) == 2 for run in found.values())
     first = (tmp_path / "docs" / "synergy.md").read_text()
 
-    del found["on 5"]
+    del found["1 5"]
     (tmp_path / "run" / "compare.json").write_text(json.dumps(found))
     train(config)
-    assert len(made) == 5  # only what is missing is run again
+    assert len(made) == 7  # only what is missing is run again
     assert (tmp_path / "docs" / "synergy.md").read_text() == first

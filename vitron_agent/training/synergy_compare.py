@@ -1,6 +1,6 @@
-"""Compares stage 3 with the reversed gradient and without it, for several seeds, and writes a page.
+"""Compares stage 3 with the reversed gradient, weak and strong, and without it, for several seeds, and writes a page.
 
-Both runs of a seed begin alike, see the same conversations and are measured on the same held-out ones with the same
+The runs of a seed begin alike, see the same conversations and are measured on the same held-out ones with the same
 noise, so differences are taken pair by pair. Knows how runs are compared; `synergy` knows how one is trained. Nothing
 is written to the profile.
 """
@@ -18,7 +18,7 @@ from scipy import stats
 
 from vitron_agent.training.loop import TrainingConfig, config_from_arguments, step_generator
 from vitron_agent.training.planner_batch import collate
-from vitron_agent.training.synergy import DEFAULTS, Trainer, aligned
+from vitron_agent.training.synergy import Trainer, aligned
 from vitron_agent.training.synergy_data import Example, sample_example
 from vitron_agent.training.synergy_stage import Stage
 
@@ -35,6 +35,8 @@ TASKS = {
 """Held-out tasks -> the specialist whose loss is theirs; the last three are edits by example."""
 TOGETHER = 8
 """Conversations per measured loss."""
+STRENGTHS = (0.0, 0.3, 1.0)
+"""Greatest weights of the reversed gradient that are compared; with 0 synergy is off."""
 OPTIONS = {"seeds": 3.0, "batches": 12.0}
 """Further settings besides `synergy.DEFAULTS`: how many seeds, and how many measured losses per task and seed."""
 
@@ -62,25 +64,34 @@ def train(config: TrainingConfig) -> None:
         CheckpointError: Weights are missing, or a loss is no number.
         StorageError: A checkpoint could not be written.
     """
-    path, greatest = config.run / "compare.json", config.option("synergy", DEFAULTS["synergy"])
+    path, found = config.run / "compare.json", dict[str, Finding]()
     config.run.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Finding] = {}
     if config.resume and path.is_file():
         found = {name: Finding(**values) for name, values in json.loads(path.read_text()).items()}
     for seed in range(config.seed, config.seed + int(config.option("seeds", OPTIONS["seeds"]))):
-        for arm, weight in (("off", 0.0), ("on", greatest)):
-            name = f"{arm} {seed}"
+        for strength in STRENGTHS:
+            name = _name(strength, seed)
             if name not in found:
-                found[name] = _run(config, seed, f"{arm}-{seed}", weight)
+                found[name] = _run(config, seed, strength)
                 path.write_text(json.dumps({key: asdict(value) for key, value in found.items()}))
     config.out.mkdir(parents=True, exist_ok=True)
     (config.out / "synergy.md").write_text(page(found, config), encoding="utf-8")
 
 
-def _run(config: TrainingConfig, seed: int, name: str, weight: float) -> Finding:
+def _name(strength: float, seed: int) -> str:
+    return f"{strength:g} {seed}"
+
+
+def _runs(found: Mapping[str, Finding], strength: float) -> list[Finding]:
+    """The runs of one strength, by seed."""
+    chosen = {int(name.split()[1]): run for name, run in found.items() if name.split()[0] == f"{strength:g}"}
+    return [chosen[seed] for seed in sorted(chosen)]
+
+
+def _run(config: TrainingConfig, seed: int, strength: float) -> Finding:
     """Trains once, in a folder of its own, and measures."""
-    folder = config.run / name
-    options = {**config.options, "synergy": str(weight)}
+    folder = config.run / _name(strength, seed).replace(" ", "-")
+    options = {**config.options, "synergy": str(strength)}
     own = replace(config, run=folder, out=folder / "weights", seed=seed, options=options)
     model, vocabulary, tasks = aligned(WEIGHTS, seed)
     trainer = Trainer(model, vocabulary, tasks, own)
@@ -114,13 +125,13 @@ def held_out(stage: Stage, batches: int, seed: int) -> dict[str, list[float]]:
     return found
 
 
-def difference(found: Mapping[str, Finding], task: str) -> tuple[float, float, float]:
-    """Returns how much a task's loss changes from off to on, with its 95% interval over all pairs (bootstrap)."""
-    seeds = [name.removeprefix("on ") for name in found if name.startswith("on ")]
-    pairs = [np.subtract(found[f"on {seed}"].losses[task], found[f"off {seed}"].losses[task]) for seed in seeds]
-    values = np.concatenate(pairs)
-    interval = stats.bootstrap((values,), np.mean, rng=np.random.default_rng(0), method="percentile")
-    low, high = interval.confidence_interval
+def difference(found: Mapping[str, Finding], task: str, strength: float) -> tuple[float, float, float]:
+    """Returns how much synergy changes a task's loss, with its 95% interval over all pairs (bootstrap)."""
+    pairs = zip(_runs(found, 0.0), _runs(found, strength), strict=True)
+    values = np.concatenate([np.subtract(on.losses[task], off.losses[task]) for off, on in pairs])
+    low, high = stats.bootstrap(
+        (values,), np.mean, rng=np.random.default_rng(0), method="percentile"
+    ).confidence_interval
     return float(values.mean()), float(low), float(high)
 
 
@@ -134,52 +145,58 @@ def page(found: Mapping[str, Finding], config: TrainingConfig) -> str:
 
 def _probes_table(found: Mapping[str, Finding]) -> str:
     lines = ["| | `vs`, linear | `vp`, linear | `vs`, discriminator | chance |", "| --- | ---: | ---: | ---: | ---: |"]
-    for title, arm, when in (
-        ("before", "off", "before"),
-        ("synergy off", "off", "after"),
-        ("synergy on", "on", "after"),
-    ):
-        probes = [finding.probes[when] for name, finding in found.items() if name.startswith(f"{arm} ")]
+    rows = [("before", 0.0, "before"), *((_title(strength), strength, "after") for strength in STRENGTHS)]
+    for title, strength, when in rows:
         cells = []
         for key in ("vs", "vp", "discriminator", "chance"):
-            values = [100 * probe[key] for probe in probes]
-            alike = key == "chance" or len(values) < 2
-            cells.append(f"{statistics.mean(values):.1f}%" + ("" if alike else f" ± {statistics.stdev(values):.1f}"))
+            values = [100 * run.probes[when][key] for run in _runs(found, strength)]
+            spread = f" ± {statistics.stdev(values):.1f}" if key != "chance" and len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.1f}%{spread}")
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def _losses_table(found: Mapping[str, Finding]) -> str:
-    lines = ["| task | n | off | on | change | |", "| --- | ---: | ---: | ---: | ---: | --- |"]
+    off, *others = STRENGTHS
+    titles = [_title(off), *(f"{_title(strength)} | change |" for strength in others)]
+    lines = [f"| task | n | {' | '.join(titles)} |", f"| --- | ---: | ---: {'| ---: | ---: | --- ' * len(others)}|"]
     for task in TASKS:
-        arms = [
-            np.concatenate([f.losses[task] for name, f in found.items() if name.startswith(f"{arm} ")])
-            for arm in ("off", "on")
-        ]
-        change, low, high = difference(found, task)
-        sure = "" if low <= 0 <= high else "better" if change < 0 else "worse"
-        off, on = (f"{100 * values.mean() - 100:+.1f}%" for values in arms)
-        ends = f"{100 * change:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-        lines.append(f"| {task} | {TOGETHER * len(arms[0])} | {off} | {on} | {ends} | {sure} |")
+        losses = {
+            strength: np.concatenate([run.losses[task] for run in _runs(found, strength)]) for strength in STRENGTHS
+        }
+        cells = [task, str(TOGETHER * len(losses[off])), _share(losses[off])]
+        for strength in others:
+            change, low, high = difference(found, task, strength)
+            sure = "" if low <= 0 <= high else "better" if change < 0 else "worse"
+            cells += [_share(losses[strength]), f"{100 * change:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})", sure]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _title(strength: float) -> str:
+    return f"strength {strength:g}" if strength else "synergy off"
+
+
+def _share(losses: Sequence[float]) -> str:
+    return f"{100 * np.mean(losses) - 100:+.1f}%"
 
 
 _INTRO = """# Cross-task synergy, measured
 
 Written by `python -m vitron_agent.training.synergy_compare {command}`; do not edit it by hand. Stage 3 on the tiny
-profile, with the reversed gradient of the discriminator (on) and without (off): the same conversations, and the same
-held-out ones with the same noise. The planner's shared signals are `vs`, those of its module `vp`.
+profile, with the reversed gradient of the discriminator, of two strengths, and without (off): the same conversations,
+and the same held-out ones with the same noise. The planner's shared signals are `vs`, those of its module `vp`.
 
 ## What signals give away
 
-How often the module is named rightly from held-out signals; mean and standard deviation over seeds. In both arms the
+How often the module is named rightly from held-out signals; mean and standard deviation over seeds. In all arms the
 discriminator learns beside; only with synergy on does its gradient come back.
 """
 
 _LOSSES = """## What signals are good for
 
 Loss of the frozen specialists on held-out conversations: the change that signals make to it, so -10% is a tenth less
-than with words alone. The last columns compare on with off pair by pair, in points; 95% intervals in brackets.
+than with words alone. Changes compare with synergy off, pair by pair, in points; 95% intervals in brackets.
 """
 
 _PAPER = """## The paper's figures
