@@ -25,8 +25,8 @@ Written by `vitron-agent evaluate --ablation --limit {limit} --seed {seed}`; do 
   segmenter that finds what an edit is about has no embeddings in any arm, so here it looks for "object".
 - Execution rate: the right calls were made, could be read, and ran. Task right: so was what came of them.
 - `words-lose-dictated` dictates the right calls and asks for exactly the shade, size or place of an example; errors are
-  measured where the task is right, 0 is exact. A fifth of its cases ask for the speed of a clip; where
-  a profile has no weights of I2VGen-XL, they count as not executed.
+  measured where the task is right, 0 is exact. A fifth of its cases ask for all that an object of another picture is,
+  counted in the same rows; a fifth for the speed of a clip (without weights of I2VGen-XL they are not executed).
 
 ![Execution rate and share of right tasks per suite and arm]({plot})
 """
