@@ -14,7 +14,7 @@ from vitron_agent.training.synergy_compare import Finding, difference, page, tra
 
 
 def _finding(vs: float, losses: list[float]) -> Finding:
-    probe = {"vs": vs, "vp": 0.9, "discriminator": vs, "chance": 0.25}
+    probe = {"vs": vs, "vp": 0.9, "discriminator": vs, "chance": 0.25, "seem": vs - 1}
     return Finding({"before": probe | {"vs": 0.8}, "after": probe}, dict.fromkeys(synergy_compare.TASKS, losses))
 
 
@@ -46,7 +46,7 @@ def test_the_page_says_what_signals_give_away(tmp_path: Path) -> None:
     config = TrainingConfig(tmp_path, tmp_path, steps=7, options={"batch": "5"})
     written = page(_made(0.0), config)
     assert "synergy_compare --seed 0 --steps 7 --set batch=5`" in written
-    assert "| before | 80.0% ± 0.0 | 90.0% ± 0.0 | 75.0% ± 0.0 | 25.0% |" in written
+    assert "| before | 80.0% ± 0.0 | 90.0% ± 0.0 | 75.0% ± 0.0 | 25.0% | -25.0% ± 0.0 |" in written
     assert "| synergy off | 75.0% ± 0.0 |" in written
     assert "| strength 1 | 30.0% ± 0.0 |" in written
 
