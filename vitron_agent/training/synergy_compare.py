@@ -165,7 +165,7 @@ def _losses_table(found: Mapping[str, Finding]) -> str:
     lines = [f"| task | n | {' | '.join(titles)} |", f"| --- | ---: | ---: {'| ---: | ---: | --- ' * len(others)}|"]
     for task in TASKS:
         losses = {
-            strength: np.concatenate([run.losses[task] for run in _runs(found, strength)]) for strength in STRENGTHS
+            strength: [loss for run in _runs(found, strength) for loss in run.losses[task]] for strength in STRENGTHS
         }
         cells = [task, str(TOGETHER * len(losses[off])), _share(losses[off])]
         for strength in others:
@@ -181,7 +181,7 @@ def _title(strength: float) -> str:
 
 
 def _share(losses: Sequence[float]) -> str:
-    return f"{100 * np.mean(losses) - 100:+.1f}%"
+    return f"{100 * statistics.mean(losses) - 100:+.1f}%"
 
 
 _INTRO = """# Cross-task synergy, measured
