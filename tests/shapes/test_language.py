@@ -15,7 +15,30 @@ from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES
 
 WORD_LISTS = ("word.", "ground.", "place.", "rel.", "nth.", "say.", "move.to.", "number.", "shape.of.it")
 PLAIN = {"thing", "shape_noun", "picture", "backdrop", "the", "noun", "country", "food", "n1", "n2", "many", "def.csz"}
-SLOTS = {"x", "y", "a", "b", "c", "d", "q", "do", "ask", "to", "here", "new", "all", "n", "nth", "mark", "place", "rel"}
+SLOTS = {
+    *(
+        "x",
+        "y",
+        "a",
+        "b",
+        "c",
+        "d",
+        "end",
+        "q",
+        "do",
+        "ask",
+        "to",
+        "here",
+        "new",
+        "all",
+        "n",
+        "nth",
+        "mark",
+        "place",
+        "rel",
+    ),
+    *("pa", "pb", "pc"),
+}
 
 
 def slots_of(nodes):
@@ -72,14 +95,14 @@ def test_templates_are_unique_within_their_family():
         assert len(set(ids)) == len(ids), name
 
 
-def test_about_fifteen_percent_are_held_out():
+def test_about_a_tenth_is_held_out():
     families = {n: f for n, f in phrasebook().items() if not n.startswith(WORD_LISTS) and n not in PLAIN}
     everything = [t for f in families.values() for t in f.templates]
-    assert 0.12 < sum(t.heldout for t in everything) / len(everything) < 0.2
+    assert 0.08 < sum(t.heldout for t in everything) / len(everything) < 0.2
     big = {n: f for n, f in families.items() if len(f.templates) >= 12 and any(t.heldout for t in f.templates)}
     assert len(big) > 80
     for name, family in big.items():
-        assert 0.06 < sum(t.heldout for t in family.templates) / len(family.templates) < 0.35, name
+        assert 0.02 < sum(t.heldout for t in family.templates) / len(family.templates) < 0.35, name
 
 
 def test_the_inventory_is_wide():

@@ -26,12 +26,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.language import Split, Writer, heldout_ids
 from vitron_agent.shapes.tasks_act import add_region, recolour, remove, replace_object, reshape, resize
 from vitron_agent.shapes.tasks_ask import region_what
 from vitron_agent.shapes.tasks_chat import REFUSALS, chat
 from vitron_agent.shapes.tasks_compare import QUESTIONS
 from vitron_agent.shapes.tasks_film import FILM_REFUSALS, animate_one, chain_film, dialogue_film, film_one
+from vitron_agent.shapes.tasks_joined import change_two
 from vitron_agent.shapes.tasks_many import EDITS
 from vitron_agent.shapes.tasks_play import (
     a_scene,
@@ -40,6 +42,7 @@ from vitron_agent.shapes.tasks_play import (
     dialogue,
     edit_then_ask,
     one,
+    twice,
     two_pictures,
     with_region,
 )
@@ -75,8 +78,10 @@ TASKS: dict[str, float] = {
     "segment_region": 0.04,
     "edit": 0.14,
     "edit_region": 0.04,
+    "change_two": 0.02,
     "ask": 0.16,
     "ask_region": 0.03,
+    "ask_twice": 0.02,
     "chat": 0.04,
     "refuse": 0.08,
     "chain": 0.12,
@@ -85,6 +90,7 @@ TASKS: dict[str, float] = {
     "track": 0.05,
     "edit_video": 0.05,
     "ask_video": 0.06,
+    "ask_twice_video": 0.01,
     "dialogue_video": 0.04,
     "film": 0.05,
     "animate": 0.05,
@@ -92,7 +98,7 @@ TASKS: dict[str, float] = {
     "dialogue_film": 0.03,
 }
 """The kinds of conversations and how often each is drawn."""
-VIDEO_TASKS = ("track", "edit_video", "ask_video", "dialogue_video")
+VIDEO_TASKS = ("track", "edit_video", "ask_video", "ask_twice_video", "dialogue_video")
 """Those about videos that a user gives."""
 FILM_TASKS = ("film", "animate", "chain_film", "dialogue_film")
 """Those in which videos are made, of words or of a picture."""
@@ -155,6 +161,16 @@ def _ask(session: Session) -> bool:
     return one(session, QUESTIONS)
 
 
+def _with_picture(session: Session) -> Session:
+    session.upload(a_scene(session))
+    return session
+
+
+def _with_video(session: Session) -> Session:
+    session.upload_clip(sample_clip(session.writer.rng))
+    return session
+
+
 def _chat(session: Session) -> bool:
     if session.writer.chance(0.2):
         session.upload(a_scene(session))
@@ -175,8 +191,10 @@ _PLAYS: dict[str, Callable[[Session], bool]] = {
     "segment_region": lambda session: one(session, ((segment_region, 1.0),)),
     "edit": _edit,
     "edit_region": _edit_region,
+    "change_two": lambda session: change_two(_with_picture(session)),
     "ask": _ask,
     "ask_region": lambda session: one(session, ((region_what, 1.0),)),
+    "ask_twice": lambda session: twice(_with_picture(session), QUESTIONS),
     "chat": _chat,
     "refuse": _refuse,
     "chain": chain,
@@ -186,6 +204,7 @@ _PLAYS: dict[str, Callable[[Session], bool]] = {
     TRACK_ALIKE: track_alike,
     "edit_video": lambda session: one_video(session, VIDEO_EDITS),
     "ask_video": lambda session: one_video(session, VIDEO_QUESTIONS),
+    "ask_twice_video": lambda session: twice(_with_video(session), VIDEO_QUESTIONS),
     "dialogue_video": dialogue_video,
     "film": film_one,
     "animate": animate_one,

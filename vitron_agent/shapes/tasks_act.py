@@ -51,7 +51,7 @@ def _target(session: Session, by_region: bool) -> tuple[Reference, dict[str, boo
     return Reference(words, "the object", drawn[0]), {"uses_drawn_region": True}
 
 
-def _change(
+def changed(
     session: Session, clause: str, target: Reference, new: Obj, is_now: str, size: bool, more: dict[str, Any]
 ) -> Step:
     """Replaces an object: command, call, answer and facts."""
@@ -93,7 +93,7 @@ def recolour(session: Session, style: Style, by_region: bool = False) -> Step | 
     else:
         clause = session.worded("recolour", style, x=target.words, colour=word)
     new = replace(session.scene.objects[target.index], colour=colour)
-    return _change(session, clause, target, new, colour, False, more)
+    return changed(session, clause, target, new, colour, False, more)
 
 
 def recolour_like(session: Session, style: Style) -> Step | None:
@@ -115,7 +115,7 @@ def recolour_like(session: Session, style: Style) -> Step | None:
         words = writer.rng.choice(("this one {m}", "this {m}", "the object I marked {m}")).format(m=mark(writer))
     clause = session.framed(style, "recolour.like", x=x.words, y=words)
     colour = scene.objects[second].colour
-    return _change(session, clause, x, replace(scene.objects[first], colour=colour), colour, False, {})
+    return changed(session, clause, x, replace(scene.objects[first], colour=colour), colour, False, {})
 
 
 def reshape(session: Session, style: Style, by_region: bool = False) -> Step | None:
@@ -132,7 +132,7 @@ def reshape(session: Session, style: Style, by_region: bool = False) -> Step | N
         clause = session.writer.say("reshape.short", shape=word)
     else:
         clause = session.worded("reshape", style, x=target.words, shape=word)
-    return _change(session, clause, target, replace(old, shape=shape), article(shape), False, more)
+    return changed(session, clause, target, replace(old, shape=shape), article(shape), False, more)
 
 
 def replace_object(session: Session, style: Style, by_region: bool = False) -> Step | None:
@@ -149,7 +149,7 @@ def replace_object(session: Session, style: Style, by_region: bool = False) -> S
     if sized:
         wish, new = replace(wish, size=other.size), other
     clause = session.worded("replace", style, x=target.words, new=new_object(session.writer, wish))
-    return _change(session, clause, target, new, article(wish.phrase), sized, more)
+    return changed(session, clause, target, new, article(wish.phrase), sized, more)
 
 
 def _has_room(scene: Scene, new: Obj, index: int) -> bool:
@@ -171,7 +171,7 @@ def remake(session: Session, style: Style, by_region: bool = False) -> Step | No
     bigger = rng.choice(("bigger", "large", "big", "larger") if new.size == "large" else ("smaller", "small", "tiny"))
     slots = {"colour": session.writer.word(f"word.{colour}"), "bigger": bigger}
     clause = session.framed(style, "remake", x=target.words, **slots)
-    return _change(session, clause, target, new, f"{new.size} and {colour}", True, more)
+    return changed(session, clause, target, new, f"{new.size} and {colour}", True, more)
 
 
 def resize(session: Session, style: Style, by_region: bool = False) -> Step | None:
@@ -190,7 +190,7 @@ def resize(session: Session, style: Style, by_region: bool = False) -> Step | No
     clause = session.writer.say("grow.short" if size == "large" else "shrink.short")
     if not short:
         clause = _resize_words(session, style, target.words, size == "large")
-    return _change(session, clause, target, new, size, True, more)
+    return changed(session, clause, target, new, size, True, more)
 
 
 def _resize_words(session: Session, style: Style, words: str, bigger: bool) -> str:
@@ -209,7 +209,12 @@ def remove(session: Session, style: Style, by_region: bool = False) -> Step | No
     if found is None or len(before.objects) < 2 and session.writer.chance(0.8):
         return None
     target, more = found
-    clause = session.worded("remove", style, x=target.words)
+    return removed(session, session.worded("remove", style, x=target.words), target, more)
+
+
+def removed(session: Session, clause: str, target: Reference, more: dict[str, Any]) -> Step:
+    """Removes an object: command, call, answer and facts."""
+    before = session.scene
     action = session.call(Module.C, f"remove {target.phrase}", **more)
     session.focus = 0 if len(session.scene.objects) == 1 else None
     facts = edit_facts("remove", before, session.scene, target.index)
@@ -242,7 +247,7 @@ def add(session: Session, style: Style) -> Step | None:
         wished, said = place, PLACE_WORDS[place][0] if place else ""
     if box is None:
         return None
-    return _added(session, clause, wish, {"wish": wish, "where": wished}, said)
+    return added(session, clause, wish, {"wish": wish, "where": wished}, said)
 
 
 def add_region(session: Session, style: Style) -> Step | None:
@@ -257,7 +262,7 @@ def add_region(session: Session, style: Style) -> Step | None:
     session.draw(Region.from_box(*_jittered(box, session)))
     place = writer.say("region.place", mark=mark(writer))
     clause = session.framed(style, "add.region", new=new_object(writer, wish), here=place)
-    return _added(session, clause, wish, {"wish": wish, "where": "region"}, uses_drawn_region=True)
+    return added(session, clause, wish, {"wish": wish, "where": "region"}, uses_drawn_region=True)
 
 
 def _jittered(box: Box, session: Session) -> Box:
@@ -266,7 +271,8 @@ def _jittered(box: Box, session: Session) -> Box:
     return x1, y1, x2, y2
 
 
-def _added(session: Session, clause: str, wish: Wish, facts: Facts, place: str = "", **more: Any) -> Step:
+def added(session: Session, clause: str, wish: Wish, facts: Facts, place: str = "", **more: Any) -> Step:
+    """Adds an object: command, call, answer and facts."""
     before = session.scene
     new = article(wish.phrase)
     action = session.call(Module.C, f"add {new} {place}".strip(), **more)

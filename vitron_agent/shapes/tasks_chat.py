@@ -29,6 +29,8 @@ def chat(session: Session, topic: str | None = None) -> None:
     writer = session.writer
     topic = topic or writer.rng.choices(TOPICS, _TOPIC_WEIGHTS)[0]
     text = writer.say(topic)
+    if topic in _QUESTIONS and writer.chance(0.15):
+        text = f"{writer.say('hello').rstrip('.!?')}{writer.rng.choice((', ', '! ', '. ', ' '))}{text}"
     session.say(text, reply(session, topic), {"kind": "chat", "topic": topic}, question=topic in _QUESTIONS)
 
 

@@ -155,6 +155,21 @@ def _related(writer: Writer, ground: str) -> Order:
     return Order((a, b, c), ((0, word, 1),), words)
 
 
+def _ones(writer: Writer, ground: str) -> Order:
+    """Objects of one shape, told apart by colour and place: "two stars: a red one on the left and a blue one below"."""
+    count = 2 if writer.chance(0.5) else 3
+    places = writer.rng.choice(_pairs()) if count == 2 else tuple(writer.rng.sample(PLACES, 3))
+    colours = writer.rng.sample([name for name in COLOURS if not clashes(name, ground)], count)
+    shape = writer.rng.choice(SHAPES)
+    word = writer.word(f"word.{shape}")
+    slots = {"shape": word, "shapes": plural(word)}
+    slots |= {f"p{letter}": writer.word(f"place.{place}") for letter, place in zip("abc", places, strict=False)}
+    names = ("colour", "colour2", "colour3")
+    slots |= {name: writer.word(f"word.{colour}") for name, colour in zip(names, colours, strict=False)}
+    wishes = tuple(Wish(shape, colour, place=place) for colour, place in zip(colours, places, strict=True))
+    return Order(wishes, (), writer.say(f"ones.{count}", **slots))
+
+
 def _placed(writer: Writer, ground: str) -> Order:
     a, b = _different(writer, ground)
     if writer.chance(0.7):
@@ -219,5 +234,5 @@ def _shared(writer: Writer, ground: str) -> Order:
     return Order((Wish(shape, first), Wish(shape2, first)), (), words)
 
 
-_MAKERS = (_one, _list, _related, _placed, _in_line, _alike, _shared)
-_WEIGHTS = (0.3, 0.2, 0.2, 0.12, 0.05, 0.07, 0.06)
+_MAKERS = (_one, _list, _related, _placed, _in_line, _alike, _shared, _ones)
+_WEIGHTS = (0.3, 0.2, 0.2, 0.12, 0.05, 0.07, 0.06, 0.04)

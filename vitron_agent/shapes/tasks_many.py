@@ -71,7 +71,10 @@ def recolour_all(session: Session, style: Style) -> Step | None:
     if any(name is None for name in names):
         return None
     colour = other_colour(session, 0)
-    clause = session.framed(style, "all.recolour", colour=session.writer.word(f"word.{colour}"))
+    pair = len(names) == 2 and session.writer.chance(0.5)
+    clause = session.framed(
+        style, "pair.recolour" if pair else "all.recolour", colour=session.writer.word(f"word.{colour}")
+    )
     actions = []
     for index in by_place(before):
         obj = before.objects[index]
@@ -137,7 +140,10 @@ def swap_colours(session: Session, style: Style) -> Step | None:
     x, y = point_at(session, first, plain=True), point_at(session, second, plain=True)
     if x is None or y is None or a.colour == b.colour or a.shape == b.shape:
         return None
-    clause = session.framed(style, "swap.colours", x=x.words, y=y.words)
+    if len(before.objects) == 2 and writer.chance(0.5):
+        clause = session.framed(style, "pair.swap")
+    else:
+        clause = session.framed(style, "swap.colours", x=x.words, y=y.words)
     actions = []
     for index, obj, colour in ((first, a, b.colour), (second, b, a.colour)):
         name = session.name_of(index)
@@ -210,10 +216,10 @@ EDITS: tuple[tuple[Maker, float], ...] = (
     (ground, 0.13),
     (move, 0.05),
     (recolour_like, 0.03),
-    (recolour_all, 0.02),
+    (recolour_all, 0.03),
     (keep_only, 0.02),
     (duplicate, 0.02),
-    (swap_colours, 0.01),
+    (swap_colours, 0.02),
     (remove_some, 0.03),
     (recolour_some, 0.02),
     (remake, 0.04),

@@ -11,6 +11,7 @@ from vitron_agent.shapes.tasks_ask import region_what
 from vitron_agent.shapes.tasks_chat import chat, refuse_missing, refuse_strange
 from vitron_agent.shapes.tasks_compare import QUESTIONS
 from vitron_agent.shapes.tasks_draw import draw
+from vitron_agent.shapes.tasks_joined import change_two
 from vitron_agent.shapes.tasks_many import EDITS
 from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region, segment_some
 from vitron_agent.shapes.tasks_session import Session
@@ -214,10 +215,25 @@ def _go_back(session: Session) -> bool:
 
 
 def edit_then_ask(session: Session) -> bool:
-    """Two or three turns: one or two changes, then a question about what the picture shows now."""
+    """Two to four turns: one or two changes, some taken back, then a question about what the picture shows now."""
     session.upload(a_scene(session))
     changes = session.writer.rng.choices((1, 2), (0.7, 0.3))[0]
-    return all(one_more(session, makers) for makers in (*[EDITS] * changes, QUESTIONS))
+    if not all(one_more(session, EDITS) for _ in range(changes)):
+        return False
+    back = session.writer.chance(0.3)
+    return (not back or _go_back(session)) and one_more(session, QUESTIONS)
+
+
+def twice(session: Session, makers: Sequence[tuple[Maker, float]]) -> bool:
+    """Two questions in one turn about what is in hand: each is answered, in the order of asking."""
+    first, second = (some(session, makers, "full") for _ in range(2))
+    if first is None or second is None or first.answer == second.answer:
+        return False
+    a, b = (step.clause.rstrip(" .?!") for step in (first, second))
+    end = "?" if is_question(first) else "."
+    text = session.writer.say("ask.two", a=a, b=b, end=end) + ("?" if is_question(second) else "")
+    session.play(text, [first, second], is_question(second))
+    return True
 
 
 _DIALOGUE: tuple[tuple[Maker, float], ...] = (
@@ -265,6 +281,8 @@ def _further(session: Session) -> bool:
         play: Callable[[Session], None] = writer.rng.choice((refuse_strange, refuse_missing))
         play(session)
         return True
+    if kind < 0.35:
+        return change_two(session)
     if kind < 0.42:
         steps = _steps(session, 2, False)
         return bool(steps) and joined(session, steps)

@@ -98,7 +98,9 @@ def point_at(session: Session, index: int, plain: bool = False) -> Reference | N
     scene, rng = session.scene, session.writer.rng
     draw = rng.random()
     found: tuple[str, str] | None
-    if plain or draw < 0.7:
+    if not plain and is_between(scene, index) and rng.random() < 0.3:
+        found = _in_the_middle(session, index)
+    elif plain or draw < 0.7:
         found = _by_attributes(session.writer, scene.objects[index], rng)
     elif draw < 0.8:
         found = _by_place(session.writer, scene.objects[index])
@@ -162,6 +164,21 @@ def _by_place(writer: Writer, obj: Obj) -> tuple[str, str]:
         )
         return template, f"{obj.shape} {said}"
     return writer.say("def.place", place=place), f"object {said}"
+
+
+def is_between(scene: Scene, index: int) -> bool:
+    """Whether an object is clearly the second of three that stand beside each other."""
+    if len(scene.objects) != 3:
+        return False
+    first, second, third = sorted(scene.objects, key=lambda obj: obj.x)
+    in_row = max(obj.y for obj in scene.objects) - min(obj.y for obj in scene.objects) < 0.3
+    return second is scene.objects[index] and in_row and min(second.x - first.x, third.x - second.x) > 0.15
+
+
+def _in_the_middle(session: Session, index: int) -> tuple[str, str] | None:
+    """Where it stands among the others, in the command by its own name: SEEM knows no order."""
+    name = session.name_of(index)
+    return None if name is None else (session.writer.say("def.middle"), name)
 
 
 def _by_extreme(writer: Writer, scene: Scene, index: int) -> tuple[str, str] | None:

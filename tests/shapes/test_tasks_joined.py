@@ -1,0 +1,87 @@
+"""Several wishes in one sentence: both are carried out, the words say both, and what the second means stays clear."""
+
+import random
+
+import pytest
+
+from vitron_agent.shapes.scene import Obj, Scene
+from vitron_agent.shapes.tasks import resolve, sample_conversation
+from vitron_agent.shapes.tasks_refer import target_of
+from vitron_agent.shapes.tasks_words import is_between
+
+
+def samples(task: str, split: str = "train", count: int = 120):
+    rng = random.Random(f"{task} {split}")
+    return [sample_conversation(rng, split, task) for _ in range(count)]
+
+
+def obj(x: float, y: float = 0.5, shape: str = "circle", colour: str = "red") -> Obj:
+    return Obj(shape, colour, "small", x, y, 0.1, (200, 30, 30))
+
+
+@pytest.mark.parametrize("split", ["train", "heldout"])
+def test_two_changes_are_two_calls_of_the_editor(split):
+    for talk in samples("change_two", split):
+        calls = [turn.invocation for turn in talk.turns if turn.invocation]
+        assert [call.module.value for call in calls] == ["C", "C"]
+        (user,) = (turn for turn in talk.turns if turn.role == "user")
+        assert len(user.facts["steps"]) == 2
+
+
+def test_every_kind_of_pair_occurs():
+    operations = {tuple(f["operation"] for f in talk.turns[0].facts["steps"]) for talk in samples("change_two")}
+    assert operations == {("replace", "replace"), ("replace", "background"), ("remove", "remove"), ("add", "add")}
+
+
+def test_the_second_target_is_still_one_object_after_the_first_change():
+    for talk in samples("change_two"):
+        first, second = talk.turns[0].facts["steps"]
+        assert second["before"] == first["after"]
+        if second["target"] is not None:
+            last = [turn.invocation for turn in talk.turns if turn.invocation][-1]
+            words = last.command.removeprefix("replace ").removeprefix("remove ").split(" with ")[0]
+            assert target_of(second["before"], words) == second["target"]
+
+
+def test_two_questions_get_two_different_answers_in_their_order():
+    for task in ("ask_twice", "ask_twice_video"):
+        for talk in samples(task, count=60):
+            user, reply = talk.turns
+            first, second = user.facts["steps"]
+            assert reply.text == f"(1 of 2) {first['answer']} (2 of 2) {second['answer']}"
+            assert first["answer"] != second["answer"]
+
+
+def test_objects_called_ones_stand_where_it_was_said():
+    drawn = [talk for talk in samples("draw", count=1500) if any(i.startswith("ones.") for i in talk.template_ids)]
+    assert len(drawn) > 20
+    for talk in drawn:
+        wishes, scene = talk.turns[0].facts["steps"][0]["objects"], talk.turns[0].facts["steps"][0]["scene"]
+        assert len({wish.shape for wish in wishes}) == 1
+        assert len({wish.colour for wish in wishes}) == len(wishes) == len(scene.objects)
+        assert all(wish.place for wish in wishes)
+
+
+@pytest.mark.parametrize(
+    ("xs", "ys", "middle"),
+    [
+        ((0.2, 0.5, 0.8), (0.5, 0.5, 0.5), 1),
+        ((0.8, 0.2, 0.5), (0.5, 0.5, 0.5), 2),
+        ((0.2, 0.25, 0.8), (0.5, 0.5, 0.5), None),  # too near the first
+        ((0.2, 0.5, 0.8), (0.2, 0.5, 0.8), None),  # on a slant
+        ((0.2, 0.8), (0.5, 0.5), None),
+    ],
+)
+def test_only_the_second_of_three_in_a_row_is_the_middle_one(xs, ys, middle):
+    scene = Scene("gray", tuple(obj(x, y) for x, y in zip(xs, ys, strict=True)))
+    assert [i for i in range(len(xs)) if is_between(scene, i)] == ([] if middle is None else [middle])
+
+
+def test_the_middle_one_is_named_in_the_command():
+    found = [talk for talk in samples("segment", count=2500) if any("def.middle" in i for i in talk.template_ids)]
+    assert found
+    for talk in found:
+        facts = talk.turns[0].facts["steps"][0]
+        call = next(turn.invocation for turn in talk.turns if turn.invocation)
+        assert resolve(facts["scene"], call.command.removeprefix("the ")) == tuple(facts["targets"])
+        assert is_between(facts["scene"], facts["targets"][0])
