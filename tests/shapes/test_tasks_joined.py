@@ -52,6 +52,23 @@ def test_two_questions_get_two_different_answers_in_their_order():
             assert first["answer"] != second["answer"]
 
 
+def test_a_request_made_again_does_the_same_to_another_object():
+    for talk in samples("same_again", count=200):
+        users = [turn for turn in talk.turns if turn.role == "user"]
+        first, second = (turn.facts["steps"][0] for turn in users[:2])
+        assert first["kind"] == second["kind"]
+        if first["kind"] == "segment":
+            assert first["targets"] != second["targets"]
+        elif first["kind"] == "ask":
+            assert first["question"] == second["question"]
+        else:
+            assert first["operation"] == second["operation"]
+            assert second["before"] == first["after"]
+        if first.get("operation") == "replace":
+            its, mine = (facts["after"].objects[facts["target"]] for facts in (first, second))
+            assert any(getattr(its, name) == getattr(mine, name) for name in ("colour", "shape", "size"))
+
+
 def test_objects_called_ones_stand_where_it_was_said():
     drawn = [talk for talk in samples("draw", count=1500) if any(i.startswith("ones.") for i in talk.template_ids)]
     assert len(drawn) > 20

@@ -155,7 +155,7 @@ def test_what_decides_a_reply_counts_more_and_sides_of_boxes_less(processor: Pro
 
 def test_long_conversations_are_rarer_at_first_and_drills_later() -> None:
     early, late = shares(early=True), shares(early=False)
-    long = {"chain", "dialogue", "edit_then_ask", "dialogue_video", "chain_film", "dialogue_film"}
+    long = {"chain", "dialogue", "edit_then_ask", "same_again", "dialogue_video", "chain_film", "dialogue_film"}
     assert {task for task in early if early[task] < late[task]} == long
     assert {task for task in early if early[task] > late[task]} == set(DRILLS)
     assert all(late[task] == share for task, share in SHARES.items())

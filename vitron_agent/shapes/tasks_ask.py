@@ -158,16 +158,26 @@ def must_of(found: list[Obj]) -> list[str]:
 
 def where(session: Session, style: Style) -> Step | None:
     """Asks where an object is: the answer names the place and the box."""
-    scene = session.scene
     found = _pointed(session)
     if found is None:
         return None
-    obj = scene.objects[found.index]
-    clause = ordered(session, style, "where", "where.do", x=found.words)
-    answer = f"{capital(found.phrase)} is {placed(obj)}: {show_box(obj.box)}."
-    step = answered(clause, "where", answer, obj.place.split(), scene)
+    return place_answer(session, ordered(session, style, "where", "where.do", x=found.words), found)
+
+
+def place_answer(session: Session, clause: str, target: Reference) -> Step:
+    """Where an object is: its place and its box."""
+    obj = session.scene.objects[target.index]
+    answer = f"{capital(target.phrase)} is {placed(obj)}: {show_box(obj.box)}."
+    step = answered(clause, "where", answer, obj.place.split(), session.scene)
     step.facts["box"] = obj.box
     return step
+
+
+def colour_answer(session: Session, clause: str, target: Reference) -> Step:
+    """Which colour an object has; words that say so themselves are left out of the answer."""
+    obj = session.scene.objects[target.index]
+    subject = f"the {obj.shape}" if obj.colour in target.phrase.split() else target.phrase
+    return answered(clause, "colour", f"{capital(subject)} is {obj.colour}.", (obj.colour,), session.scene)
 
 
 def ground_of(session: Session, style: Style) -> Step:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from vitron_agent.shapes.scene import Scene, recoloured, sample_scene
 from vitron_agent.shapes.tasks_act import Maker, TakesRegion, recolour, remove
+from vitron_agent.shapes.tasks_again import REPEATABLE, again
 from vitron_agent.shapes.tasks_ask import region_what
 from vitron_agent.shapes.tasks_chat import chat, refuse_missing, refuse_strange
 from vitron_agent.shapes.tasks_compare import QUESTIONS
@@ -236,6 +237,14 @@ def twice(session: Session, makers: Sequence[tuple[Maker, float]]) -> bool:
     return True
 
 
+def same_again(session: Session) -> bool:
+    """Two to four turns: a request, then the same for other objects."""
+    session.upload(a_scene(session))
+    if not one_more(session, REPEATABLE) or not again(session):
+        return False
+    return not session.writer.chance(0.3) or again(session) or one_more(session, QUESTIONS)
+
+
 _DIALOGUE: tuple[tuple[Maker, float], ...] = (
     *((maker, 0.5 * weight) for maker, weight in EDITS),
     (segment, 0.16),
@@ -283,7 +292,9 @@ def _further(session: Session) -> bool:
         return True
     if kind < 0.35:
         return change_two(session)
-    if kind < 0.42:
+    if kind < 0.4 and again(session):
+        return True
+    if kind < 0.44:
         steps = _steps(session, 2, False)
         return bool(steps) and joined(session, steps)
     return one_more(session, _DIALOGUE)

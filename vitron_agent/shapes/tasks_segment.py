@@ -10,7 +10,7 @@ from vitron_agent.shapes.scene import Scene
 from vitron_agent.shapes.tasks_refer import hit
 from vitron_agent.shapes.tasks_session import Session, capital
 from vitron_agent.shapes.tasks_turns import Facts, Step, Style
-from vitron_agent.shapes.tasks_words import drawn_around, kind_of, mark, pick
+from vitron_agent.shapes.tasks_words import Reference, drawn_around, kind_of, mark, pick
 
 
 def _segment_facts(scene: Scene, targets: object, number: int) -> Facts:
@@ -34,11 +34,15 @@ def segment(session: Session, style: Style) -> Step | None:
     found = pick(session, 0.35)
     if found is None:
         return None
-    clause = session.worded("segment", style, x=found.words)
-    action = session.call(Module.B, found.phrase)
-    session.focus = found.index
-    facts = _segment_facts(scene, (found.index,), number)
-    return Step(clause, (action,), f"Here is the mask of {found.phrase}.", facts, about=found.phrase)
+    return masked(session, session.worded("segment", style, x=found.words), found)
+
+
+def masked(session: Session, clause: str, target: Reference) -> Step:
+    """Cuts an object out: command, call, answer and facts."""
+    facts = _segment_facts(session.scene, (target.index,), session.current)
+    action = session.call(Module.B, target.phrase)
+    session.focus = target.index
+    return Step(clause, (action,), f"Here is the mask of {target.phrase}.", facts, about=target.phrase)
 
 
 def segment_some(session: Session, style: Style) -> Step | None:

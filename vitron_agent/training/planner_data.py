@@ -32,6 +32,7 @@ SHARES = {
     "chain": 0.2,
     "dialogue": 0.08,
     "edit_then_ask": 0.07,
+    "same_again": 0.06,
     "like": 0.02,
     "track": 0.03,
     "edit_video": 0.03,
@@ -58,7 +59,7 @@ DRILLS = {
 """How often each drill is drawn in the first half of a run, on the same scale."""
 LATE = 0.5
 """How much of that is left later: what was learned to be seen is then to be put into people's words."""
-LONG = ("chain", "dialogue", "edit_then_ask", "dialogue_video", "chain_film", "dialogue_film")
+LONG = ("chain", "dialogue", "edit_then_ask", "same_again", "dialogue_video", "chain_film", "dialogue_film")
 EARLY = 0.5
 """Conversations of many turns are drawn this much less often in the first half of a run: they hold few new words."""
 CUT = 0.6
