@@ -286,15 +286,15 @@ def _further(session: Session) -> bool:
     if kind < 0.29:
         chat(session, writer.rng.choice(("thanks", "ok", "bye", "thanks", "offtopic")))
         return True
-    if kind < 0.33:
+    if kind < 0.35:
         play: Callable[[Session], None] = writer.rng.choice((refuse_strange, refuse_missing))
         play(session)
         return True
-    if kind < 0.35:
+    if kind < 0.37:
         return change_two(session)
-    if kind < 0.4 and again(session):
+    if kind < 0.42 and again(session):
         return True
-    if kind < 0.44:
+    if kind < 0.48:
         steps = _steps(session, 2, False)
         return bool(steps) and joined(session, steps)
     return one_more(session, _DIALOGUE)
