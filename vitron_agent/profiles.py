@@ -93,9 +93,13 @@ TINY = Profile(
         Part(
             "i2vgen_xl",
             "sets pictures in motion",
-            (*_text_to_pixels("i2vgen_xl"), *_below("i2vgen_xl/image_encoder", *_MODEL)),
+            (
+                *_text_to_pixels("i2vgen_xl"),
+                *_below("i2vgen_xl/image_encoder", *_MODEL),
+                *_below("mappers", "i2vgen_xl.safetensors"),
+            ),
             _OURS,
-            8,
+            9,
             "Apache-2.0",
         ),
     ),
