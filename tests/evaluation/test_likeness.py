@@ -100,6 +100,7 @@ def test_what_was_not_done_has_no_error_and_counts_against(store: MediaStore) ->
     off = rows["shade: shade off, RGB distance"]
     assert (off.n, off.unit) == (1, "error")
     assert off.value < 0.03
+    assert rows["shade: shade off, RGB distance, median"].value == off.value
 
 
 def test_cases_come_of_each_kind_in_turn_and_are_held_out() -> None:

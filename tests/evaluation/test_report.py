@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from vitron_agent.evaluation.report import Report, Row, iou_row, mean_row, rate_row
+from vitron_agent.evaluation.report import Report, Row, iou_row, mean_row, median_row, rate_row
 
 
 def test_rows_know_their_interval_and_whether_they_reach_their_target() -> None:
@@ -83,3 +83,9 @@ def test_an_error_is_better_the_smaller_it_is() -> None:
     assert row.met
     assert row.text().startswith("0.200 (")
     assert replace(row, value=0.3).met is False
+
+
+def test_a_median_is_not_moved_by_one_value_that_is_far_out() -> None:
+    row = median_row("words-lose", "speed off", [0.1, 0.2, 6.0], "error")
+    assert (row.value, row.n, row.unit) == (0.2, 3, "error")
+    assert mean_row("words-lose", "speed off", [0.1, 0.2, 6.0], "error").value > 2

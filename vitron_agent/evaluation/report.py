@@ -11,7 +11,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from vitron_agent.evaluation.metrics import bootstrap, c_iou, g_iou, mean, wilson
+from vitron_agent.evaluation.metrics import bootstrap, c_iou, g_iou, mean, median, wilson
 
 Unit = Literal["rate", "iou", "dB", "s", "error"]
 LESS_IS_BETTER = ("s", "error")
@@ -80,6 +80,12 @@ def mean_row(suite: str, name: str, values: Sequence[float], unit: Unit, target:
     """A mean with a bootstrap interval."""
     low, high = bootstrap(values, mean)
     return Row(suite, name, mean(values), low, high, len(values), unit, target)
+
+
+def median_row(suite: str, name: str, values: Sequence[float], unit: Unit) -> Row:
+    """A median with a bootstrap interval: what a mean hides where single values have no bound."""
+    low, high = bootstrap(values, median)
+    return Row(suite, name, median(values), low, high, len(values), unit)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from vitron_agent.evaluation.cases import Case
 from vitron_agent.evaluation.judge import GOOD_IOU, GOOD_PSNR, StepVerdict, Verdict
 from vitron_agent.evaluation.made import MadeCheck
 from vitron_agent.evaluation.plans import PlanVerdict
-from vitron_agent.evaluation.report import Row, iou_row, mean_row, rate_row
+from vitron_agent.evaluation.report import Row, iou_row, mean_row, median_row, rate_row
 from vitron_agent.evaluation.sheets import Sample
 
 GOOD_FILM_PSNR = 28.0
@@ -240,6 +240,7 @@ def like_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
         for name in like.measures:
             errors = [o.first.errors[name] for o in own if o.verdict.right and o.first.errors is not None]
             found.append(mean_row(suite, f"  {kind}: {ERRORS[name]}", errors, "error"))
+            found.append(median_row(suite, f"  {kind}: {ERRORS[name]}, median", errors, "error"))
     return [*found, *_modules(suite, outcomes)]
 
 
