@@ -4,10 +4,12 @@ import random
 
 import pytest
 
+from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.scene import Obj, Scene
 from vitron_agent.shapes.tasks import resolve, sample_conversation
 from vitron_agent.shapes.tasks_refer import target_of
-from vitron_agent.shapes.tasks_words import is_between
+from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.tasks_words import is_between, point_at
 
 
 def samples(task: str, split: str = "train", count: int = 120):
@@ -95,10 +97,13 @@ def test_only_the_second_of_three_in_a_row_is_the_middle_one(xs, ys, middle):
 
 
 def test_the_middle_one_is_named_in_the_command():
-    found = [talk for talk in samples("segment", count=2500) if any("def.middle" in i for i in talk.template_ids)]
-    assert found
-    for talk in found:
-        facts = talk.turns[0].facts["steps"][0]
-        call = next(turn.invocation for turn in talk.turns if turn.invocation)
-        assert resolve(facts["scene"], call.command.removeprefix("the ")) == tuple(facts["targets"])
-        assert is_between(facts["scene"], facts["targets"][0])
+    row = Scene("gray", (obj(0.2), obj(0.5, shape="star"), obj(0.8, colour="blue")))
+    found = []
+    for seed in range(60):
+        session = Session(Writer(random.Random(seed), "train"))
+        session.upload(row)
+        target = point_at(session, 1)
+        if target is not None and any(name.startswith("def.middle") for name in session.writer.used):
+            found.append(target)
+    assert len(found) > 5
+    assert all(resolve(row, target.phrase.removeprefix("the ")) == (1,) for target in found)

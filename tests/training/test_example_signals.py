@@ -31,7 +31,7 @@ def config(tmp_path: Path) -> TrainingConfig:
     for name in TAUGHT:
         (tmp_path / "tiny" / name / "examples").mkdir(parents=True)
         ExampleEncoder().save_pretrained(tmp_path / "tiny" / name / "examples")
-    return TrainingConfig(out=tmp_path / "tiny", run=tmp_path / "runs" / "one", steps=60, options=OPTIONS)
+    return TrainingConfig(out=tmp_path / "tiny", run=tmp_path / "runs" / "one", steps=120, options=OPTIONS)
 
 
 @pytest.mark.parametrize("name", TAUGHT)

@@ -230,6 +230,8 @@ def twice(session: Session, makers: Sequence[tuple[Maker, float]]) -> bool:
     first, second = (some(session, makers, "full") for _ in range(2))
     if first is None or second is None or first.answer == second.answer:
         return False
+    if all({"yes", "no"} & {*step.facts["must"]} for step in (first, second)):  # who says "yes, and no" to what?
+        return False
     a, b = (step.clause.rstrip(" .?!") for step in (first, second))
     end = "?" if is_question(first) else "."
     text = session.writer.say("ask.two", a=a, b=b, end=end) + ("?" if is_question(second) else "")
