@@ -225,12 +225,18 @@ def edit_then_ask(session: Session) -> bool:
     return (not back or _go_back(session)) and one_more(session, QUESTIONS)
 
 
+def _denies(step: Step) -> bool:
+    """Whether an answer that is no yes or no says that something is not so: "no" would not tell to which question."""
+    return bool({"no", "not", "nothing", "none", "neither"} & set(step.answer.lower().replace(".", " ").split()))
+
+
 def twice(session: Session, makers: Sequence[tuple[Maker, float]]) -> bool:
     """Two questions in one turn about what is in hand: each is answered, in the order of asking."""
     first, second = (some(session, makers, "full") for _ in range(2))
     if first is None or second is None or first.answer == second.answer:
         return False
-    if all({"yes", "no"} & {*step.facts["must"]} for step in (first, second)):  # who says "yes, and no" to what?
+    decided = [step for step in (first, second) if {"yes", "no"} & {*step.facts["must"]}]
+    if len(decided) == 2 or decided and _denies(second if decided[0] is first else first):
         return False
     a, b = (step.clause.rstrip(" .?!") for step in (first, second))
     end = "?" if is_question(first) else "."
