@@ -15,30 +15,7 @@ from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES
 
 WORD_LISTS = ("word.", "ground.", "place.", "rel.", "nth.", "say.", "move.to.", "number.", "shape.of.it")
 PLAIN = {"thing", "shape_noun", "picture", "backdrop", "the", "noun", "country", "food", "n1", "n2", "many", "def.csz"}
-SLOTS = {
-    *(
-        "x",
-        "y",
-        "a",
-        "b",
-        "c",
-        "d",
-        "end",
-        "q",
-        "do",
-        "ask",
-        "to",
-        "here",
-        "new",
-        "all",
-        "n",
-        "nth",
-        "mark",
-        "place",
-        "rel",
-    ),
-    *("pa", "pb", "pc"),
-}
+SLOTS = set("x y a b c d end q do ask to here new all n nth mark place pa pb pc rel".split())
 
 
 def slots_of(nodes):

@@ -7,6 +7,7 @@ import pytest
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.scene import Obj, Scene
 from vitron_agent.shapes.tasks import resolve, sample_conversation
+from vitron_agent.shapes.tasks_joined import change_two
 from vitron_agent.shapes.tasks_refer import target_of
 from vitron_agent.shapes.tasks_session import Session
 from vitron_agent.shapes.tasks_words import is_between, point_at
@@ -43,6 +44,17 @@ def test_the_second_target_is_still_one_object_after_the_first_change():
             last = [turn.invocation for turn in talk.turns if turn.invocation][-1]
             words = last.command.removeprefix("replace ").removeprefix("remove ").split(" with ")[0]
             assert target_of(second["before"], words) == second["target"]
+
+
+def test_each_of_two_changes_can_be_taken_back():
+    played = 0
+    for seed in range(40):
+        session = Session(Writer(random.Random(seed), "train"))
+        session.upload(Scene("gray", (obj(0.25), obj(0.75, shape="star", colour="blue"))))
+        if change_two(session):
+            played += 1
+            assert (session.current, session.trail) == (3, [1, 2])
+    assert played > 5
 
 
 def test_two_questions_get_two_different_answers_in_their_order():

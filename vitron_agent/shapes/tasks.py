@@ -18,8 +18,8 @@
   clip and video, scene being its first frame, and motion for "what goes"),
   "back" (picture: number), "chat" (topic), "refuse" (reason).
 
-This file composes; wording and truth of single requests are made in tasks_draw, _act, _many, _ask, _chat, _video and
-_video_make, tasks_film plays them.
+This file composes; wording and truth of single requests are made in tasks_draw, _act, _add, _many, _ask, _chat, _video
+and _video_make; tasks_play, _joined, _dialogue and _film put them into turns and conversations.
 """
 
 import random
@@ -28,22 +28,20 @@ from dataclasses import dataclass
 
 from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.language import Split, Writer, heldout_ids
-from vitron_agent.shapes.tasks_act import add_region, recolour, remove, replace_object, reshape, resize
+from vitron_agent.shapes.tasks_act import recolour, remove, replace_object, reshape, resize
+from vitron_agent.shapes.tasks_add import add_region
 from vitron_agent.shapes.tasks_ask import region_what
 from vitron_agent.shapes.tasks_chat import REFUSALS, chat
 from vitron_agent.shapes.tasks_compare import QUESTIONS
+from vitron_agent.shapes.tasks_dialogue import dialogue, edit_then_ask, same_again
 from vitron_agent.shapes.tasks_film import FILM_REFUSALS, animate_one, chain_film, dialogue_film, film_one
-from vitron_agent.shapes.tasks_joined import change_two
+from vitron_agent.shapes.tasks_joined import change_two, twice
 from vitron_agent.shapes.tasks_many import EDITS
 from vitron_agent.shapes.tasks_play import (
     a_scene,
     begin,
     chain,
-    dialogue,
-    edit_then_ask,
     one,
-    same_again,
-    twice,
     two_pictures,
     with_region,
 )

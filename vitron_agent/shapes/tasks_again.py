@@ -7,19 +7,18 @@ from dataclasses import replace
 
 from vitron_agent.shapes.captions import article
 from vitron_agent.shapes.scene import Obj, apart, clashes
-from vitron_agent.shapes.tasks_act import changed, recolour, removed, reshape, resize
-from vitron_agent.shapes.tasks_act import remove as remove_one
+from vitron_agent.shapes.tasks_act import Maker, changed, recolour, remove, removed, reshape, resize
 from vitron_agent.shapes.tasks_ask import attribute, colour_answer, place_answer, where
 from vitron_agent.shapes.tasks_refer import resized
 from vitron_agent.shapes.tasks_segment import masked, segment
 from vitron_agent.shapes.tasks_session import Session
-from vitron_agent.shapes.tasks_turns import Facts, Step
+from vitron_agent.shapes.tasks_turns import Facts, Step, Style
 from vitron_agent.shapes.tasks_words import Reference, clear_size, point_at
 
-REPEATABLE = (
+REPEATABLE: tuple[tuple[Maker, float], ...] = (
     (segment, 0.35),
     (recolour, 0.2),
-    (remove_one, 0.12),
+    (remove, 0.12),
     (reshape, 0.08),
     (resize, 0.1),
     (attribute, 0.1),
@@ -28,22 +27,16 @@ REPEATABLE = (
 """Requests that are often made again for the next object, and how often each."""
 
 
-def again(session: Session) -> bool:
-    """Plays the last request for another object; False (and nothing is said) where it cannot be."""
-    facts = _last(session)
-    target = _another(session)
+def again(session: Session, style: Style) -> Step | None:
+    """Asks for what was asked for last, for another object."""
+    if style == "bare":
+        return None
+    facts, target = _last(session), _another(session)
     if facts is None or target is None:
-        return False
-    saved = session.saved()
-    step = _same(session, facts, target)
-    if step is None:
-        session.restore(saved)
-        return False
-    if session.current != saved.current and saved.current:
-        session.trail.append(saved.current)
-    text = session.writer.say("again.ask" if step.is_question else "again", x=target.words)
-    session.play(text + "?" * step.is_question, [step], step.is_question)
-    return True
+        return None
+    if facts["kind"] == "ask":
+        return _same(session, f"{session.writer.say('again.ask', x=target.words)}?", facts, target)
+    return _same(session, session.writer.say("again", x=target.words), facts, target)
 
 
 def _last(session: Session) -> Facts | None:
@@ -67,24 +60,24 @@ def _another(session: Session) -> Reference | None:
     return point_at(session, index, plain=True)
 
 
-def _same(session: Session, facts: Facts, target: Reference) -> Step | None:
+def _same(session: Session, clause: str, facts: Facts, target: Reference) -> Step | None:
     """The step that does for an object what the facts say was done before."""
     if facts["kind"] == "segment" and isinstance(facts["targets"], tuple) and len(facts["targets"]) == 1:
-        return masked(session, "", target)
+        return masked(session, clause, target)
     if facts["kind"] == "ask" and facts["question"] in ("colour", "where"):
         session.focus = target.index
-        return (colour_answer if facts["question"] == "colour" else place_answer)(session, "", target)
+        return (colour_answer if facts["question"] == "colour" else place_answer)(session, clause, target)
     if facts["kind"] != "edit" or facts["target"] is None:
         return None
     if facts["operation"] == "remove":
-        return removed(session, "", target, {})
+        return removed(session, clause, target, {})
     if facts["operation"] != "replace":
         return None
     old, new = (facts[when].objects[facts["target"]] for when in ("before", "after"))
-    return _alike_changed(session, target, old, new)
+    return _alike_changed(session, clause, target, old, new)
 
 
-def _alike_changed(session: Session, target: Reference, old: Obj, its: Obj) -> Step | None:
+def _alike_changed(session: Session, clause: str, target: Reference, old: Obj, its: Obj) -> Step | None:
     """Changes an object's colour, shape or size as another's was: exactly one of these, and not in vain."""
     scene = session.scene
     mine = scene.objects[target.index]
@@ -94,11 +87,11 @@ def _alike_changed(session: Session, target: Reference, old: Obj, its: Obj) -> S
     if differs == ["colour"]:
         if clashes(its.colour, scene.background):
             return None
-        return changed(session, "", target, replace(mine, colour=its.colour), its.colour, False, {})
+        return changed(session, clause, target, replace(mine, colour=its.colour), its.colour, False, {})
     if differs == ["shape"]:
-        return changed(session, "", target, replace(mine, shape=its.shape), article(its.shape), False, {})
+        return changed(session, clause, target, replace(mine, shape=its.shape), article(its.shape), False, {})
     new = resized(mine, its.size)
     others = (obj for index, obj in enumerate(scene.objects) if index != target.index)
     if not clear_size(mine) or not all(apart(new, obj) for obj in others):
         return None
-    return changed(session, "", target, new, new.size, True, {})
+    return changed(session, clause, target, new, new.size, True, {})

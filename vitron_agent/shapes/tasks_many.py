@@ -7,7 +7,6 @@ from vitron_agent.shapes.captions import PLACE_WORDS, article
 from vitron_agent.shapes.scene import Scene, Size, apart
 from vitron_agent.shapes.tasks_act import (
     Maker,
-    add,
     edit_facts,
     ground,
     other_colour,
@@ -19,6 +18,7 @@ from vitron_agent.shapes.tasks_act import (
     reshape,
     resize,
 )
+from vitron_agent.shapes.tasks_add import add
 from vitron_agent.shapes.tasks_layout import free_place
 from vitron_agent.shapes.tasks_refer import at_place, resized
 from vitron_agent.shapes.tasks_session import Session
@@ -137,12 +137,14 @@ def swap_colours(session: Session, style: Style) -> Step | None:
         return None
     first, second = writer.rng.sample(range(len(before.objects)), 2)
     a, b = before.objects[first], before.objects[second]
-    x, y = point_at(session, first, plain=True), point_at(session, second, plain=True)
-    if x is None or y is None or a.colour == b.colour or a.shape == b.shape:
+    if a.colour == b.colour or a.shape == b.shape:
         return None
     if len(before.objects) == 2 and writer.chance(0.5):
         clause = session.framed(style, "pair.swap")
     else:
+        x, y = point_at(session, first, plain=True), point_at(session, second, plain=True)
+        if x is None or y is None:
+            return None
         clause = session.framed(style, "swap.colours", x=x.words, y=y.words)
     actions = []
     for index, obj, colour in ((first, a, b.colour), (second, b, a.colour)):

@@ -1,20 +1,16 @@
-"""How requests follow each other: one alone, several in one turn, dialogues, undo and going back.
+"""What one turn asks for: one request alone, several that follow each other, undo and going back.
 
 This file knows the order of things; what single requests say and do is made in the other tasks_ files.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from vitron_agent.shapes.scene import Scene, recoloured, sample_scene
-from vitron_agent.shapes.tasks_act import Maker, TakesRegion, recolour, remove
-from vitron_agent.shapes.tasks_again import REPEATABLE, again
-from vitron_agent.shapes.tasks_ask import region_what
-from vitron_agent.shapes.tasks_chat import chat, refuse_missing, refuse_strange
+from vitron_agent.shapes.tasks_act import Maker, TakesRegion
 from vitron_agent.shapes.tasks_compare import QUESTIONS
 from vitron_agent.shapes.tasks_draw import draw
-from vitron_agent.shapes.tasks_joined import change_two
 from vitron_agent.shapes.tasks_many import EDITS
-from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region, segment_some
+from vitron_agent.shapes.tasks_segment import area_of, segment
 from vitron_agent.shapes.tasks_session import Session
 from vitron_agent.shapes.tasks_turns import Step, Style
 
@@ -93,10 +89,10 @@ def two_pictures(session: Session) -> bool:
     """Two uploaded pictures, and a request that names one."""
     session.upload(a_scene(session))
     session.upload(a_scene(session))
-    return _in_picture(session, session.writer.rng.randint(1, 2))
+    return in_picture(session, session.writer.rng.randint(1, 2))
 
 
-def _in_picture(session: Session, number: int) -> bool:
+def in_picture(session: Session, number: int) -> bool:
     """A request about an earlier picture by its number; the picture in hand stays unless it is an edit."""
     writer, hand, focus = session.writer, session.current, session.focus
     session.take(number)
@@ -125,7 +121,7 @@ _CHAIN_NEXT: tuple[tuple[Maker, float], ...] = (
 )
 
 
-def _steps(session: Session, count: int, fresh: bool) -> list[Step]:
+def bare_steps(session: Session, count: int, fresh: bool) -> list[Step]:
     """Steps that follow each other, as bare imperatives; the first draws, if there is nothing yet."""
     makers: Sequence[tuple[Maker, float]]
     steps: list[Step] = []
@@ -147,7 +143,7 @@ def chain(session: Session) -> bool:
     if writer.chance(0.08):
         return _chain_with_undo(session, fresh)
     count = writer.rng.choices((2, 3, 4), (0.45, 0.42, 0.13))[0]
-    steps = _steps(session, count, fresh)
+    steps = bare_steps(session, count, fresh)
     return bool(steps) and joined(session, steps)
 
 
@@ -167,7 +163,7 @@ def joined(session: Session, steps: list[Step]) -> bool:
 
 def _chain_with_undo(session: Session, fresh: bool) -> bool:
     """Draw or edit, undo, and something else instead, in one turn."""
-    steps = _steps(session, 2, fresh)
+    steps = bare_steps(session, 2, fresh)
     if not steps or steps[-1].facts["kind"] != "edit" or not session.trail:
         return False
     session.undo()
@@ -188,7 +184,7 @@ def _back_text(session: Session, number: int, undo: bool, full: bool) -> str:
     return writer.say("goto.n", n=str(number), nth=writer.word(f"nth.{number}"))
 
 
-def _go_back(session: Session) -> bool:
+def take_back(session: Session) -> bool:
     """Undo, or back to a picture by its number: alone, or together with a new request."""
     writer = session.writer
     undo = bool(session.trail) and writer.chance(0.6)
@@ -213,96 +209,3 @@ def _go_back(session: Session) -> bool:
     text = f"{text}{joint}{step.clause}"
     session.play(writer.say("polite", do=text) if writer.chance(0.35) else text, [step])
     return True
-
-
-def edit_then_ask(session: Session) -> bool:
-    """Two to four turns: one or two changes, some taken back, then a question about what the picture shows now."""
-    session.upload(a_scene(session))
-    changes = session.writer.rng.choices((1, 2), (0.7, 0.3))[0]
-    if not all(one_more(session, EDITS) for _ in range(changes)):
-        return False
-    back = session.writer.chance(0.3)
-    return (not back or _go_back(session)) and one_more(session, QUESTIONS)
-
-
-def _denies(step: Step) -> bool:
-    """Whether an answer that is no yes or no says that something is not so: "no" would not tell to which question."""
-    return bool({"no", "not", "nothing", "none", "neither"} & set(step.answer.lower().replace(".", " ").split()))
-
-
-def twice(session: Session, makers: Sequence[tuple[Maker, float]]) -> bool:
-    """Two questions in one turn about what is in hand: each is answered, in the order of asking."""
-    first, second = (some(session, makers, "full") for _ in range(2))
-    if first is None or second is None or first.answer == second.answer:
-        return False
-    decided = [step for step in (first, second) if {"yes", "no"} & {*step.facts["must"]}]
-    if len(decided) == 2 or decided and _denies(second if decided[0] is first else first):
-        return False
-    a, b = (step.clause.rstrip(" .?!") for step in (first, second))
-    end = "?" if is_question(first) else "."
-    text = session.writer.say("ask.two", a=a, b=b, end=end) + ("?" if is_question(second) else "")
-    session.play(text, [first, second], is_question(second))
-    return True
-
-
-def same_again(session: Session) -> bool:
-    """Two to four turns: a request, then the same for other objects."""
-    session.upload(a_scene(session))
-    if not one_more(session, REPEATABLE) or not again(session):
-        return False
-    return not session.writer.chance(0.3) or again(session) or one_more(session, QUESTIONS)
-
-
-_DIALOGUE: tuple[tuple[Maker, float], ...] = (
-    *((maker, 0.5 * weight) for maker, weight in EDITS),
-    (segment, 0.16),
-    (segment_some, 0.01),
-    (area_of, 0.02),
-    (draw, 0.06),
-    *((maker, 0.3 * weight) for maker, weight in QUESTIONS),
-    (segment_region, 0.04),
-    (with_region(recolour), 0.03),
-    (with_region(remove), 0.02),
-    (region_what, 0.03),
-)
-
-
-def dialogue(session: Session) -> bool:
-    """Two to five turns: the first draws or shows a picture, the others go on from there."""
-    writer = session.writer
-    if writer.chance(0.12):
-        chat(session, writer.rng.choice(("hello", "abilities", "who")))
-    begun = begin(session) if writer.chance(0.65) else one(session, _DIALOGUE)
-    if not begun:
-        return False
-    for _ in range(writer.rng.choices((1, 2, 3, 4), (0.35, 0.35, 0.2, 0.1))[0]):
-        if len(session.pictures) > 5:
-            break
-        if not _further(session):
-            return False
-    return True
-
-
-def _further(session: Session) -> bool:
-    """One more turn of a dialogue."""
-    writer = session.writer
-    kind = writer.rng.random()
-    if kind < 0.18 and len(session.pictures) > 1:
-        return _go_back(session)
-    if kind < 0.24 and len(session.pictures) > 1:
-        return _in_picture(session, writer.rng.randint(1, len(session.pictures)))
-    if kind < 0.29:
-        chat(session, writer.rng.choice(("thanks", "ok", "bye", "thanks", "offtopic")))
-        return True
-    if kind < 0.35:
-        play: Callable[[Session], None] = writer.rng.choice((refuse_strange, refuse_missing))
-        play(session)
-        return True
-    if kind < 0.37:
-        return change_two(session)
-    if kind < 0.42 and again(session):
-        return True
-    if kind < 0.48:
-        steps = _steps(session, 2, False)
-        return bool(steps) and joined(session, steps)
-    return one_more(session, _DIALOGUE)
