@@ -13,6 +13,8 @@ NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 _WORD = re.compile(r"[a-z]+|\d+")
 _NO = re.compile(r"\b(no|not|none|nope|neither|nothing|cannot|isn|aren|doesn|don|didn|wasn|can)(?:'t|\u2019t)?\b")
 _COUNT = re.compile(rf"\b(\d+|{'|'.join(NUMBERS)}|an?|single|no|none)\b")
+_WHERE = re.compile(r"\bin (?:picture|video) \d+\b", re.IGNORECASE)
+"""Which picture is spoken of: no fact about what it shows."""
 _SYNONYMS = {"grey": "gray", "center": "centre", "middle": "centre", "upper": "top", "lower": "bottom", "sandy": "sand"}
 _SYNONYMS |= {"grow": "grows", "growing": "grows", "shrink": "shrinks", "shrinking": "shrinks"}
 _SYNONYMS |= {f"{way}{end}": way for way in ("up", "down", "left", "right") for end in ("ward", "wards")}
@@ -131,7 +133,7 @@ def says(text: str, answer: Answer, question: str = "") -> bool:
 
 def _says_all(text: str, answer: Answer, question: str) -> bool:
     """Whether all the words that a right answer needs are there, and no other name of the small world."""
-    said = Counter(_digits(word) for word in words_of(text))
+    said = Counter(_digits(word) for word in words_of(_WHERE.sub("", text)))
     needed = Counter(_digits(word) for must in answer.must for word in words_of(must) if "%" not in must)
     if "yes" in needed or "no" in needed:
         if affirms(text) is not ("yes" in needed):

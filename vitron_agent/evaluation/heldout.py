@@ -128,7 +128,7 @@ def _answer(user: Said, replies: list[Said]) -> Answer | None:
             pattern = REFUSALS.get(_reason(facts, user))
             return Answer(pattern=pattern) if pattern else None
         must += facts.get("must", ())
-        allowed += words_of(str(facts.get("answer", "")))
+        allowed += words_of(f"{facts.get('answer', '')} {facts.get('true', '')}")
     return Answer(must=tuple(must), allowed=tuple(allowed)) if must else None
 
 

@@ -27,6 +27,11 @@ def article(phrase: str) -> str:
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
+def listed(parts: list[str]) -> str:
+    """Joins names: "a, b and c"."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
 def phrase_of(obj: Obj, rng: random.Random) -> str:
     """Colour and shape, with the size in about half of the cases: "red circle", "small red circle"."""
     return obj.phrase if rng.random() < 0.5 else f"{obj.colour} {obj.shape}"

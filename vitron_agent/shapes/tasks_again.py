@@ -11,7 +11,7 @@ from vitron_agent.shapes.tasks_act import Maker, changed, recolour, remove, remo
 from vitron_agent.shapes.tasks_ask import attribute, colour_answer, place_answer, where
 from vitron_agent.shapes.tasks_refer import resized
 from vitron_agent.shapes.tasks_segment import masked, segment
-from vitron_agent.shapes.tasks_session import Session
+from vitron_agent.shapes.tasks_session import Session, capital, uncapital
 from vitron_agent.shapes.tasks_turns import Facts, Step, Style
 from vitron_agent.shapes.tasks_words import Reference, clear_size, point_at
 
@@ -31,12 +31,28 @@ def again(session: Session, style: Style) -> Step | None:
     """Asks for what was asked for last, for another object."""
     if style == "bare":
         return None
-    facts, target = _last(session), _another(session)
-    if facts is None or target is None:
+    facts, found = _last(session), _another(session)
+    if facts is None or found is None:
         return None
-    if facts["kind"] == "ask":
-        return _same(session, f"{session.writer.say('again.ask', x=target.words)}?", facts, target)
-    return _same(session, session.writer.say("again", x=target.words), facts, target)
+    target, is_rest = found
+    before = _spoken_of(session) if is_rest else None
+    asks = facts["kind"] == "ask"
+    clause = session.writer.say("again.ask" if asks else "again", x=target.words)
+    step = _same(session, f"{clause}?" if asks else clause, facts, target)
+    if step is None or before is None:
+        return step
+    both = f"besides the {before} there is {target.phrase}"  # what is not meant is named first
+    return replace(step, about=both) if step.actions else replace(step, answer=_told_of(both, step.answer))
+
+
+def _told_of(what: str, answer: str) -> str:
+    """An answer behind what it is about: "Besides the star there is the circle: the circle is red."."""
+    return f"{capital(what)}: {uncapital(answer)}"
+
+
+def _spoken_of(session: Session) -> str | None:
+    """What words call the object spoken of last, as it is now."""
+    return None if session.focus is None else session.name_of(session.focus)
 
 
 def _last(session: Session) -> Facts | None:
@@ -48,16 +64,17 @@ def _last(session: Session) -> Facts | None:
     return None
 
 
-def _another(session: Session) -> Reference | None:
-    """Points at an object that is not the one spoken of last; at "the other one", where there is just one more."""
+def _another(session: Session) -> tuple[Reference, bool] | None:
+    """Points at an object that is not the one spoken of last, and says whether as "the other one", all that is left."""
     others = [index for index in range(len(session.scene.objects)) if index != session.focus]
     if not others:
         return None
     index = session.writer.rng.choice(others)
     name = session.name_of(index)
     if name is not None and len(others) == 1 and session.writer.chance(0.5):
-        return Reference(session.writer.say("again.other"), f"the {name}", index)
-    return point_at(session, index, plain=True)
+        return Reference(session.writer.say("again.other"), f"the {name}", index), True
+    named = point_at(session, index, plain=True)
+    return None if named is None else (named, False)
 
 
 def _same(session: Session, clause: str, facts: Facts, target: Reference) -> Step | None:

@@ -7,7 +7,7 @@ an answer has to hold. Questions about two objects, places and extremes are in t
 
 from collections.abc import Iterable
 
-from vitron_agent.shapes.captions import PLACE_WORDS, article
+from vitron_agent.shapes.captions import PLACE_WORDS, article, listed
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, SHAPES, Obj, Scene
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_results import show_box
@@ -19,15 +19,17 @@ from vitron_agent.shapes.tasks_words import Reference, clear_size, mark, pick, p
 PRONOUNS = ("it", "that", "that one")
 
 
-def answered(clause: str, question: str, answer: str, must: Iterable[str], scene: Scene) -> Step:
-    """A question with its answer and the words that any right answer holds."""
+def answered(
+    clause: str, question: str, answer: str, must: Iterable[str], scene: Scene, about: Obj | None = None
+) -> Step:
+    """A question with its answer and the words that any right answer holds.
+
+    Where it is about one object, an answer may say more of that object than was asked, if it is true.
+    """
     facts = {"kind": "ask", "question": question, "answer": answer, "must": tuple(must), "scene": scene}
+    if about is not None:
+        facts["true"] = f"{about.phrase} {placed(about)}"
     return Step(clause, (), answer, facts, is_question=True)
-
-
-def listed(parts: list[str]) -> str:
-    """Joins names: "a, b and c"."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def ordered(session: Session, style: Style, family: str, do: str, **slots: str) -> str:
@@ -41,6 +43,11 @@ def ordered(session: Session, style: Style, family: str, do: str, **slots: str) 
 def name(obj: Obj) -> str:
     """Colour and shape."""
     return f"{obj.colour} {obj.shape}"
+
+
+def a_shape(obj: Obj, subject: str) -> str:
+    """What an object is: colour and shape, or the shape alone of what is named by its colour."""
+    return article(obj.shape if obj.colour in subject.split() else name(obj))
 
 
 def placed(obj: Obj) -> str:
@@ -96,19 +103,19 @@ def attribute(session: Session, style: Style) -> Step | None:
     pronoun = found.words in PRONOUNS
     if pronoun and session.turns and style == "full" and session.writer.chance(0.25):
         clause = session.writer.say("question", q=session.writer.say("colour.short")) + "?"
-        return answered(clause, "colour", f"The {obj.shape} is {obj.colour}.", (obj.colour,), scene)
+        return answered(clause, "colour", f"The {obj.shape} is {obj.colour}.", (obj.colour,), scene, obj)
     which = rng.choice(("colour", "colour", "shape", "size"))
     if which == "colour" and (pronoun or obj.colour not in words):
         clause = ordered(session, style, "colour.of", "colour.of.do", x=found.words)
         subject = f"the {obj.shape}" if pronoun else found.phrase
-        return answered(clause, "colour", f"{capital(subject)} is {obj.colour}.", (obj.colour,), scene)
+        return answered(clause, "colour", f"{capital(subject)} is {obj.colour}.", (obj.colour,), scene, obj)
     if which == "shape" and (pronoun or obj.shape not in words):
         clause = session.asked("shape.of.it" if pronoun else "shape.of", style, x=found.words)
         subject = "it" if pronoun else found.phrase
-        return answered(clause, "shape", f"{capital(subject)} is {article(obj.shape)}.", (obj.shape,), scene)
+        return answered(clause, "shape", f"{capital(subject)} is {a_shape(obj, subject)}.", (obj.shape,), scene, obj)
     if which == "size" and clear_size(obj) and (pronoun or obj.size not in words):
         clause = session.asked("size.of", style, x=found.words)
-        return answered(clause, "size", f"{capital(found.phrase)} is {obj.size}.", (obj.size,), scene)
+        return answered(clause, "size", f"{capital(found.phrase)} is {obj.size}.", (obj.size,), scene, obj)
     return None
 
 
@@ -168,7 +175,7 @@ def place_answer(session: Session, clause: str, target: Reference) -> Step:
     """Where an object is: its place and its box."""
     obj = session.scene.objects[target.index]
     answer = f"{capital(target.phrase)} is {placed(obj)}: {show_box(obj.box)}."
-    step = answered(clause, "where", answer, obj.place.split(), session.scene)
+    step = answered(clause, "where", answer, obj.place.split(), session.scene, obj)
     step.facts["box"] = obj.box
     return step
 
@@ -177,7 +184,7 @@ def colour_answer(session: Session, clause: str, target: Reference) -> Step:
     """Which colour an object has; words that say so themselves are left out of the answer."""
     obj = session.scene.objects[target.index]
     subject = f"the {obj.shape}" if obj.colour in target.phrase.split() else target.phrase
-    return answered(clause, "colour", f"{capital(subject)} is {obj.colour}.", (obj.colour,), session.scene)
+    return answered(clause, "colour", f"{capital(subject)} is {obj.colour}.", (obj.colour,), session.scene, obj)
 
 
 def ground_of(session: Session, style: Style) -> Step:
@@ -244,16 +251,16 @@ def region_what(session: Session, style: Style) -> Step | None:
         clause = session.direct(
             style, "region.what", region=words, rplace=writer.say("region.place", mark=token), mark=token
         )
-        return answered(clause, "region", f"It is {article(obj.phrase)}.", (obj.colour, obj.shape), scene)
+        return answered(clause, "region", f"It is {article(obj.phrase)}.", (obj.colour, obj.shape), scene, obj)
     if draw < 0.72:
         clause = session.asked("colour.of", style, x=words)
-        return answered(clause, "region colour", f"It is {obj.colour}.", (obj.colour,), scene)
+        return answered(clause, "region colour", f"It is {obj.colour}.", (obj.colour,), scene, obj)
     if draw < 0.86:
         clause = session.asked("shape.of", style, x=words)
-        return answered(clause, "region shape", f"It is {article(obj.shape)}.", (obj.shape,), scene)
+        return answered(clause, "region shape", f"It is {a_shape(obj, words)}.", (obj.shape,), scene, obj)
     if draw < 0.93 or not clear_size(obj):
         clause = session.asked("where", style, x=words)
         answer = f"It is {placed(obj)}: {show_box(obj.box)}."
-        return answered(clause, "region where", answer, obj.place.split(), scene)
+        return answered(clause, "region where", answer, obj.place.split(), scene, obj)
     clause = session.asked("size.of", style, x=words)
-    return answered(clause, "region size", f"It is {obj.size}.", (obj.size,), scene)
+    return answered(clause, "region size", f"It is {obj.size}.", (obj.size,), scene, obj)

@@ -139,7 +139,7 @@ def refuse_missing(session: Session) -> None:
         text = session.framed("full", form, x=words)
     else:
         text = session.worded(form, "full", x=words, **slots)
-    session.say(text, f"The {phrase} is not in the picture.", refusal("missing object"))
+    session.say(text, f"The {phrase} is not in the picture.", refusal("missing object"), number=session.media)
 
 
 def refuse_ambiguous(session: Session) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from vitron_agent.shapes.captions import PLACE_WORDS
+from vitron_agent.shapes.captions import PLACE_WORDS, listed
 from vitron_agent.shapes.scene import relation
 from vitron_agent.shapes.tasks_ask import (
     answered,
@@ -161,10 +161,9 @@ def all_colour(session: Session, style: Style) -> Step | None:
     there = [scene.objects[i].colour for i in by_place(scene)]
     colour = writer.rng.choice(there)
     clause = session.direct(style, "all.colour", colour=writer.word(f"word.{colour}"))
-    if set(there) == {colour}:
-        return answered(clause, "all colour", told(f"all objects are {colour}", True), ("yes",), scene)
-    other = next(scene.objects[i] for i in by_place(scene) if scene.objects[i].colour != colour)
-    return answered(clause, "all colour", told(f"the {other.shape} is {other.colour}", False), ("no",), scene)
+    yes = set(there) == {colour}
+    fact = f"the objects are {listed(list(dict.fromkeys(there)))}"  # named first, judged then
+    return answered(clause, "all colour", told(fact, yes), ("yes" if yes else "no",), scene)
 
 
 def touch(session: Session, style: Style) -> Step | None:
@@ -208,7 +207,7 @@ QUESTIONS: tuple[tuple[Callable[[Session, Style], Step | None], float], ...] = (
     (which_colour, 0.03),
     (same_colour, 0.02),
     (which_side, 0.03),
-    (all_colour, 0.02),
+    (all_colour, 0.03),
     (touch, 0.01),
     (missing, 0.03),
 )

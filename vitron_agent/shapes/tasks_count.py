@@ -1,9 +1,9 @@
 """Questions of how many there are, and whether there is one at all; with answers that are true by the scene."""
 
-from vitron_agent.shapes.captions import article
+from vitron_agent.shapes.captions import article, listed
 from vitron_agent.shapes.language import plural
 from vitron_agent.shapes.scene import COLOURS, SHAPES
-from vitron_agent.shapes.tasks_ask import answered, listed, medium, name, ordered
+from vitron_agent.shapes.tasks_ask import answered, medium, name, ordered
 from vitron_agent.shapes.tasks_many import by_place
 from vitron_agent.shapes.tasks_refer import Words, fits
 from vitron_agent.shapes.tasks_session import Session, capital

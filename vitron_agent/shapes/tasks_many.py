@@ -1,9 +1,12 @@
-"""Changes that take several calls: moving, swapping colours, changing all objects, keeping one, doubling one."""
+"""Changes that take several calls: moving, swapping colours, changing all objects, keeping one, doubling one.
+
+The reply names all that will change before the first call: what is left to do can then be read off it.
+"""
 
 from dataclasses import replace
 
-from vitron_agent.invocation import Module
-from vitron_agent.shapes.captions import PLACE_WORDS, article
+from vitron_agent.invocation import Module, parse_edit
+from vitron_agent.shapes.captions import PLACE_WORDS, article, listed
 from vitron_agent.shapes.scene import Scene, Size, apart
 from vitron_agent.shapes.tasks_act import (
     Maker,
@@ -22,7 +25,7 @@ from vitron_agent.shapes.tasks_add import add
 from vitron_agent.shapes.tasks_layout import free_place
 from vitron_agent.shapes.tasks_refer import at_place, resized
 from vitron_agent.shapes.tasks_session import Session
-from vitron_agent.shapes.tasks_turns import Action, Step, Style
+from vitron_agent.shapes.tasks_turns import Action, Facts, Step, Style
 from vitron_agent.shapes.tasks_words import clear_size, kind_of, pick, point_at
 
 
@@ -62,6 +65,13 @@ def duplicate(session: Session, style: Style) -> Step | None:
     return Step(clause, (action,), f"Done: {article(obj.phrase)} is added.", facts)
 
 
+def _all_of(clause: str, actions: list[Action], answer: str, facts: Facts) -> Step:
+    """Return a step of one call for each of several objects."""
+    targets = [parse_edit(action.invocation.command).target for action in actions]
+    lead = "I will edit them." if len(targets) > 1 else ""
+    return Step(clause, tuple(actions), answer, facts, about=listed([f"the {name}" for name in targets]), lead=lead)
+
+
 def recolour_all(session: Session, style: Style) -> Step | None:
     """Asks for one colour for all objects: one call for each that has another."""
     before = session.scene
@@ -85,7 +95,7 @@ def recolour_all(session: Session, style: Style) -> Step | None:
             return None
         actions.append(session.call(Module.C, f"replace the {name} with {article(f'{colour} {obj.shape}')}"))
     facts = edit_facts("recolour all", before, session.scene, None)
-    return Step(clause, tuple(actions), f"Done: everything is {colour} now.", facts)
+    return _all_of(clause, actions, f"Done: everything is {colour} now.", facts)
 
 
 def recolour_some(session: Session, style: Style) -> Step | None:
@@ -105,7 +115,7 @@ def recolour_some(session: Session, style: Style) -> Step | None:
         if obj.colour != colour:
             actions.append(session.call(Module.C, f"replace the {name} with {article(f'{colour} {obj.shape}')}"))
     facts = edit_facts("recolour some", before, session.scene, None)
-    return Step(clause, tuple(actions), f"Done: the {found.phrase} are {colour} now.", facts)
+    return _all_of(clause, actions, f"Done: the {found.phrase} are {colour} now.", facts)
 
 
 def by_place(scene: Scene) -> list[int]:
@@ -127,7 +137,7 @@ def keep_only(session: Session, style: Style) -> Step | None:
     if actions is None:
         return None
     facts = edit_facts("keep only", before, session.scene, kept)
-    return Step(clause, tuple(actions), f"Done: only {target.phrase} is left.", facts)
+    return _all_of(clause, actions, f"Done: only {target.phrase} is left.", facts)
 
 
 def swap_colours(session: Session, style: Style) -> Step | None:
@@ -153,7 +163,7 @@ def swap_colours(session: Session, style: Style) -> Step | None:
             return None
         actions.append(session.call(Module.C, f"replace the {name} with {article(f'{colour} {obj.shape}')}"))
     facts = edit_facts("swap colours", before, replace(session.scene), None)
-    return Step(clause, tuple(actions), "Done: the colors are swapped.", facts)
+    return _all_of(clause, actions, "Done: the colors are swapped.", facts)
 
 
 def _removed(session: Session, scene: Scene, doomed: list[int]) -> list[Action] | None:
@@ -185,7 +195,7 @@ def remove_some(session: Session, style: Style) -> Step | None:
     actions = _removed(session, before, doomed)
     if actions is None:
         return None
-    return Step(clause, tuple(actions), answer, edit_facts("remove some", before, session.scene, None))
+    return _all_of(clause, actions, answer, edit_facts("remove some", before, session.scene, None))
 
 
 def resize_all(session: Session, style: Style) -> Step | None:
@@ -205,7 +215,7 @@ def resize_all(session: Session, style: Style) -> Step | None:
     word = writer.rng.choice(("bigger", "larger", "big") if size == "large" else ("smaller", "tiny", "small"))
     clause = session.framed(style, "resize.all", bigger=word)
     answer = f"Done: everything is {size} now."
-    return Step(clause, tuple(actions), answer, edit_facts("resize all", before, session.scene, None))
+    return _all_of(clause, actions, answer, edit_facts("resize all", before, session.scene, None))
 
 
 EDITS: tuple[tuple[Maker, float], ...] = (

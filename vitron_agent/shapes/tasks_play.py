@@ -4,6 +4,7 @@ This file knows the order of things; what single requests say and do is made in 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vitron_agent.shapes.scene import Scene, recoloured, sample_scene
 from vitron_agent.shapes.tasks_act import Maker, TakesRegion
@@ -23,7 +24,7 @@ def attempt(session: Session, maker: Maker, style: Style) -> Step | None:
         session.restore(saved)
     elif session.current != saved.current and saved.current:
         session.trail.append(saved.current)
-    return step
+    return step if step is None or step.actions else replace(step, number=saved.media)
 
 
 def some(session: Session, makers: Sequence[tuple[Maker, float]], style: Style) -> Step | None:
@@ -104,6 +105,7 @@ def in_picture(session: Session, number: int) -> bool:
     )
     if step is None:
         return False
+    step = replace(step, number=number)
     if len(session.pictures) == before:
         session.take(hand, focus)
     where = writer.say("in.picture", n=str(number), nth=writer.word(f"nth.{number}"))
@@ -171,7 +173,7 @@ def _chain_with_undo(session: Session, fresh: bool) -> bool:
     if step is None:
         return False
     undo = session.writer.say("undo")
-    last = Step(f"{undo} and {step.clause}", step.actions, step.answer, step.facts)
+    last = replace(step, clause=f"{undo} and {step.clause}")
     return joined(session, [*steps, last])
 
 

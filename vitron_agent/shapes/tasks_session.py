@@ -215,32 +215,49 @@ class Session:
         """Plays a user's turn to its end: the calls one by one with their results, then what is said at last.
 
         Where there are several steps, each is announced by its number of how many: what is left to do can then be read
-        off the last one.
+        off the last one. Where a step is about an earlier picture, that is said first, too.
         """
         self.user(text, steps, question)
         said: list[str] = []
         for number, step in enumerate(steps):
             if len(steps) > 1:
                 said.append(f"({number + 1} of {len(steps)})")
+            if (place := self._place(step)) is not None:
+                said.append(place)
             for index, action in enumerate(step.actions):
-                lead = NEXT if index else LEADS[action.invocation.module]
-                lead = f"{capital(step.about)}: {lead}" if step.about and not index else lead
+                lead = NEXT if index else step.lead or LEADS[action.invocation.module]
+                if step.about and not index:
+                    lead = f"{step.about if place else capital(step.about)}: {lead}"
                 self.assistant(" ".join([*said, lead]), step.facts, action.invocation)
                 scenes = () if action.scene is None else (action.scene,)
                 clips = () if action.clip is None else (action.clip,)
                 self.turns.append(Turn("result", action.result, scenes, clips=clips))
                 said = []
             if step.answer and (step.is_question or number == len(steps) - 1):
-                said.append(step.answer)
+                said.append(uncapital(step.answer) if place and not step.actions else step.answer)
         self.assistant(" ".join(said), steps[-1].facts)
 
-    def say(self, text: str, reply: str, facts: Facts, question: bool = False) -> None:
-        """Plays a user's turn that is answered by words alone."""
-        self.play(text, [Step(text, (), reply, facts, is_question=True)], question)
+    def _place(self, step: Step) -> str | None:
+        """Which picture or video a step is about, where that must be said."""
+        call = step.actions[0].invocation if step.actions else None
+        number = step.number or (call.media if call is not None else None)
+        if number is None:
+            return None
+        of_video = self.playing if call is None else call.module in (Module.E, Module.F)
+        return f"In {'video' if of_video else 'picture'} {number},"
+
+    def say(self, text: str, reply: str, facts: Facts, question: bool = False, number: int | None = None) -> None:
+        """Plays a user's turn that is answered by words alone, about the picture or video of a number where given."""
+        self.play(text, [Step(text, (), reply, facts, is_question=True, number=number)], question)
 
     def name_of(self, index: int) -> str | None:
         """The command's phrase for an object of what is in hand, or None where words do not tell it apart."""
         return phrase_for(self.scene, index)
+
+
+def uncapital(text: str) -> str:
+    """The text with a small first letter."""
+    return text[:1].lower() + text[1:]
 
 
 def capital(text: str) -> str:

@@ -58,6 +58,8 @@ class Step:
         is_question: Whether the answer must be said even when more steps follow.
         about: The object that the request is about, "the red circle", where words name it. The reply names it first:
             a small planner finds what it has just named far better than what stands further back.
+        lead: What the reply says it will do, where the module's usual words do not fit.
+        number: Of the picture or video that it is about, where that is not the latest one. The reply says it first.
     """
 
     clause: str
@@ -66,3 +68,5 @@ class Step:
     facts: Facts
     is_question: bool = False
     about: str = ""
+    lead: str = ""
+    number: int | None = None

@@ -6,7 +6,7 @@ shrinks does not. Questions about what does not change are those about pictures,
 
 from collections.abc import Iterable
 
-from vitron_agent.shapes.captions import article
+from vitron_agent.shapes.captions import article, listed
 from vitron_agent.shapes.clip import DIRECTIONS, FRAMES, MOTIONS, Clip
 from vitron_agent.shapes.language import plural
 from vitron_agent.shapes.scene import Obj
@@ -15,7 +15,6 @@ from vitron_agent.shapes.tasks_ask import (
     answered,
     attribute,
     ground_of,
-    listed,
     missing,
     must_of,
     name,
