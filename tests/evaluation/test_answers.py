@@ -93,6 +93,8 @@ def test_facts_are_judged_and_not_strings(text: str, answer: Answer, question: s
         ("It covers 13.2% of the picture.", ("13.0%",), True),
         ("It covers 31.2% of the picture.", ("13.0%",), False),
         ("The star is not there.", ("not", "star"), True),
+        ("In picture 1, there are 3 stars.", ("3",), True),
+        ("In picture 1, there are 3 stars.", ("1",), False),  # which picture it is says nothing about the picture
     ],
 )
 def test_words_that_must_be_said(text: str, must: tuple[str, ...], right: bool) -> None:

@@ -1,6 +1,8 @@
 """Held-out conversations become cases that ask for what their truth says."""
 
+from vitron_agent.evaluation.answers import says
 from vitron_agent.evaluation.heldout import VIDEO_REFUSALS, heldout_cases
+from vitron_agent.shapes.scene import COLOURS
 from vitron_agent.shapes.tasks import TRACK_ALIKE
 
 
@@ -99,3 +101,14 @@ def test_refusals_about_videos_ask_for_their_own_words() -> None:
 def test_the_mixture_holds_pictures_and_videos() -> None:
     letters = {way[0].letter for case in heldout_cases(None, 150, 0) for way in case.turns[0].ways if way}
     assert letters == {"A", "B", "C", "D", "E", "F", "G"}
+
+
+def test_what_else_is_true_of_the_object_may_be_said_and_nothing_false() -> None:
+    (case,) = heldout_cases("ask_region", 1, 0, lambda case: case.kind == "region shape")
+    (turn,) = case.turns
+    assert turn.answer is not None
+    ((shape,), true) = turn.answer.must, turn.answer.allowed
+    (own,) = {word for word in true if word in COLOURS}
+    (false,) = tuple(colour for colour in COLOURS if colour != own)[:1]
+    assert says(f"It is a {own} {shape}.", turn.answer, turn.say)
+    assert not says(f"It is a {false} {shape}.", turn.answer, turn.say)

@@ -416,12 +416,26 @@ def test_counts_are_right():
 @pytest.mark.parametrize("question", ["colour", "shape", "size"])
 def test_attributes_are_right(question):
     for facts, text in asked(question):
-        found = re.search(r"(The .+|It) is (?:an? )?(\w+)\.$", text)
+        found = re.search(r"(The .+|It) is (?:an? )?(?:(\w+) )?(\w+)\.$", text)
         scene = facts["scene"]
         candidates = range(len(scene.objects)) if found[1] == "It" else described(scene, found[1])
         values = {getattr(scene.objects[i], question) for i in candidates}
-        assert found[2] in values
+        assert found[3] in values
         assert found[1] == "It" or len(values) == 1 or question == "colour"
+        if found[2]:  # a shape is said with its colour
+            assert any((scene.objects[i].colour, scene.objects[i].shape) == found.group(2, 3) for i in candidates)
+
+
+def test_a_shape_is_said_with_its_colour():
+    for _, text in asked("shape"):
+        assert any(word in COLOURS for word in re.findall(r"\w+", text))
+
+
+def test_what_is_true_of_the_object_asked_about_is_kept():
+    for question in ("colour", "shape", "size", "where"):
+        for facts, _ in asked(question):
+            assert any(facts["true"].startswith(f"{o.phrase} ") for o in facts["scene"].objects)
+            assert set(facts["must"]) <= set(facts["true"].split())
 
 
 def test_existence_is_right():
@@ -454,12 +468,63 @@ def test_sides_are_right():
         assert {"left of": b.x - a.x, "right of": a.x - b.x, "above": b.y - a.y, "below": a.y - b.y}[match[2]] >= 0.1
 
 
+def turns_with_calls(task):
+    """(reply, number of the latest picture then) of each assistant turn that calls, in conversations of a task."""
+    for conversation in everything("train"):
+        if conversation.task == task:
+            pictures = 0
+            for turn in conversation.turns:
+                pictures += len(turn.scenes)
+                if turn.invocation is not None:
+                    yield turn, pictures
+
+
+def test_an_earlier_picture_is_named_before_it_is_worked_on():
+    named = 0
+    for turn, _ in turns_with_calls("dialogue"):
+        number = turn.invocation.media
+        if number is not None and not turn.text.endswith("Next."):
+            assert f"n picture {number}, " in turn.text
+            named += 1
+        elif match := re.search(r"[Ii]n picture (\d+),", turn.text):
+            assert number in (None, int(match[1]))
+    assert named > 5
+
+
+def test_questions_about_an_earlier_picture_say_which():
+    named = 0
+    for conversation in everything("train"):
+        scenes = []
+        for turn in conversation.turns:
+            scenes += turn.scenes
+            match = re.match(r"In picture (\d+), (?!.*I will)", turn.text) if turn.role == "assistant" else None
+            if match and turn.facts["kind"] == "ask":
+                assert scenes[int(match[1]) - 1] == turn.facts["scene"]
+                named += 1
+    assert named > 5
+
+
+@pytest.mark.parametrize("operation", ["recolour all", "recolour some", "swap colours", "remove some"])
+def test_all_that_will_change_is_named_first(operation):
+    found = 0
+    for conversation in everything("train"):
+        replies = [t for t in conversation.turns if t.role == "assistant" and t.facts.get("operation") == operation]
+        calls = [turn.invocation for turn in replies if turn.invocation]
+        if len({turn.facts["before"] for turn in replies}) != 1 or len(calls) < 2:
+            continue
+        targets = [parse_edit(call.command).target for call in calls]
+        assert all(f"he {target}" in replies[0].text for target in targets)
+        assert replies[0].text.endswith("I will edit them.")
+        found += 1
+    assert found
+
+
 def test_all_of_one_colour_is_right():
     for facts, text in asked("all colour"):
         colours = {o.colour for o in facts["scene"].objects}
         assert bool(re.search(r"\byes\b", text, re.I)) == (len(colours) == 1)
-        match = re.search(r"the (\w+) is (\w+)\.", text)
-        assert not match or any((o.shape, o.colour) == match.groups() for o in facts["scene"].objects)
+        match = re.fullmatch(r"The objects are (.+), so (yes|no)\.", text)
+        assert set(re.split(r", | and ", match[1])) == colours
 
 
 def test_places_and_boxes_are_right():

@@ -1,6 +1,8 @@
 """Several wishes in one sentence: both are carried out, the words say both, and what the second means stays clear."""
 
 import random
+import re
+from itertools import pairwise
 
 import pytest
 
@@ -81,6 +83,20 @@ def test_a_request_made_again_does_the_same_to_another_object():
         if first.get("operation") == "replace":
             its, mine = (facts["after"].objects[facts["target"]] for facts in (first, second))
             assert any(getattr(its, name) == getattr(mine, name) for name in ("colour", "shape", "size"))
+
+
+def test_the_other_one_is_told_apart_from_the_one_before():
+    told = 0
+    for talk in samples("same_again", count=200):
+        for before, turn in pairwise(talk.turns):
+            match = re.match(r"Besides the (.+) there is the ([^:]+):", turn.text)
+            if turn.role == "assistant" and match:
+                scene = [scene for said in talk.turns[: talk.turns.index(turn)] for scene in said.scenes][-1]
+                assert [len(resolve(scene, words)) for words in match.groups()] == [1, 1]
+                assert resolve(scene, match[1]) != resolve(scene, match[2])
+                assert before.role == "user"
+                told += 1
+    assert told > 20
 
 
 def test_objects_called_ones_stand_where_it_was_said():
