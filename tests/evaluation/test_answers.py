@@ -69,6 +69,7 @@ def test_words_come_in_the_palettes_spelling() -> None:
         ("It is at the bottom right.", Answer(place="bottom right"), "Where?", True),
         ("There are 3.", Answer(number=3), "How many?", True),
         ("There are 2.", Answer(number=3), "How many?", False),
+        ("In picture 1, there are 3.", Answer(number=3), "How many?", True),
         ("No.", Answer(yes=False), "Is there a star?", True),
         ("A large red circle and a blue square.", Answer(mentions=("red circle", "blue square")), "?", True),
         ("A blue circle and a red square.", Answer(mentions=("red circle", "blue square")), "?", False),

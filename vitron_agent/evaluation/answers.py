@@ -108,6 +108,9 @@ def says(text: str, answer: Answer, question: str = "") -> bool:
         question: What was asked: names in it are not taken for the answer where others are given.
     """
     checks: list[bool] = []
+    if answer.pattern is not None:
+        checks.append(re.search(answer.pattern, text, re.IGNORECASE) is not None)
+    text = _WHERE.sub("", text)
     if answer.number is not None:
         checks.append(number_in(text) == answer.number)
     if answer.colour is not None:
@@ -122,8 +125,6 @@ def says(text: str, answer: Answer, question: str = "") -> bool:
         checks.append(named(text, question, ("small", "large")) == {answer.size})
     if answer.yes is not None:
         checks.append(affirms(text) is answer.yes)
-    if answer.pattern is not None:
-        checks.append(re.search(answer.pattern, text, re.IGNORECASE) is not None)
     flat = " ".join(words_of(text))
     checks += [re.search(r"\b" + r"(?: \w+)? ".join(p.split()) + r"\b", flat) is not None for p in answer.mentions]
     if answer.must:
@@ -133,7 +134,7 @@ def says(text: str, answer: Answer, question: str = "") -> bool:
 
 def _says_all(text: str, answer: Answer, question: str) -> bool:
     """Whether all the words that a right answer needs are there, and no other name of the small world."""
-    said = Counter(_digits(word) for word in words_of(_WHERE.sub("", text)))
+    said = Counter(_digits(word) for word in words_of(text))
     needed = Counter(_digits(word) for must in answer.must for word in words_of(must) if "%" not in must)
     if "yes" in needed or "no" in needed:
         if affirms(text) is not ("yes" in needed):

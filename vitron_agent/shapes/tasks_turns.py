@@ -59,7 +59,7 @@ class Step:
         about: The object that the request is about, "the red circle", where words name it. The reply names it first:
             a small planner finds what it has just named far better than what stands further back.
         lead: What the reply says it will do, where the module's usual words do not fit.
-        number: Of the picture or video that it is about, where that is not the latest one. The reply says it first.
+        number: Of the picture or video that it is about, where that is not the latest or was named; said first.
     """
 
     clause: str
