@@ -323,3 +323,28 @@ def test_the_mean_over_time_alone_can_be_shown(planner: VitronPlanner) -> None:
     assert mean.model.language_model is planner.model.language_model
     output = mean.reply([UserTurn("what moves?", videos=(clip,))], settings=Settings(8))
     assert output.prompt_tokens == len(mean.processor.serialise([UserTurn("what moves?", videos=(clip,))]).ids)
+
+
+def test_the_same_picture_is_told_apart_by_its_number(planner: VitronPlanner) -> None:
+    """What a picture shows is known once; where it stands in the conversation is added each time."""
+    adapter = planner.model.adapter
+    assert adapter is not None
+    with torch.inference_mode():
+        before = adapter.number.clone()
+        adapter.number.copy_(torch.arange(float(len(before)))[:, None].expand_as(before))
+        try:
+            once = planner.features.encode(PICTURE).tokens[0]
+            for number in (1, 2, len(before), len(before) + 3):
+                turns = [UserTurn("look", (PICTURE,)) for _ in range(number)]
+                prompt = planner.processor.serialise([turn for each in turns for turn in (each, AssistantTurn("Yes."))])
+                places = [i for i, token in enumerate(prompt.ids) if token == planner.vocabulary.tags["<image>"]]
+                told = planner.embed(prompt)[0, places[-16:]]
+                assert torch.allclose(told, once + min(number, len(before)) - 1, atol=1e-5), number
+        finally:
+            adapter.number.copy_(before)
+
+
+def test_what_is_forgotten_keeps_its_number(planner: VitronPlanner) -> None:
+    turns = [UserTurn("look", (PICTURE,)), AssistantTurn("Yes."), UserTurn("and here?", (PICTURE, PICTURE))]
+    assert [shown.number for shown in planner.processor.serialise(turns).media] == [1, 2, 3]
+    assert [shown.number for shown in planner.processor.serialise(turns, forgotten=2).media] == [1, 2, 3]

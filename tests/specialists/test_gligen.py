@@ -13,7 +13,7 @@ from torch import nn
 from tests.specialists.gligen_parts_on_disk import WIDTH, write_random_gligen
 from vitron_agent.errors import Cancelled, CheckpointError, InputError, MissingInputError
 from vitron_agent.invocation import GroundedPhrase
-from vitron_agent.media import Region
+from vitron_agent.media import Box, Region
 from vitron_agent.signals import SignalEmbeddings, SignalMapper
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.specialists.gligen import GligenEditor, GligenGenerator
@@ -28,6 +28,7 @@ from vitron_agent.specialists.gligen.conditioning import (
     position_planes,
 )
 from vitron_agent.specialists.gligen.editor import canonical, masked_latents
+from vitron_agent.specialists.gligen.generator import widened
 
 torch.set_num_threads(1)
 RED = GroundedPhrase(phrase="red circle", box=(0.1, 0.2, 0.5, 0.6))
@@ -274,3 +275,16 @@ def test_missing_folders_and_a_bad_mapper_are_clear_errors(folder: Path, tmp_pat
     (tmp_path / "mappers" / "gligen.safetensors").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="mapper"):
         GligenGenerator.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("box", "wanted"),
+    [
+        ((0.2, 0.3, 0.5, 0.6), (0.2, 0.3, 0.5, 0.6)),
+        ((0.4, 0.4, 0.5, 0.7), (0.35, 0.4, 0.55, 0.7)),
+        ((0.0, 0.9, 0.1, 1.0), (0.0, 0.8, 0.2, 1.0)),
+    ],
+)
+def test_boxes_are_widened_about_their_centre_and_stay_inside(box: Box, wanted: Box) -> None:
+    assert widened(box, 0.1) == pytest.approx(wanted)
+    assert widened(box, 0.0) == box

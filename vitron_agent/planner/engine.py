@@ -197,7 +197,8 @@ class VitronPlanner:
         for shown in prompt.media:
             count = self.processor.tokens_of(shown)
             if seen < count:
-                tokens.append(self.features.encode(shown.content).tokens[0, seen:])
+                features = self.model.numbered(self.features.encode(shown.content).tokens[0], shown.number)
+                tokens.append(features[seen:])
             seen = max(0, seen - count)
         drawn = [i == tags["<objs>"] and not own for i, own in zip(prompt.ids, prompt.learn, strict=True)]
         regions = [

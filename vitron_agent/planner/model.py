@@ -63,7 +63,8 @@ class PlannerModel(nn.Module):
         has_adapter = bool(self.settings.get("adapter", 0))
         self.video_frames = self.settings.get("video_frames", 0)
         self.sees_frames = True  # False: of a video the mean over time alone, as in the paper, to measure what is lost
-        self.adapter = FeatureAdapter(self.image_tokens, self.d_llm, self.video_frames) if has_adapter else None
+        shape = self.image_tokens, self.d_llm, self.video_frames, self.settings.get("numbers", 0)
+        self.adapter = FeatureAdapter(*shape) if has_adapter else None
         feels_motion = bool(self.settings.get("motion", 0))
         self.motion = MotionEncoder(self.d_vision, self.d_llm, self.video_frames) if feels_motion else None
         sees_details = bool(self.settings.get("details", 0))
@@ -158,6 +159,14 @@ class PlannerModel(nn.Module):
             mean, own = mean + self.adapter.video_time[0], own + self.adapter.video_time[1:, None]
         shown = [mean, own] if self.sees_frames else [mean]
         return Encoded(torch.cat([part.flatten(1, 2) for part in shown], 1), each.patches[::frames])
+
+    def numbered(self, tokens: Tensor, number: int) -> Tensor:
+        """Tells the tokens (n, d_llm) of a picture, or a video, its number in the conversation, from 1.
+
+        They come from `encode_pictures` and `encode_videos` without it: what a picture shows is known before where it
+        is shown. LLaVA knows numbers from the words before a picture alone, and so does a model without the setting.
+        """
+        return tokens if self.adapter is None else self.adapter.numbered(tokens, number)
 
     def encode_regions(self, patches: Tensor, masks: Tensor) -> Tensor:
         """One token per region.

@@ -75,11 +75,19 @@ Turn = UserTurn | AssistantTurn
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture or a video of a conversation, as the turn gave it; of what was forgotten only its number counts."""
+    """A picture or a video of a conversation, as the turn gave it; of what was forgotten only its number counts.
+
+    Attributes:
+        content: As in `UserTurn`.
+        is_video: Whether it is a video.
+        is_forgotten: Whether its turn is left out.
+        number: Among the conversation's pictures, or videos, from 1; 0 as long as it stands in no conversation.
+    """
 
     content: Any
     is_video: bool = False
     is_forgotten: bool = False
+    number: int = 0
 
 
 @dataclass
@@ -101,6 +109,12 @@ class Serialised:
     def count(self, videos: bool) -> int:
         """How many videos, or pictures, there are."""
         return sum(shown.is_video is videos for shown in self.media)
+
+    def show(self, shown: Shown) -> Shown:
+        """Appends a picture or a video, and returns it with its number."""
+        numbered = replace(shown, number=self.count(shown.is_video) + 1)
+        self.media.append(numbered)
+        return numbered
 
     def add(self, ids: Sequence[int], learn: bool = False) -> None:
         """Appends ids."""
@@ -157,7 +171,8 @@ class Processor:
         out.add([self.vocabulary.id("<s>"), *self.vocabulary.encode(self.system)])
         for turn in turns[:forgotten]:
             if isinstance(turn, UserTurn):
-                out.media += [replace(shown, is_forgotten=True) for shown in shown_in(turn)]
+                for shown in shown_in(turn):
+                    out.show(replace(shown, is_forgotten=True))
         for turn in turns[forgotten:]:
             if isinstance(turn, UserTurn):
                 self._add_user(out, turn)
@@ -194,10 +209,9 @@ class Processor:
         out.add(encode("USER:"))
         if turn.videos and not self.video_tokens:
             raise InputError("the planner cannot see videos with these weights: send a picture instead")
-        for shown in shown_in(turn):
-            out.media.append(shown)
+        for shown in map(out.show, shown_in(turn)):
             name = "Video" if shown.is_video else "Picture"
-            out.add(encode(f" {name} {out.count(shown.is_video)}: "))
+            out.add(encode(f" {name} {shown.number}: "))
             out.add([tags["<image>"]] * self.tokens_of(shown))
             out.add(encode("\n"))
         said = turn.text.lower() if self.folds_case and not turn.text.startswith(RESULT) else turn.text

@@ -51,6 +51,6 @@ def tiny_planner_config(vocab_size: int, image_token_id: int, pad_token_id: int)
     )
     config.vitron = {
         "pool": 2, "signals_per_module": 4, "shared_signals": 4, "adapter": 1, "folds_case": 1,
-        "video_frames": 4, "motion": 1, "details": 1,
+        "video_frames": 4, "motion": 1, "details": 1, "numbers": 8,
     }  # fmt: skip
     return config

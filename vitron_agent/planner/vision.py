@@ -102,13 +102,14 @@ class FeatureAdapter(nn.Module):
     so that no layer of the language model can change them, and a linear probe finds a token's place in 11 % of cases.
     """
 
-    def __init__(self, count: int, width: int, frames: int = 0) -> None:
-        """Starts with a modest scale and small random places.
+    def __init__(self, count: int, width: int, frames: int = 0, numbers: int = 0) -> None:
+        """Starts with a modest scale, small random places, and numbers that say nothing yet.
 
         Args:
             count: Tokens per picture.
             width: Width of the language model.
             frames: Frames that are looked at in a video, 0 if none can be.
+            numbers: How many of a conversation's pictures are told apart by their number; 0 tells none.
         """
         super().__init__()
         self.picture_gain = nn.Parameter(torch.full((width,), 0.3))
@@ -116,10 +117,21 @@ class FeatureAdapter(nn.Module):
         self.region_gain = nn.Parameter(torch.full((width,), 0.3))
         if frames:  # of the mean over time, then of each frame
             self.video_time = nn.Parameter(torch.randn(1 + frames, width) * 0.1)
+        if numbers:
+            self.number = nn.Parameter(torch.zeros(numbers, width))
+        self.numbers = numbers
 
     def pictures(self, tokens: Tensor) -> Tensor:
         """Adapts projected picture tokens (B, count, width)."""
         return F.rms_norm(tokens, tokens.shape[-1:]) * self.picture_gain + self.picture_place
+
+    def numbered(self, tokens: Tensor, number: int) -> Tensor:
+        """Tells tokens (n, width) the number, from 1, of the picture or video that they are of.
+
+        The words before a picture say it, too ("Picture 2:"). Measured at toy size: a question about an earlier picture
+        then finds the number, and the objects of the latest picture. The last number stands for all above it.
+        """
+        return tokens + self.number[min(number, self.numbers) - 1] if self.numbers else tokens
 
     def regions(self, tokens: Tensor) -> Tensor:
         """Adapts region tokens (N, width)."""

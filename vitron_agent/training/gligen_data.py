@@ -19,7 +19,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from vitron_agent.shapes.scene import Obj
 from vitron_agent.specialists.gligen.conditioning import Condition, encode_captions, encode_phrases
 from vitron_agent.training.precision import autocast
 
@@ -90,12 +89,6 @@ class ShardedPool(Generic[Content]):
         names = self.shards[0].tensors
         tensors = {k: torch.stack([self.shards[s].tensors[k][i] for s, i in picks]) for k in names}
         return contents, {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-
-
-def planned_box(obj: Obj, rng: random.Random, jitter: float = 0.005) -> tuple[float, float, float, float]:
-    """Return an object's box as a planner writes it: two decimals, a little off."""
-    x1, y1, x2, y2 = (round(min(max(c + rng.uniform(-jitter, jitter), 0.0), 1.0), 2) for c in obj.box)
-    return x1, y1, x2, y2
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from vitron_agent.shapes.captions import phrase_of
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import BACKGROUNDS, Obj, Scene, apart, clashes, sample_object, sample_scene
 from vitron_agent.specialists.gligen.editor import edit_words
-from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_pictures, planned_box, weights_digest
+from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_pictures, weights_digest
+from vitron_agent.training.gligen_scenes import importance
 
 _SIZE = 64
 
@@ -120,7 +121,7 @@ def edit_weight(holes: Tensor, edits: Sequence[Edit], size: int) -> Tensor:
     for i, edit in enumerate(edits):
         if edit.new is not None:
             x1, y1, x2, y2 = (round(c * size) for c in edit.new.box)
-            weight[i, :, max(y1 - 1, 0) : y2 + 1, max(x1 - 1, 0) : x2 + 1] = 6.0
+            weight[i, :, max(y1 - 1, 0) : y2 + 1, max(x1 - 1, 0) : x2 + 1] = importance(edit.new)
         elif edit.holes is None:
             weight[i] = 0.5
     return weight / weight.mean()
@@ -128,5 +129,5 @@ def edit_weight(holes: Tensor, edits: Sequence[Edit], size: int) -> Tensor:
 
 def edit_prompt(edit: Edit, rng: random.Random) -> Prompt:
     """Return an edit's prompt; in 8 % the words are dropped, as guidance and thin commands need."""
-    layout = () if edit.new is None else ((phrase_of(edit.new, rng), planned_box(edit.new, rng)),)
+    layout = () if edit.new is None else ((phrase_of(edit.new, rng), edit.new.box),)
     return Prompt("" if edit.new is not None and rng.random() < 0.08 else edit.words, layout)

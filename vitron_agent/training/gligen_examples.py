@@ -22,7 +22,7 @@ from vitron_agent.shapes.tasks_like import sample_like
 from vitron_agent.specialists.gligen.editor import masked_latents
 from vitron_agent.specialists.gligen.parts import load_parts
 from vitron_agent.training.examples import FOLDER, ExampleEncoder, differences
-from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_prompts, planned_box, weights_digest
+from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_prompts, weights_digest
 from vitron_agent.training.gligen_edits import Edit, edit_pool, edit_prompt, edit_weight, encode_edits
 from vitron_agent.training.gligen_parts import build_schedule, export_part
 from vitron_agent.training.gligen_steps import diffusion_loss, noisy_batch
@@ -71,7 +71,7 @@ def sample_example_edit(rng: random.Random) -> ExampleEdit:
         if edit is None or edit.new is None or edit.holes is None:  # an example that is like what it replaces
             continue
         planned = planned_object(call, edit.new)
-        layout = ((planned.phrase, planned_box(planned, rng)),)
+        layout = ((planned.phrase, planned.box),)
         edit = replace(edit, holes=(*edit.holes, planned.box))
         return ExampleEdit(edit, Prompt(edit.words, layout), differences([turn.facts])[0])
 

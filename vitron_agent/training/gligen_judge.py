@@ -22,7 +22,7 @@ from vitron_agent.shapes.scene import sample_scene
 from vitron_agent.specialists.gligen.conditioning import Condition, encode_captions
 from vitron_agent.specialists.gligen.editor import masked_latents
 from vitron_agent.specialists.gligen.sampling import sample_latents
-from vitron_agent.training.gligen_data import Prompt, encode_pictures, encode_prompts, planned_box
+from vitron_agent.training.gligen_data import Prompt, encode_pictures, encode_prompts
 from vitron_agent.training.gligen_edits import edit_prompt, hole_mask, sample_edit
 from vitron_agent.training.gligen_parts import build_schedule, scene_generator
 
@@ -60,8 +60,7 @@ def judge_generation(
     rng = scene_generator("gligen", "held-out")
     scenes = [sample_scene(rng) for _ in range(count)]
     prompts = [
-        Prompt(caption(scene, rng), tuple((phrase_of(obj, rng), planned_box(obj, rng)) for obj in scene.objects))
-        for scene in scenes
+        Prompt(caption(scene, rng), tuple((phrase_of(obj, rng), obj.box) for obj in scene.objects)) for scene in scenes
     ]
     condition = encode_prompts(encoder, tokenizer, prompts)
     empty = Condition(

@@ -39,6 +39,7 @@ class Batch:
         pictures: (M, 3, 64, 64) float in [0, 1], in order of appearance row by row.
         videos: (V, F, 3, 64, 64) float in [0, 1], likewise.
         is_video: (M + V,) bool: which of all that appears, in order, is a video.
+        numbers: (M + V,) int64: the number of each in its conversation, see `Shown`.
         region_media: (R,) int64: on which of all that appears each region was drawn.
         region_masks: (R, 64, 64) bool.
         region_places: (B, T) bool: where the regions' `<objs>` stand.
@@ -51,6 +52,7 @@ class Batch:
     pictures: Tensor
     videos: Tensor
     is_video: Tensor
+    numbers: Tensor
     region_media: Tensor
     region_masks: Tensor
     region_places: Tensor
@@ -77,7 +79,7 @@ def collate(
     length = max(len(example.ids) for example in examples)
     ids = torch.full((len(examples), length), tags["<pad>"])
     weights = torch.zeros(len(examples), length)
-    scenes, clips, is_video = list[Scene](), list[Clip](), list[bool]()
+    scenes, clips, is_video, numbers = list[Scene](), list[Clip](), list[bool](), list[int]()
     owners, masks = list[int](), list[Tensor]()
     for row, example in enumerate(examples):
         ids[row, : len(example.ids)] = torch.tensor(example.ids)
@@ -88,6 +90,7 @@ def collate(
         scenes += [shown.content for shown in example.media if not shown.is_video]
         clips += [shown.content for shown in example.media if shown.is_video]
         is_video += [shown.is_video for shown in example.media]
+        numbers += [shown.number for shown in example.media]
     moments = [scene for clip in clips for scene in _sampled(clip, frames)]
     return Batch(
         ids,
@@ -95,6 +98,7 @@ def collate(
         _drawn(scenes, generator),
         _drawn(moments, generator).unflatten(0, (-1, frames)) if moments else torch.zeros(0, frames, 3, SIDE, SIDE),
         torch.tensor(is_video, dtype=torch.bool),
+        torch.tensor(numbers, dtype=torch.int64),
         torch.tensor(owners, dtype=torch.int64),
         torch.stack(masks) if masks else torch.zeros(0, SIDE, SIDE, dtype=torch.bool),
         (ids == tags["<objs>"]) & (weights == 0),
@@ -194,4 +198,5 @@ def embed(model: PlannerModel, batch: Batch, pictures: Encoded | None = None, vi
     regions = None
     if len(batch.region_media):
         regions = model.encode_regions(patches[batch.region_media], batch.region_masks)
-    return model.merge(batch.ids, torch.cat([tokens[int(i)] for i in order]), regions, batch.region_places)
+    numbered = [model.numbered(tokens[int(i)], int(number)) for i, number in zip(order, batch.numbers, strict=True)]
+    return model.merge(batch.ids, torch.cat(numbered), regions, batch.region_places)

@@ -42,7 +42,7 @@ def tiny_config(vocabulary: int) -> SeemConfig:
         embed_dim=24, depths=(1, 1, 2, 1), hidden_dim=64, norm_groups=4, heads=4, feedforward_dim=192, encoder_layers=2,
         decoder_layers=6, queries=16, memories=4, text_width=64, text_heads=4, text_layers=3, context_length=32,
         vocab_size=vocabulary, max_points=16, short_side=128, layerscale=0.5, classes=CLASSES,
-        stuff=("background",), text_threshold=0.0,
+        stuff=("background",), text_threshold=0.0, edge_reach=2,
     )  # fmt: skip
 
 

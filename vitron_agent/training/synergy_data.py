@@ -21,7 +21,7 @@ from vitron_agent.shapes.scene import Obj
 from vitron_agent.shapes.tasks_layout import LARGE_R, SMALL_R
 from vitron_agent.shapes.tasks_like import LIKE_TASKS, sample_like
 from vitron_agent.specialists.gligen.editor import masked_latents
-from vitron_agent.training.gligen_data import Prompt, encode_pictures, planned_box
+from vitron_agent.training.gligen_data import Prompt, encode_pictures
 from vitron_agent.training.gligen_edits import edit_weight, hole_mask
 from vitron_agent.training.planner_data import turns_of
 from vitron_agent.training.signals import AlignedDiffusion, edit_of
@@ -100,7 +100,7 @@ class ExampleEditor(AlignedDiffusion):
         layouts, holes = [], []
         for call, edit, masks in zip(calls, edits, drawn.masks, strict=True):
             planned = None if edit.new is None else planned_object(call, edit.new)
-            layouts.append(() if planned is None else ((planned.phrase, planned_box(planned, rng)),))
+            layouts.append(() if planned is None else ((planned.phrase, planned.box),))
             told = edit if planned is None or edit.holes is None else replace(edit, holes=(*edit.holes, planned.box))
             holes.append(hole_mask(told, masks, rng))
         mask = torch.stack(holes)

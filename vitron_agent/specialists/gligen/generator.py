@@ -9,7 +9,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from vitron_agent.invocation import GroundedPhrase
-from vitron_agent.media import MediaKind
+from vitron_agent.media import Box, MediaKind
 from vitron_agent.signals import SignalEmbeddings, SignalMapper
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
 from vitron_agent.specialists.gligen.conditioning import (
@@ -24,6 +24,7 @@ from vitron_agent.specialists.gligen.sampling import sample_latents
 from vitron_agent.specialists.schedules import with_scheduler
 
 _TINY_SLOTS = 3  # the tiny UNets, those with planes for places and layout, were trained with three phrase slots
+_TINY_LEAST = 0.1  # half the side of the least box they draw well in: of smaller stars more than half came out as discs
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,24 @@ def make_condition(
     phrases = torch.zeros(1, slots, text.shape[-1], device=device, dtype=text.dtype)
     masks = torch.zeros(1, slots, device=device, dtype=text.dtype)
     if items:
-        boxes[0, : len(items)] = torch.tensor([item.box for item in items], dtype=text.dtype)
+        least = _TINY_LEAST if tiny else 0.0
+        boxes[0, : len(items)] = torch.tensor([widened(item.box, least) for item in items], dtype=text.dtype)
         phrases[0, : len(items)] = encode_phrases(encoder, parts.tokenizer, [item.phrase for item in items])
         masks[0, : len(items)] = 1
     return Condition(text, boxes, phrases, masks)
+
+
+def widened(box: Box, least: float) -> Box:
+    """Return the box about the same centre, inside the picture, with sides of at least twice `least`."""
+    (x1, x2), (y1, y2) = (_widened(low, high, least) for low, high in (box[::2], box[1::2]))
+    return x1, y1, x2, y2
+
+
+def _widened(low: float, high: float, least: float) -> tuple[float, float]:
+    if high - low >= 2 * least:
+        return low, high
+    centre = min(max((low + high) / 2, least), 1 - least)
+    return centre - least, centre + least
 
 
 def empty_condition(parts: GligenParts, like: Condition) -> Condition:

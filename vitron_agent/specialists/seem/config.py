@@ -45,6 +45,7 @@ class SeemConfig:
     stuff: tuple[str, ...] = ()  # the classes whose panoptic segments are merged
     panoptic_score: float = 0.4  # a query below this score is no segment
     panoptic_overlap: float = 0.8  # a segment survives if this share of its mask is visible
+    edge_reach: int = 0  # pixels that masks' edges may move to where colours change, see edges.py; 0 as published
     text_threshold: float | None = None  # phrase scores below it mean "nothing matches"; None = never (published)
 
     @property

@@ -22,6 +22,7 @@ from vitron_agent.specialists.base import Progress, SpecialistRequest, Specialis
 from vitron_agent.specialists.checkpoints import move
 from vitron_agent.specialists.seem.classes import ClassFile, embed_classes
 from vitron_agent.specialists.seem.decoder import Features
+from vitron_agent.specialists.seem.edges import snapped
 from vitron_agent.specialists.seem.inference import box_of, confident, distinct, panoptic, resize_masks, touched
 from vitron_agent.specialists.seem.loading import CLASS_FILE, is_published, load_model, load_tokenizer
 from vitron_agent.specialists.seem.model import Prediction, Seem, prepare_images, stroke_scores
@@ -39,6 +40,7 @@ class View:
     """Pictures of one size as the model sees them."""
 
     features: Features
+    images: Tensor  # the pictures, uint8 (B, 3, H, W)
     size: tuple[int, int]  # height and width of the pictures
     resized: tuple[int, int]  # of the pictures inside the model's input
     padded: tuple[int, int]  # of the model's input
@@ -147,7 +149,11 @@ class SeemSegmenter:
         pixels = F.interpolate(pixels, size=resized, mode="bicubic", align_corners=False, antialias=True)
         batch = prepare_images(pixels.round().clamp(0, 255)).to(weight.dtype)
         padded = (batch.shape[-2], batch.shape[-1])
-        return View(self.model.encode_images(batch), (height, width), resized, padded)
+        return View(self.model.encode_images(batch), images.cpu(), (height, width), resized, padded)
+
+    def snapped(self, masks: Tensor, view: View) -> Tensor:
+        """Move the edges of masks, bool (N, H, W), to those of the view's first picture, as far as the model asks."""
+        return snapped(masks, view.images[0], self.model.config.edge_reach)
 
     def _signals(self, request: SpecialistRequest) -> tuple[Tensor | None, Tensor | None]:
         """Map signals to (1, Q, C) for the queries and (1, C) for the phrase; None without signals or mapper.
@@ -249,11 +255,11 @@ class SeemSegmenter:
         things = [segment for segment in found if segment.label not in stuff]
         if not things:
             raise NothingFoundError(_NOTHING)
-        mask = torch.stack([segment.mask for segment in things]).any(0)
+        masks = self.snapped(torch.stack([segment.mask for segment in things]).cpu(), view)
         return SpecialistResult(
             MediaKind.MASK,
-            mask=mask.cpu(),
-            boxes=tuple(box_of(segment.mask) for segment in things),
+            mask=masks.any(0),
+            boxes=tuple(map(box_of, masks)),
             labels=tuple(config.classes[segment.label] for segment in things),
             score=sum(segment.score for segment in things) / len(things),
         )
@@ -280,7 +286,7 @@ class SeemSegmenter:
         Of a mask under a stroke, bool (H, W), only the pieces that the stroke lies on are kept.
         """
         logits = resize_masks(prediction.masks[0, queries].float(), view.padded, view.resized, view.size)
-        masks = (logits > 0).cpu()
+        masks = self.snapped((logits > 0).cpu(), view)
         kept = distinct(masks if stroke is None else [touched(mask, stroke) for mask in masks])
         if not kept:
             raise NothingFoundError(f"the mask for {label!r} is empty: say it otherwise, or draw a region")

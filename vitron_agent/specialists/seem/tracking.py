@@ -161,14 +161,14 @@ class SeemTracker:
         logits = resize_masks(prediction.masks[0, best].float(), view.padded, view.resized, view.size)
         seen = (logits > 0).cpu()
         if not self.memory:
-            return seen[0] if seen[0].any() else None
+            return self.segmenter.snapped(seen[:1], view)[0] if seen[0].any() else None
         pieces = [
             (_evidence(float(shares[query]), piece, frame, memory), piece)
             for query, mask in zip(best, seen, strict=True)
             for piece in components(mask)[:PIECES]
         ]
         evidence, mask = max(pieces, key=lambda pair: pair[0], default=(LOST, seen[0]))
-        return mask if evidence > LOST else None
+        return self.segmenter.snapped(mask[None], view)[0] if evidence > LOST else None
 
 
 def _evidence(share: float, mask: Tensor, frame: Tensor, memory: Memory) -> float:
