@@ -26,15 +26,15 @@ _THIN = {"star": 2.0, "cross": 1.5}
 
 
 def importance(obj: Obj) -> float:
-    """How much a cell counts that an object stands in: a small object as much as a large one, all its cells together.
-
-    Its box says exactly where it is, here as in use: what is blurred in training is drawn blurred.
-    """
+    """How much a cell counts that an object stands in: a small object, all in all, as much as a large one."""
     return INSIDE * (_MIDDLE / obj.r) ** 2 * _THIN.get(obj.shape, 1.0)
 
 
 def make_prompt(scene: Scene, rng: random.Random) -> Prompt:
-    """Return a scene's prompt with parts dropped at random: caption 5 %, layout 6 %."""
+    """Return a scene's prompt with parts dropped at random: caption 5 %, layout 6 %.
+
+    Boxes say exactly where objects are: what is blurred in training is drawn blurred.
+    """
     layout = tuple((phrase_of(obj, rng), obj.box) for obj in scene.objects)
     text = caption(scene, rng)
     if rng.random() < 0.05:
