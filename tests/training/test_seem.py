@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from vitron_agent.media import RegionKind
+from vitron_agent.shapes.captions import EXTREMES
 from vitron_agent.shapes.scene import COLOURS, SHAPES, sample_scene
 from vitron_agent.specialists.seem import SeemSegmenter
 from vitron_agent.training import RECIPES, load_recipe
@@ -21,6 +22,7 @@ from vitron_agent.training.seem_language import (
     absent_phrase,
     held_out_phrase,
     matching,
+    placed_phrase,
     several_phrase,
     training_phrase,
 )
@@ -57,6 +59,14 @@ def test_absent_phrases_fit_nothing_and_often_nearly_fit():
             shape and matching(scene, None, shape, None)
         )
     assert near > 80
+
+
+def test_an_object_that_is_alone_is_the_leftmost_and_the_largest():
+    lone = sample_scene(random.Random(1), 1)
+    phrases = [placed_phrase(lone, random.Random(seed)) for seed in range(60)]
+    assert {phrase.objects for phrase in phrases} == {frozenset({0})}
+    said = " ".join(phrase.text for phrase in phrases)
+    assert all(word in said for word in EXTREMES)
 
 
 def test_several_means_all_of_them():

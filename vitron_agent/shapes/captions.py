@@ -21,6 +21,16 @@ PLACE_WORDS: dict[str, tuple[str, ...]] = {
     "bottom right": ("at the bottom right", "in the bottom right corner"),
 }
 
+EXTREMES: dict[str, Callable[[Obj], float]] = {
+    "leftmost": lambda o: -o.x,
+    "rightmost": lambda o: o.x,
+    "topmost": lambda o: -o.y,
+    "lowest": lambda o: o.y,
+    "largest": lambda o: o.r * 2,
+    "smallest": lambda o: -o.r * 2,
+}
+"""Superlative -> what the object that it names has most of."""
+
 
 def article(phrase: str) -> str:
     """Puts "a" or "an" before a phrase."""
@@ -88,17 +98,9 @@ def _by_place(scene: Scene, index: int, rng: random.Random) -> list[str]:
 
 def _by_extreme(scene: Scene, index: int) -> list[str]:
     """Superlatives that hold for the object at `index` with a clear margin: "leftmost {noun}", "largest {noun}"."""
-    keys: dict[str, Callable[[Obj], float]] = {
-        "leftmost": lambda o: -o.x,
-        "rightmost": lambda o: o.x,
-        "topmost": lambda o: -o.y,
-        "lowest": lambda o: o.y,
-        "largest": lambda o: o.r * 2,
-        "smallest": lambda o: -o.r * 2,
-    }
     obj, others = scene.objects[index], [o for i, o in enumerate(scene.objects) if i != index]
     return [
-        f"{word} {{noun}}" for word, key in keys.items() if others and all(key(obj) > key(o) + 0.07 for o in others)
+        f"{word} {{noun}}" for word, key in EXTREMES.items() if others and all(key(obj) > key(o) + 0.07 for o in others)
     ]
 
 

@@ -20,11 +20,11 @@ from vitron_agent.training.planner_batch import SIDE, Batch, collate
 SHARES = {
     "draw": 0.17,
     "segment": 0.1,
-    "segment_region": 0.05,
+    "segment_region": 0.06,
     "edit": 0.17,
     "edit_region": 0.04,
     "change_two": 0.05,
-    "ask": 0.12,
+    "ask": 0.17,
     "ask_region": 0.03,
     "ask_twice": 0.04,
     "chat": 0.05,

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vitron_agent.shapes.captions import PLACE_WORDS, background_reference, positioning, referring
+from vitron_agent.shapes.captions import EXTREMES, PLACE_WORDS, background_reference, positioning, referring
 from vitron_agent.shapes.scene import COLOURS, SHAPES, Obj, Scene
 
 NOUNS = ("object", "shape", "thing", "figure")
@@ -95,9 +95,15 @@ def _plain(scene: Scene, rng: random.Random) -> Phrase:
 
 
 def placed_phrase(scene: Scene, rng: random.Random) -> Phrase:
-    """Make a phrase for one object by where it is or by how it compares to the others; else any phrase for one."""
+    """Make a phrase for one object by where it is or by how it compares to the others; else any phrase for one.
+
+    An object that is alone is the leftmost one, too: after an edit little may be left of what the words once compared.
+    """
     index = rng.randrange(len(scene.objects))
-    words = positioning(scene, index, rng)
+    if len(scene.objects) == 1 and rng.random() < 0.5:
+        words: str | None = f"the {rng.choice(tuple(EXTREMES))} {rng.choice(NOUNS)}"
+    else:
+        words = positioning(scene, index, rng)
     return Phrase(_vary(words, rng), frozenset({index})) if words else _one(scene, rng)
 
 
