@@ -27,7 +27,7 @@ bench: $(STAMP)  ## the benchmarks: seconds per planner turn, picture, mask, edi
 	$(BIN)/python -m pytest tests/benchmarks -s
 
 evaluate: $(STAMP)  ## the held-out evaluation, with and without signals; report and samples in out/evaluation
-	$(BIN)/vitron-agent evaluate --signals both --out out/evaluation
+	$(BIN)/vitron-agent evaluate --no-signals --out out/evaluation
 
 sums:  ## list the tiny weights' digests anew, after they were trained
 	cd vitron_agent/weights/tiny && find . -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum > SHA256SUMS

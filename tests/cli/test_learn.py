@@ -1,9 +1,11 @@
 import importlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from vitron_agent.profiles import TINY
 from vitron_agent.training import RECIPES
 
 
@@ -25,7 +27,7 @@ def evaluation(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def test_evaluate_hands_over(script, run, evaluation: list) -> None:
-    result = run("evaluate", "--suite", "chat", "--limit", "5", "--signals", "both", "--json")
+    result = run("evaluate", "--suite", "chat", "--limit", "5", "--no-signals", "--json")
     assert json.loads(result.stdout) == {"profile": "tiny"}
     assert evaluation == [("tiny", ["chat"], 5, None, 0, "both")]
     assert "a table" in run("evaluate").stdout
@@ -43,7 +45,7 @@ def test_an_ablation_writes_its_page_where_it_is_told(script, run, tmp_path, mon
     assert asked == [("tiny", ["edit"], 4, 3), ("found", tmp_path)]
     assert str(tmp_path / "results.md") in result.stderr
     assert run("evaluate", "--ablation", "--json").exit_code == 2
-    assert run("evaluate", "--ablation", "--signals", "both").exit_code == 2
+    assert run("evaluate", "--ablation", "--no-signals").exit_code == 2
 
 
 def test_evaluate_refuses_plainly(script, run) -> None:
@@ -63,8 +65,32 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_train_hands_over(script, run, trained: list[Any], tmp_path) -> None:
     assert run("train", "seem", "--resume", "--minutes", "3", "--out", "w").exit_code == 0
     config = trained[0]
+    assert not (tmp_path / "runs" / "seem" / "before").exists()
     assert (config.resume, config.minutes, str(config.out), str(config.run)) == (True, 3, "w", "runs/seem")
     assert not (tmp_path / "runs").exists()
+
+
+def test_weights_that_a_training_writes_over_are_kept(script, run, trained: list[Any], tmp_path, monkeypatch) -> None:
+    own = tmp_path / "weights"
+    (own / "seem").mkdir(parents=True)
+    (own / "seem" / "model.safetensors").write_bytes(b"before")
+    monkeypatch.setattr("vitron_agent.cli.learn.TINY", replace(TINY, folder=own))
+    kept = tmp_path / "runs" / "seem" / "before" / "model.safetensors"
+    assert "a copy lies in runs/seem/before" in run("train", "seem").stderr
+    assert kept.read_bytes() == b"before"
+    (own / "seem" / "model.safetensors").write_bytes(b"after")
+    assert run("train", "seem").exit_code == 0
+    assert kept.read_bytes() == b"before"  # the first one's
+
+
+def test_weights_that_cannot_be_kept_are_not_written_over(script, run, trained: list[Any], monkeypatch) -> None:
+    def full(source: Any, target: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copytree", full)
+    result = run("train", "seem")
+    assert (result.exit_code, trained) == (2, [])
+    assert "No space left on device" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,17 @@ def test_a_tracked_video_brings_an_overlay_masks_and_boxes(script, run, tmp_path
     assert not torch.equal(frames, load_video("clip.mp4")[0])
 
 
+def test_masks_of_an_earlier_longer_video_do_not_stay(script, run, tmp_path: Path) -> None:
+    for name, clip in (("long.mp4", CLIP), ("short.mp4", CLIP[:2])):
+        (tmp_path / name).write_bytes(encode_mp4(clip, 8.0))
+        script([call("track_video", command="the circle")], "Tracked.")
+        (turn,) = turns_of(run("run", "track it", "--video", name, "--json", "--out", "o"))
+        output = turn["calls"][0]["output"]
+        masks = sorted(path.name for path in Path(output["mask_path"]).iterdir())
+        assert masks == [f"{frame:04d}.png" for frame in range(len(output["boxes"]))]
+    assert len(masks) == 2
+
+
 def test_a_change_of_a_videos_background_is_said(script, run, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(encode_mp4(CLIP, 8.0))
     script([call("edit_video", background="change the background to navy")], "Edited.")

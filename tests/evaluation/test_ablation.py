@@ -10,14 +10,15 @@ import torch
 
 from vitron_agent.errors import InputError
 from vitron_agent.evaluation import runner
-from vitron_agent.evaluation.ablation import ARMS, Ablation, Change, ablate, changes_of, executed
-from vitron_agent.evaluation.cases import Case
+from vitron_agent.evaluation.ablation import ARMS, Ablation, Change, ablate, changes_of, executed, unsaid
+from vitron_agent.evaluation.cases import Case, Step, Turn
 from vitron_agent.evaluation.judge import StepVerdict, TurnVerdict, Verdict
 from vitron_agent.evaluation.plans import PlanVerdict
 from vitron_agent.evaluation.report import rate_row
 from vitron_agent.evaluation.results_page import change_text, page, plot, write_page
 from vitron_agent.evaluation.rows import Outcome
 from vitron_agent.evaluation.sheets import Sample
+from vitron_agent.evaluation.silent import SilentCaller
 from vitron_agent.evaluation.wordless import NEUTRAL, Wordless
 from vitron_agent.invocation import GroundedPhrase
 from vitron_agent.media import MediaKind
@@ -105,6 +106,31 @@ def test_every_arm_runs_the_same_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     (shade,) = (c for c in found.changes["hybrid", "text"] if c.name.startswith("shade"))
     assert shade.value == pytest.approx(-0.5)
     assert (found.limit, found.seed) == (4, 7)
+
+
+class Mistaken:
+    """Takes every request for one that calls module B."""
+
+    def letter(self, turn: Turn) -> str:
+        return "B"
+
+
+def test_without_words_a_wrong_module_is_not_executed() -> None:
+    silent: Any = Mistaken()
+    for letter, right in (("B", True), ("C", False)):
+        asked = Case("case-1", "edit", (Turn("do it", ways=((Step(letter),),)),))
+        found = unsaid(replace(outcome(1), case=asked), silent)
+        assert (executed(found), found.verdict.right) == (right, right)
+    assert not executed(unsaid(replace(outcome(1, ran=False, right=False), case=asked), silent))
+
+
+def test_what_the_module_is_read_off_is_asked_of_the_arm_without_words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "work", lambda job: replace(outcome(job.index), case=job.case))
+    monkeypatch.setattr(runner, "planner_of", lambda profile: None)
+    monkeypatch.setattr(SilentCaller, "fitted", lambda planner, seed: Mistaken())
+    found = ablate("tiny", ["generation"], 3, 7, 0)
+    rates = {arm: next(row.value for row in rows if row.name == "execution rate") for arm, rows in found.rows.items()}
+    assert rates == {"text": 1, "embeddings": 0, "hybrid": 1}
 
 
 def test_suites_without_signals_and_bad_limits_are_refused() -> None:

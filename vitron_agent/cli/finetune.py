@@ -70,8 +70,8 @@ def finetune(
     planner = folder / "planner"
     task = Finetuning(stage.value, planner, data, media, start, batch, epochs, precision.value, rank, lr)
     target, runs = out or planner / "lora", run or Path("runs") / f"finetune-{stage.value}"
-    for path in (target, runs):
-        check_writable(path)
+    check_writable(target)
+    check_writable(runs, "choose another with --run")
     device = "cpu" if cpu else "auto"
     train(task, TrainingConfig(target, runs, device=device, resume=resume, seed=seed, export_minutes=EXPORT_MINUTES))
     say(f"adapter: {target}")

@@ -49,7 +49,9 @@ def check_inputs(
     texts = tuple(check_request(request) for request in requests)
     drawn = Region.parse(region) if region is not None else None
     if drawn and drawn.frames and video is None:
-        raise InputError(f"region {region!r} names video frames: leave out what follows '|', these are pictures")
+        given = "these are pictures" if images else "no video comes with it"
+        remedy = "give the video too, or leave out what follows '|'"
+        raise InputError(f"region {quoted(region or '')} names video frames, but {given}: {remedy}")
     videos = () if video is None else (load_video(video),)
     for frames, _ in videos:
         if drawn and drawn.frames and drawn.frames[1] >= len(frames):
@@ -68,8 +70,12 @@ def check_thread(name: str | None) -> None:
         raise InputError(f"thread {name[:70]!r} is no name: use 1 to 64 letters, digits, '.', '_' and '-'")
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, remedy: str = "choose another with --out") -> None:
     """Make sure that files can be written to a folder, and leave no trace of the attempt.
+
+    Args:
+        folder: It need not be there yet.
+        remedy: What to do if they cannot.
 
     Raises:
         InputError: They cannot.
@@ -87,7 +93,7 @@ def check_writable(folder: Path) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such name is possible"
         shown = quoted(str(folder), 300)
-        raise InputError(f"output folder {shown} cannot be written ({reason}): choose another with --out") from None
+        raise InputError(f"output folder {shown} cannot be written ({reason}): {remedy}") from None
     finally:
         for path in reversed(made):
             with contextlib.suppress(OSError):  # another process has begun to write there

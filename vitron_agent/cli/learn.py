@@ -1,7 +1,7 @@
 """`vitron-agent evaluate` and `vitron-agent train`: hand over to those packages, loaded when asked for."""
 
 import json
-from enum import StrEnum
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -25,21 +25,15 @@ EXPORTS = {
 }
 
 
-class SignalChoice(StrEnum):
-    """Whether specialists get the planner's embeddings in an evaluation."""
-
-    ON = "on"
-    OFF = "off"
-    BOTH = "both"
-
-
 @plainly
 def evaluate(
     suite: Annotated[list[str] | None, typer.Option(help="Only this suite; may be given again.")] = None,
     limit: Annotated[int | None, typer.Option(help="Cases per suite (200; 150 about videos).")] = None,
     profile: Profile = DEFAULT_PROFILE,
     seed: Seed = 0,
-    signals: Annotated[SignalChoice, typer.Option(help="Measure with the planner's embeddings?")] = SignalChoice.ON,
+    no_signals: Annotated[
+        bool, typer.Option("--no-signals", help="Measure without the planner's embeddings, too: two columns.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and sample sheets.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object to stdout.")] = False,
     ablation: Annotated[
@@ -53,8 +47,8 @@ def evaluate(
 
     loadable(profile)
     if ablation:
-        if as_json or signals is not SignalChoice.ON:
-            raise InputError("--ablation compares all arms and writes a page: leave --json and --signals out")
+        if as_json or no_signals:
+            raise InputError("--ablation compares all arms and writes a page: leave --json and --no-signals out")
         compare(profile, suite, limit, seed, out or Path("docs"))
         return
     if out is not None:
@@ -62,7 +56,7 @@ def evaluate(
     from vitron_agent import evaluation
 
     meter = Meter()
-    report = evaluation.evaluate(profile, suite, limit, out, seed, signals.value, progress=meter.show)
+    report = evaluation.evaluate(profile, suite, limit, out, seed, "both" if no_signals else "on", progress=meter.show)
     meter.clear()
     if as_json:
         typer.echo(json.dumps(report.to_json(), default=str))
@@ -98,7 +92,10 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder for the weights; the profile's own by default.")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Train one part of the tiny profile and export its weights; checkpoint and log lie in runs/NAME."""
+    """Train one part of the tiny profile and export its weights; checkpoint and log lie in runs/NAME.
+
+    Without --out the profile's own weights are written over; those that were there are kept in runs/NAME/before.
+    """
     quiet_libraries()
     from vitron_agent.training import RECIPES, TrainingConfig, load_recipe
 
@@ -111,9 +108,28 @@ def train(
     target = out or TINY.folder / EXPORTS.get(name, name)
     check_writable(target)
     run = Path("runs") / name.replace("-", "_")
-    check_writable(run)
+    check_writable(run, "train in a folder that can be written to")
+    if out is None and not resume:
+        keep_before(target, run / "before")
     config = TrainingConfig(out=target, run=run, device=device, resume=resume, seed=seed)
     load_recipe(name)(config if minutes is None else TrainingConfig(**{**vars(config), "minutes": minutes}))
+
+
+def keep_before(target: Path, kept: Path) -> None:
+    """Copy weights that a training is about to write over, unless what an earlier one found is kept there.
+
+    Raises:
+        InputError: There is no room for the copy.
+    """
+    if kept.exists() or not any(target.rglob("*.safetensors")):
+        return
+    try:
+        shutil.copytree(target, kept)
+    except OSError as error:
+        shutil.rmtree(kept, ignore_errors=True)
+        reason = error.strerror or "it cannot be copied"
+        raise InputError(f"{target} could not be kept in {kept} ({reason}): give another folder with --out") from None
+    say(f"the weights in {target} will be written over: a copy lies in {kept}")
 
 
 def check_device(device: str) -> None:

@@ -78,8 +78,14 @@ class Writer:
         return output
 
     def _track(self, uri: str, folder: str) -> dict[str, Any]:
-        """Write a tracked object's masks, one per frame: `0000.png` onward, 0 and 255."""
+        """Write a tracked object's masks, one per frame: `0000.png` onward, 0 and 255.
+
+        The folder may hold those of an earlier, longer video: what would be one too many goes.
+        """
         record = json.loads(self.session.store.get_bytes(uri))
+        for old in (self.folder / folder).glob("[0-9][0-9][0-9][0-9].png"):
+            if int(old.stem) >= len(record["masks"]):
+                old.unlink()
         for frame, mask in enumerate(record["masks"]):
             self._export(mask, f"{folder}/{frame:04d}", remember=False)
         return {"mask_path": str(self.folder / folder), "boxes": record["boxes"]}

@@ -19,7 +19,9 @@ Seed = Annotated[
 ]
 Weights = Annotated[
     Path | None,
-    typer.Option(help="Folder with the profile's parts; else $VITRON_WEIGHTS, or where `models pull` puts them."),
+    typer.Option(
+        help="Folder with the profile's parts; tiny has its own, others $VITRON_WEIGHTS or what `models pull` got."
+    ),
 ]
 Memory = Annotated[
     str | None,

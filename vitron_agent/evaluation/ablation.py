@@ -5,7 +5,7 @@ same cases in every arm, so that differences are taken case by case. Writing the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vitron_agent.errors import InputError
@@ -13,6 +13,7 @@ from vitron_agent.evaluation import runner
 from vitron_agent.evaluation.metrics import bootstrap, mean
 from vitron_agent.evaluation.report import Row, mean_row, rate_row
 from vitron_agent.evaluation.rows import ERRORS, Outcome
+from vitron_agent.evaluation.silent import SilentCaller
 from vitron_agent.evaluation.suites import SUITES
 from vitron_agent.locations import loadable
 
@@ -98,6 +99,11 @@ def ablate(
                 found[arm][name] = _outcomes(
                     run, profile, name, (signals, words), seed, count, f"{name}, {arm}", progress
                 )
+    planned = [name for name in chosen if not SUITES[name].dictated]
+    if planned:
+        silent = SilentCaller.fitted(runner.planner_of(profile), seed)
+        for name in planned:
+            found["embeddings"][name] = [unsaid(outcome, silent) for outcome in found["embeddings"][name]]
     rows = {arm: tuple(row for name in chosen for row in rows_of(name, found[arm][name])) for arm in ARMS}
     pairs = [("hybrid", "text"), ("hybrid", "embeddings")]
     changes = {
@@ -123,6 +129,16 @@ def _outcomes(
         outcomes.append(outcome)
         progress(title, len(outcomes), len(jobs))
     return outcomes
+
+
+def unsaid(outcome: Outcome, silent: SilentCaller) -> Outcome:
+    """What comes of a case where the module is read off embeddings: as it was, or the wrong call if that is wrong."""
+    first = outcome.verdict.turns[0] if outcome.verdict.turns else None
+    ways = {way[0].letter if way else "" for way in outcome.case.turns[0].ways}
+    if first is None or silent.letter(outcome.case.turns[0]) in ways:
+        return outcome
+    wrong = replace(first, module=False, steps=())
+    return replace(outcome, verdict=replace(outcome.verdict, turns=(wrong, *outcome.verdict.turns[1:])))
 
 
 def executed(outcome: Outcome) -> bool:

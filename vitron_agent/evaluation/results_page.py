@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from vitron_agent.evaluation.ablation import ARMS, Ablation, Change
 from vitron_agent.evaluation.report import Row
+from vitron_agent.evaluation.silent import REQUESTS
 
 PAGE, PLOT = "results.md", "results.png"
 FEWEST = 10
@@ -21,12 +22,15 @@ Written by `vitron-agent evaluate --ablation --limit {limit} --seed {seed}`; do 
 {limit} held-out cases per suite, the same in every arm; 95% intervals in brackets.
 
 - **text**: specialists get the planner's words. **hybrid**: words and embeddings, as the agent runs.
-- **embeddings**: specialists get embeddings and no words. Module, operation and boxes are still read off the call. The
+- **embeddings**: specialists get embeddings and no words. Nothing is said that names the module, so it is read off the
+  task-invariant tokens, fed right behind the request, by a linear classifier ({requests} requests in the wordings of
+  training; the planner itself never learned to put it there). Operation and boxes are still read off the call. The
   segmenter that finds what an edit is about has no embeddings in any arm, so here it looks for "object".
 - Execution rate: the right calls were made, could be read, and ran. Task right: so was what came of them.
-- `words-lose-dictated` dictates the right calls and asks for exactly the shade, size or place of an example; errors are
-  measured where the task is right, 0 is exact. A fifth of its cases ask for all that an object of another picture is,
-  counted in the same rows; a fifth for the speed of a clip (without weights of I2VGen-XL they are not executed).
+- `words-lose-dictated` dictates the right calls, in every arm, and asks for exactly the shade, size or place of an
+  example; errors are measured where the task is right, 0 is exact. A fifth of its cases ask for all that an object of
+  another picture is, counted in the same rows; a fifth for the speed of a clip (without weights of I2VGen-XL they are
+  not executed).
 
 ![Execution rate and share of right tasks per suite and arm]({plot})
 """
@@ -68,11 +72,13 @@ def write_page(ablation: Ablation, folder: Path) -> Path:
 
 def page(ablation: Ablation) -> str:
     """The page as Markdown."""
-    parts = [_INTRO.format(limit=ablation.limit, seed=ablation.seed, profile=ablation.profile, plot=PLOT)]
+    parts = [
+        _INTRO.format(limit=ablation.limit, seed=ablation.seed, profile=ablation.profile, plot=PLOT, requests=REQUESTS)
+    ]
     parts.append(f"## All arms\n\n{_rows_table(ablation)}")
     for (arm, other), changes in ablation.changes.items():
-        about = "Case by case. Rates: difference in points. Errors: change as a share, on cases that both arms did."
-        parts.append(f"## {arm.capitalize()} against {other}\n\n{about}\n\n{_changes_table(changes)}")
+        how = "Case by case. Rates: difference in points. Errors: change as a share, on cases that both arms did."
+        parts.append(f"## {arm.capitalize()} against {other}\n\n{how}\n\n{_changes_table(changes)}")
     return "\n".join([*parts, _PAPER_NOTE])
 
 

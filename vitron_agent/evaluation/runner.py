@@ -39,6 +39,7 @@ from vitron_agent.graphs.agent import Agent
 from vitron_agent.locations import loadable
 from vitron_agent.media import MediaStore
 from vitron_agent.parts import Profile
+from vitron_agent.planner import VitronPlanner
 from vitron_agent.planner.chat import ChatVitron
 from vitron_agent.specialists.base import Specialist
 
@@ -112,11 +113,20 @@ def _wordless(profile: str, name: str) -> Specialist:
     return Wordless(_specialist(profile, name))
 
 
-@lru_cache(maxsize=1)
-def _dictated(profile: str) -> DictatedPlanner:
+def planner_of(profile: str) -> VitronPlanner:
+    """A profile's planner, without its chat model.
+
+    Raises:
+        CheckpointError: Its weights are missing, damaged or of another shape.
+    """
     planner = build_planner(profile, _store())
     assert isinstance(planner, ChatVitron)  # as all planners of profiles
-    return DictatedPlanner(planner.planner)
+    return planner.planner
+
+
+@lru_cache(maxsize=1)
+def _dictated(profile: str) -> DictatedPlanner:
+    return DictatedPlanner(planner_of(profile))
 
 
 @lru_cache(maxsize=3)

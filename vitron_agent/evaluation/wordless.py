@@ -1,7 +1,7 @@
 """Specialists that are given the planner's embeddings and none of its words: one arm of the ablation.
 
-Which module runs, where, and in which box is still read off the call, as in the paper, where text decides the module. A
-tool's own questions ("the background") are kept: they are not the planner's words.
+Where, and in which box, is still read off the call; which module runs is for silent.py to say. A tool's own questions
+("the background") are kept: they are not the planner's words.
 """
 
 from dataclasses import dataclass, replace

@@ -6,6 +6,7 @@ does not know stores.
 """
 
 import io
+import logging
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from torch.nn.functional import pad
 from vitron_agent.errors import InputError, quoted
 from vitron_agent.media.images import MAX_PIXELS, check_size, is_picture, open_input
 
+_log = logging.getLogger(__name__)
 MAX_FRAMES = 1000  # kept of a video of ours
 MAX_SAMPLED = 128  # kept of a user's video
 MAX_DECODED = 20_000  # looked at while a video is sampled: eleven minutes at 30 frames a second
@@ -40,7 +42,8 @@ def load_video(path: str | Path, most: int = MAX_SAMPLED) -> tuple[Tensor, float
 
     Args:
         path: the file.
-        most: frames to keep: of a longer video so many, evenly spread, the first and the last among them.
+        most: frames to keep: of a longer video so many, evenly spread, the first and the last among them, and a
+            warning is logged.
 
     Returns:
         Frames, uint8 (T, 3, H, W) RGB, and how many of them there are per second.
@@ -135,6 +138,8 @@ def _decode(source: BinaryIO, name: str, most: int | None) -> tuple[Tensor, floa
             raise InputError(f"{name} is not a whole {readable} but a picture: {remedy}") from None
         raise InputError(f"{name} is not a whole {readable}: save it again as MP4") from None
     frames = reel.frames()
+    if len(frames) < reel.count:
+        _log.warning("%s has %d frames: %d of them are used, evenly spread", name, reel.count, len(frames))
     if not frames:
         raise InputError(f"{name} has no frames: choose another video")
     if len({frame.shape for frame in frames}) > 1:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitron_agent.invocation import Module
 from vitron_agent.planner.model import PlannerModel
+from vitron_agent.planner.readout import LinearReadout
 from vitron_agent.planner.tokenizer import Vocabulary
 
 
@@ -112,21 +112,8 @@ def linear_probe(features: Tensor, labels: Sequence[int], train: float = 0.7, de
     Raises:
         ValueError: There are fewer than two rows for either part.
     """
-    target, cut = torch.tensor(labels), round(train * len(features))
+    cut = round(train * len(features))
     if min(cut, len(features) - cut) < 2:
         raise ValueError(f"{len(features)} rows are too few for a probe: collect more")
-    mean, spread = features[:cut].mean(0), features[:cut].std(0).clamp_min(1e-6)
-    x = ((features - mean) / spread).detach()
-    weight = torch.zeros(x.shape[1], int(target.max()) + 1, requires_grad=True)
-    bias = torch.zeros(weight.shape[1], requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=60, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        loss = F.cross_entropy(x[:cut] @ weight + bias, target[:cut]) + decay * weight.square().sum()
-        loss.backward()
-        return loss
-
-    with torch.enable_grad():
-        optimiser.step(closure)
-    return float(((x[cut:] @ weight + bias).argmax(1) == target[cut:]).float().mean())
+    readout = LinearReadout.fitted(features[:cut], labels[:cut], decay)
+    return float((readout(features[cut:]) == torch.tensor(labels[cut:])).float().mean())
