@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vitron_agent import media
 from vitron_agent.errors import NothingFoundError
 from vitron_agent.invocation import GroundedPhrase
 from vitron_agent.media import Box
@@ -88,12 +89,9 @@ def box_of(mask: Tensor) -> Box:
     Raises:
         NothingFoundError: the mask is empty.
     """
-    height, width = mask.shape
-    rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
-    if not len(rows):
+    if not mask.any():
         raise NothingFoundError("nothing was found to edit: say it with other words, or draw where it is")
-    left, top = int(columns[0]) / width, int(rows[0]) / height
-    return left, top, (int(columns[-1]) + 1) / width, (int(rows[-1]) + 1) / height
+    return media.box_of(mask)
 
 
 def main_parts(mask: Tensor) -> Tensor:

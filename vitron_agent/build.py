@@ -244,20 +244,30 @@ def build_agent(
     from vitron_agent.graphs import ROUNDS, make_agent
     from vitron_agent.media import NO_SOURCES
 
-    store = store or default_store()
-    where: dict[str, Any] = {"weights": weights, "device": device, "compiled": compiled}
-    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
-    tools = vitron_tools(profile, store, use_signals, specialists=specialists, **limits, **where)
-    chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
+    limits = {"memory": memory, "host_memory": host_memory}
+    where = {"weights": weights, "device": device, "compiled": compiled}
+    parts = _parts(profile, store, use_signals, planner, specialists, planner_bits, limits, where)
     rounds = ROUNDS if rounds is None else rounds
-    return make_agent(chosen, tools, store, checkpointer, rounds, approve, sources or NO_SOURCES)
+    return make_agent(*parts, checkpointer, rounds, approve, sources or NO_SOURCES)
 
 
-def _own(planner: "BaseChatModel | None", bits: int | None) -> dict[str, Any]:
-    """Return what the tools are told of the profile's planner: whether it is there, and in how many bits."""
+def _parts(
+    profile: str,
+    store: "MediaStore | None",
+    use_signals: bool,
+    planner: "BaseChatModel | None",
+    specialists: "Mapping[str, Callable[[], Specialist]] | None",
+    bits: int | None,
+    limits: dict[str, Any],
+    where: dict[str, Any],
+) -> "tuple[BaseChatModel, list[StructuredTool], MediaStore]":
+    """Return what both kinds of agent are made of, planner last loaded: what does not fit is said before."""
     if planner is not None and bits is not None:
         raise InputError(f"planner_bits={bits} is for the profile's planner, and another is given: leave it out")
-    return {"with_planner": planner is None, "planner_bits": bits}
+    store = store or default_store()
+    limits = {**limits, "with_planner": planner is None, "planner_bits": bits}
+    tools = vitron_tools(profile, store, use_signals, specialists=specialists, **limits, **where)
+    return planner or build_planner(profile, store, use_signals, planner_bits=bits, **where), tools, store
 
 
 def create_vitron_agent(
@@ -290,10 +300,8 @@ def create_vitron_agent(
     from vitron_agent.graphs.middleware import make_langchain_agent
     from vitron_agent.media import NO_SOURCES
 
-    store = store or default_store()
-    where: dict[str, Any] = {"weights": weights, "device": device, "compiled": compiled}
-    limits: dict[str, Any] = {"memory": memory, "host_memory": host_memory, **_own(planner, planner_bits)}
-    tools = vitron_tools(profile, store, use_signals, specialists=specialists, **limits, **where)
-    chosen = planner or build_planner(profile, store, use_signals, planner_bits=planner_bits, **where)
+    limits = {"memory": memory, "host_memory": host_memory}
+    where = {"weights": weights, "device": device, "compiled": compiled}
+    parts = _parts(profile, store, use_signals, planner, specialists, planner_bits, limits, where)
     rounds = ROUNDS if rounds is None else rounds
-    return make_langchain_agent(chosen, tools, store, checkpointer, rounds, approve, middleware, sources or NO_SOURCES)
+    return make_langchain_agent(*parts, checkpointer, rounds, approve, middleware, sources or NO_SOURCES)

@@ -62,6 +62,7 @@ def test_a_broken_checkpoint_is_tried_again() -> None:
     with pytest.raises(CheckpointError):
         residents.run("gligen", SpecialistRequest("x"))
     assert residents.run("gligen", SpecialistRequest("x")).image is not None
+    assert len(tries) == 2
 
 
 def test_an_unknown_name_is_a_key_error() -> None:

@@ -72,10 +72,20 @@ def test_average_swaps_in_and_out() -> None:
     start = model.weight.detach().clone()
     nn.init.ones_(model.weight)
     ema.update()
-    ema.swap()
-    assert torch.allclose(model.weight, start.lerp(torch.ones(2, 2), 1 - min(0.5, 2 / 11)))
-    ema.swap()
+    with ema.averaged():
+        assert torch.allclose(model.weight, start.lerp(torch.ones(2, 2), 1 - min(0.5, 2 / 11)))
     assert torch.equal(model.weight, torch.ones(2, 2))
+
+
+def test_live_weights_return_from_a_block_that_fails() -> None:
+    model = nn.Linear(2, 2)
+    ema = Ema(model)
+    average = ema.shadow["weight"].clone()
+    nn.init.ones_(model.weight)
+    with pytest.raises(OSError, match="full"), ema.averaged():
+        raise OSError("full")
+    assert torch.equal(model.weight, torch.ones(2, 2))
+    assert torch.equal(ema.shadow["weight"], average)
 
 
 def test_rate_warms_up_and_decays() -> None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from vitron_agent.evaluation.cases import Case
 from vitron_agent.evaluation.heldout import heldout_cases
-from vitron_agent.evaluation.report import Row, mean_row, rate_row
-from vitron_agent.evaluation.rows import Outcome
+from vitron_agent.evaluation.report import Row, rate_row
+from vitron_agent.evaluation.rows import Outcome, seconds_row
 
 ORDERS = {
     "draw": "draw a red star",
@@ -45,8 +45,7 @@ def order_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
     for kind in ORDERS:
         same = [_no_call(outcome) for outcome in outcomes if outcome.case.kind == kind]
         found += [rate_row(suite, f"  {kind}", same)] if same else []
-    seconds = [second for outcome in outcomes for second in outcome.seconds]
-    return [*found, mean_row(suite, "seconds a turn", seconds, "s")]
+    return [*found, seconds_row(suite, outcomes)]
 
 
 def _no_call(outcome: Outcome) -> bool:

@@ -75,10 +75,15 @@ class Outcome:
 Rows = Callable[[str, Sequence[Outcome]], list[Row]]
 
 
-def _by_kind(suite: str, outcomes: Sequence[Outcome], right: Callable[[Outcome], bool]) -> list[Row]:
-    """One row per kind of case, in alphabetical order."""
+def seconds_row(suite: str, outcomes: Sequence[Outcome]) -> Row:
+    """What a turn takes, over all turns of all cases."""
+    return mean_row(suite, "seconds a turn", [second for outcome in outcomes for second in outcome.seconds], "s")
+
+
+def _by_kind(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
+    """How often everything is right: one row per kind of case, in alphabetical order."""
     kinds = sorted({outcome.case.kind for outcome in outcomes})
-    return [rate_row(suite, f"  {kind}", [right(o) for o in outcomes if o.case.kind == kind]) for kind in kinds]
+    return [rate_row(suite, f"  {kind}", [o.verdict.right for o in outcomes if o.case.kind == kind]) for kind in kinds]
 
 
 def _modules(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
@@ -109,7 +114,7 @@ def generation_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
         rate_row(suite, "places and relations", placed, 0.85),
         rate_row(suite, "sizes", [bool(c and c.sizes_ok) for c in checks]),
         rate_row(suite, "everything", [bool(c and c.all_ok) for c in checks]),
-        mean_row(suite, "seconds a turn", [o.seconds[0] for o in outcomes if o.seconds], "s"),
+        seconds_row(suite, outcomes),
     ]
 
 
@@ -131,8 +136,8 @@ def segmentation_rows(target: float) -> Rows:
         return [
             iou_row(suite, "cIoU", overlaps, target),
             iou_row(suite, "gIoU", overlaps, summed=False),
-            rate_row(suite, "IoU above 0.75", [both >= GOOD_IOU * union for both, union in overlaps]),
-            mean_row(suite, "seconds a turn", [o.seconds[0] for o in outcomes if o.seconds], "s"),
+            rate_row(suite, f"IoU above {GOOD_IOU:g}", [both >= GOOD_IOU * union for both, union in overlaps]),
+            seconds_row(suite, outcomes),
         ]
 
     return rows
@@ -152,10 +157,10 @@ def edit_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
     outside = [psnr for right, psnr in zip(done, worst, strict=True) if right]
     return [
         rate_row(suite, "does what was asked", done, 0.80),
-        *_by_kind(suite, outcomes, lambda outcome: outcome.verdict.right),
+        *_by_kind(suite, outcomes),
         rate_row(suite, f"done, and PSNR outside >= {GOOD_PSNR:g} dB", clean, 0.80),
         mean_row(suite, "PSNR outside the region, where done", outside, "dB", GOOD_PSNR),
-        mean_row(suite, "seconds a turn", [o.seconds[0] for o in outcomes if o.seconds], "s"),
+        seconds_row(suite, outcomes),
     ]
 
 
@@ -164,9 +169,8 @@ def all_right(name: str, target: float | None, kinds: bool = True) -> Rows:
 
     def rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
         found = [rate_row(suite, name, [outcome.verdict.right for outcome in outcomes], target)]
-        found += _by_kind(suite, outcomes, lambda outcome: outcome.verdict.right) if kinds else []
-        seconds = [second for outcome in outcomes for second in outcome.seconds]
-        return [*found, *_modules(suite, outcomes), mean_row(suite, "seconds a turn", seconds, "s")]
+        found += _by_kind(suite, outcomes) if kinds else []
+        return [*found, *_modules(suite, outcomes), seconds_row(suite, outcomes)]
 
     return rows
 
@@ -179,7 +183,7 @@ def tracking_rows(target: float) -> Rows:
         return [
             mean_row(suite, "J&F", scores, "iou", target),
             rate_row(suite, f"J&F above {GOOD_IOU:g}", [score >= GOOD_IOU for score in scores]),
-            mean_row(suite, "seconds a turn", [o.seconds[0] for o in outcomes if o.seconds], "s"),
+            seconds_row(suite, outcomes),
         ]
 
     return rows
@@ -191,10 +195,10 @@ def film_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
     clean = [film.psnr_untouched for right, film in films if right and film is not None]
     return [
         rate_row(suite, "does what was asked", [outcome.verdict.right for outcome in outcomes], 0.80),
-        *_by_kind(suite, outcomes, lambda outcome: outcome.verdict.right),
+        *_by_kind(suite, outcomes),
         mean_row(suite, "PSNR untouched, where done", [p for p in clean if p is not None], "dB", GOOD_FILM_PSNR),
         rate_row(suite, "motion kept, where a video came", [f.motion_kept for _, f in films if f is not None], 0.90),
-        mean_row(suite, "seconds a turn", [o.seconds[0] for o in outcomes if o.seconds], "s"),
+        seconds_row(suite, outcomes),
     ]
 
 
@@ -224,8 +228,8 @@ def animation_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
 def _everything(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
     return [
         rate_row(suite, "everything", [outcome.verdict.right for outcome in outcomes]),
-        *_by_kind(suite, outcomes, lambda outcome: outcome.verdict.right),
-        mean_row(suite, "seconds a turn", [o.seconds[0] for o in outcomes if o.seconds], "s"),
+        *_by_kind(suite, outcomes),
+        seconds_row(suite, outcomes),
     ]
 
 
@@ -252,6 +256,6 @@ def film_question_rows(suite: str, outcomes: Sequence[Outcome]) -> list[Row]:
         rate_row(suite, "answered right", [outcome.verdict.right for outcome in outcomes], 0.92),
         rate_row(suite, "about motion and events", moving),
         rate_row(suite, "about the first frame", still),
-        *_by_kind(suite, outcomes, lambda outcome: outcome.verdict.right),
+        *_by_kind(suite, outcomes),
         *_modules(suite, outcomes),
     ]

@@ -12,7 +12,7 @@ import torch
 
 from vitron_agent.evaluation.areas import box_mask
 from vitron_agent.evaluation.drive import picture_of
-from vitron_agent.evaluation.judge import GOOD_PSNR
+from vitron_agent.evaluation.judge import GOOD_IOU, GOOD_PSNR
 from vitron_agent.evaluation.metrics import overlap
 from vitron_agent.evaluation.report import Row, iou_row, mean_row, rate_row
 from vitron_agent.evaluation.rows import GOOD_FIRST_PSNR
@@ -87,7 +87,7 @@ def _found(seem: Specialist, kind: str, title: str, request: SpecialistRequest, 
     mask = result.mask if result is not None and result.mask is not None else torch.zeros_like(truth)
     both, union = overlap(mask, truth)
     pictures = (request.image, over(request.image, truth), over(request.image, mask))
-    sample = Sample(title, tuple(shown(picture) for picture in pictures), both > 0.75 * union)
+    sample = Sample(title, tuple(shown(picture) for picture in pictures), both > GOOD_IOU * union)
     return Trial(kind, {}, (both, union), None, seconds, sample)
 
 

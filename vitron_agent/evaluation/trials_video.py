@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from vitron_agent.evaluation.judge import GOOD_IOU
 from vitron_agent.evaluation.made import check_of_picture, is_clip
 from vitron_agent.evaluation.metrics import j_and_f
 from vitron_agent.evaluation.sheets import Sample, moments, over, shown
@@ -38,7 +39,7 @@ def following(load: Load, index: int, seed: int) -> list[Trial]:
         found = result.masks if result is not None and result.masks is not None else torch.zeros_like(truth)
         score = j_and_f(found, truth)
         shown_frames = tuple(shown(over(video[i], found[i])) for i in (0, 2, 4, 7))
-        trials.append(Trial(kind, {}, None, None, seconds, Sample(words, shown_frames, score > 0.75), score))
+        trials.append(Trial(kind, {}, None, None, seconds, Sample(words, shown_frames, score > GOOD_IOU), score))
     return trials
 
 

@@ -14,7 +14,7 @@ from vitron_agent.media.blocks import (
 from vitron_agent.media.display import Shown, show, side_by_side
 from vitron_agent.media.download import Downloads
 from vitron_agent.media.folders import Folders
-from vitron_agent.media.geometry import Box, Point
+from vitron_agent.media.geometry import Box, Point, box_of
 from vitron_agent.media.images import (
     MAX_PIXELS,
     MAX_SIDE,
@@ -52,6 +52,7 @@ __all__ = [
     "Shown",
     "Upload",
     "block_handle",
+    "box_of",
     "carried",
     "decode_image",
     "decode_mp4",

@@ -15,6 +15,19 @@ Box = tuple[float, float, float, float]
 MIN_AREA = 1e-9  # of the unit square: less is rounding, not area
 
 
+def box_of(mask: Tensor) -> Box:
+    """The smallest box (x1, y1, x2, y2) in [0, 1] around the set pixels of a mask, bool (H, W).
+
+    Raises:
+        ValueError: No pixel is set.
+    """
+    height, width = mask.shape
+    rows, columns = mask.any(1).nonzero().flatten().tolist(), mask.any(0).nonzero().flatten().tolist()
+    if not rows:
+        raise ValueError("the mask is empty: no box is around nothing")
+    return columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height
+
+
 def is_flat(points: Sequence[Point]) -> bool:
     """Whether all points lie on one line."""
     x0, y0 = points[0]

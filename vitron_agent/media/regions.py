@@ -19,6 +19,7 @@ from vitron_agent.media.geometry import (
     Box,
     Point,
     between,
+    box_of,
     clipped,
     inside_polygon,
     is_flat,
@@ -104,13 +105,10 @@ class Region(BaseModel):
         Raises:
             InputError: the mask is empty.
         """
-        height, width = pixels.shape
-        rows, columns = pixels.any(1).nonzero().flatten(), pixels.any(0).nonzero().flatten()
-        if not len(rows):
+        if not pixels.any():
             raise InputError("the mask is empty: draw at least one pixel")
-        top_left = (int(columns[0]) / width, int(rows[0]) / height)
-        bottom_right = ((int(columns[-1]) + 1) / width, (int(rows[-1]) + 1) / height)
-        return cls(kind=RegionKind.MASK, points=(top_left, bottom_right), mask=uri)
+        left, top, right, bottom = box_of(pixels)
+        return cls(kind=RegionKind.MASK, points=((left, top), (right, bottom)), mask=uri)
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vitron_agent.media import box_of
+
 GEOMETRY_SIDE = 16
 """The mask is seen by the geometry term at 16x16; Osprey uses 112x112 at 512 pixels."""
 FRAME = 224
@@ -145,11 +147,5 @@ class BoxRegions(nn.Module):
 
 def _boxes(masks: Tensor) -> Tensor:
     """Return the boxes (N, 4) xyxy around masks (N, H, W), on a frame of 224 pixels; an empty mask is the whole."""
-    boxes = []
-    for mask in masks.cpu() > 0:
-        mask = mask if mask.any() else torch.ones_like(mask)
-        rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
-        height, width = mask.shape
-        edges = columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height
-        boxes.append([float(edge) * FRAME for edge in edges])
-    return torch.tensor(boxes)
+    boxes = [box_of(mask) if mask.any() else (0.0, 0.0, 1.0, 1.0) for mask in masks.cpu() > 0]
+    return torch.tensor(boxes) * FRAME

@@ -5,7 +5,7 @@ language.py's business.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vitron_agent.shapes.scene import Obj, Scene, relation
 
@@ -37,9 +37,14 @@ def article(phrase: str) -> str:
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
-def listed(parts: list[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
     """Joins names: "a, b and c"."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return joined(parts, " and ")
+
+
+def joined(parts: Sequence[str], last: str) -> str:
+    """Joins parts by commas, but for the last, before which `last` stands: "a, b while c"."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}{last}{parts[-1]}"
 
 
 def phrase_of(obj: Obj, rng: random.Random) -> str:

@@ -102,6 +102,9 @@ def sample_clip(rng: random.Random, count: int | None = None, alike: bool = Fals
         count: Number of objects, 1 to 3; drawn if None.
         alike: The first two objects have the same shape, colour and size (their shades differ a little), and both
             move; `count` must not be 1 then.
+
+    Raises:
+        ValueError: Two alike objects are asked for with a count of 1.
     """
     if alike and count == 1:
         raise ValueError("two alike objects need a count of 2 or 3")

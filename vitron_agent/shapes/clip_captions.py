@@ -7,7 +7,7 @@ language.py's business.
 import random
 from collections.abc import Sequence
 
-from vitron_agent.shapes.captions import PLACE_WORDS, article, phrase_of, referring
+from vitron_agent.shapes.captions import PLACE_WORDS, article, joined, phrase_of, referring
 from vitron_agent.shapes.clip import Clip, Motion
 
 STILL = "still"
@@ -40,6 +40,8 @@ _CHANGES: dict[str, tuple[Forms, ...]] = {
         ("does not move", "not moving", "not move"),
     ),
 }
+_LAST = (" and ", " and ", " and ", ", ", " while ")
+"""What stands before the last of several parts."""
 
 
 def motion_forms(motion: Motion | None, rng: random.Random) -> Forms:
@@ -106,7 +108,5 @@ def motion_command(clip: Clip, rng: random.Random) -> str:
 
 
 def _joined(parts: Sequence[str], rng: random.Random) -> str:
-    if len(parts) == 1:
-        return parts[0]
-    last = rng.choice((" and ", " and ", " and ", ", ", " while "))
-    return f"{', '.join(parts[:-1])}{last}{parts[-1]}"
+    # a single part draws nothing, or all that is drawn after it would change
+    return joined(parts, rng.choice(_LAST) if len(parts) > 1 else "")

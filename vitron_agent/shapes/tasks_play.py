@@ -46,9 +46,9 @@ def is_question(step: Step) -> bool:
     return step.clause.endswith("?")
 
 
-def one(session: Session, makers: Sequence[tuple[Maker, float]], count: int | None = None) -> bool:
+def one(session: Session, makers: Sequence[tuple[Maker, float]]) -> bool:
     """One request about an uploaded picture."""
-    session.upload(a_scene(session, count))
+    session.upload(a_scene(session))
     return one_more(session, makers)
 
 

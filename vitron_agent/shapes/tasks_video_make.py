@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Literal
 
 from vitron_agent.invocation import GroundedPhrase, Module
+from vitron_agent.shapes.captions import joined, listed
 from vitron_agent.shapes.clip import DIRECTIONS, MOTIONS, Clip, Motion, is_sound, sample_amount
 from vitron_agent.shapes.language import Writer
 from vitron_agent.shapes.scene import BACKGROUNDS, Scene
@@ -89,9 +90,7 @@ def _set_in_motion(session: Session, moves: tuple[str | None, ...]) -> Action | 
     moving = [(name, move) for name, move in zip(names, moves, strict=True) if move]
     if motions is None or any(name is None for name, _ in moving):
         return None
-    action = session.film(
-        Module.G, _listed([f"the {name} {DOES[move]}" for name, move in moving]), Clip(scene, motions)
-    )
+    action = session.film(Module.G, listed([f"the {name} {DOES[move]}" for name, move in moving]), Clip(scene, motions))
     session.focus = 0 if len(moves) == 1 else None
     return action
 
@@ -127,12 +126,7 @@ def _does(writer: Writer, who: str, does: str, form: Form) -> str:
 
 def _joined(writer: Writer, parts: Sequence[str]) -> str:
     """What several objects do, in one sentence."""
-    last = writer.rng.choice((" and ", " and ", " and ", ", ", " while ", ", and "))
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}{last}{parts[-1]}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return joined(parts, writer.rng.choice((" and ", " and ", " and ", ", ", " while ", ", and ")))
 
 
 def animate(session: Session, style: Style) -> Step | None:
@@ -156,7 +150,7 @@ def animate(session: Session, style: Style) -> Step | None:
     form = rng.choices(forms, (0.3, 0.25, 0.45 if can_let else 0.0))[0]
     words = _joined(writer, [_does(writer, reference.words, move, form) for reference, move in named])
     clause = session.worded(f"animate.{form}", style, scene=words)
-    command = _listed([f"{reference.phrase} {DOES[move]}" for reference, move in named])
+    command = listed([f"{reference.phrase} {DOES[move]}" for reference, move in named])
     facts: Facts = {"kind": "animate", "before": scene, "motions": motions, "picture": session.current}
     clip = Clip(scene, motions)
     action = session.film(Module.G, command, clip)

@@ -51,12 +51,12 @@ class Reference:
     index: int
 
 
-def a_wish(rng: random.Random, background: str = "gray", colour: float = 0.86, size: float = 0.3) -> Wish:
-    """Draws a wish; colour and size are said in these shares of the cases."""
+def a_wish(rng: random.Random, background: str = "gray", size: float = 0.3) -> Wish:
+    """Draws a wish; the colour is mostly said, the size in this share of the cases."""
     colours = [name for name in COLOURS if not clashes(name, background)]
     return Wish(
         rng.choice(SHAPES),
-        rng.choice(colours) if rng.random() < colour else None,
+        rng.choice(colours) if rng.random() < 0.86 else None,
         rng.choice(SIZES) if rng.random() < size else None,
     )
 

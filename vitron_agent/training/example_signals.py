@@ -136,9 +136,9 @@ def fit_mapper(name: str, config: TrainingConfig) -> dict[str, tuple[float, floa
         if run.due():
             run.save()
     run.save()
-    ema.swap()
-    run.written(config.out, lambda: export(config.out, mapper, name))
-    found = missed(mapper, encoder, held_out)
+    with ema.averaged():
+        run.written(config.out, lambda: export(config.out, mapper, name))
+        found = missed(mapper, encoder, held_out)
     run.write(f"{name}: " + ", ".join(f"{key} {a:.3f} of {b:.3f} missed" for key, (a, b) in found.items()))
     return found
 

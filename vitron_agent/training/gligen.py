@@ -110,16 +110,15 @@ def train(config: TrainingConfig, edit_share: float | None = None) -> None:
         run.log(50)
         if run.due() or run.done:
             run.save()
-            ema.swap()
-            run.written(config.out, lambda: _export(config, both, tokenizer, drawing, editing))
-            sheet = config.run / f"{run.step}"
-            if drawing:
-                run.write(
-                    judge_generation(generation_unet(unet), encoder, tokenizer, vae, sheet.with_suffix(".draw.png"))
-                )
-            if editing:
-                run.write(judge_edits(unet, encoder, tokenizer, vae, sheet.with_suffix(".edit.png")))
-            ema.swap()
+            with ema.averaged():
+                run.written(config.out, lambda: _export(config, both, tokenizer, drawing, editing))
+                sheet = config.run / f"{run.step}"
+                if drawing:
+                    run.write(
+                        judge_generation(generation_unet(unet), encoder, tokenizer, vae, sheet.with_suffix(".draw.png"))
+                    )
+                if editing:
+                    run.write(judge_edits(unet, encoder, tokenizer, vae, sheet.with_suffix(".edit.png")))
 
 
 if __name__ == "__main__":

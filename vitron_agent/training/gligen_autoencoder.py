@@ -73,7 +73,15 @@ def _edges(picture: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reconstruction_loss(decoded: Tensor, target: Tensor) -> Tensor:
-    """Return L1 + squared error + L1 of the picture's gradients (edges decide how crisp a 12-pixel star looks)."""
+    """Return L1 + squared error + L1 of the picture's gradients (edges decide how crisp a 12-pixel star looks).
+
+    Args:
+        decoded: (B, 3, H, W) float32, what the decoder painted.
+        target: (B, 3, H, W) float32 in [-1, 1], what it was to paint.
+
+    Returns:
+        () float32, at least 0.
+    """
     gradient = sum((a - b).abs().mean() for a, b in zip(_edges(decoded), _edges(target), strict=True))
     return (decoded - target).abs().mean() + 2 * (decoded - target).square().mean() + 0.5 * gradient
 
@@ -126,9 +134,8 @@ def _finetuned_decoder(folder: Path) -> AutoencoderKL:
 
 def _export(model: AutoencoderKL, ema: Ema, folder: Path, keep_latents: bool) -> None:
     """Write the averaged weights in half precision as a diffusers folder."""
-    ema.swap()
-    half = copy.deepcopy(model)
-    ema.swap()
+    with ema.averaged():
+        half = copy.deepcopy(model)
     if not keep_latents:
         whiten_latents(half)
     half = half.half()
@@ -170,12 +177,11 @@ def train(config: TrainingConfig) -> None:
             run.written(config.out, lambda: _export(model, ema, config.out, decoder_only))
     run.save()
     run.written(config.out, lambda: _export(model, ema, config.out, decoder_only))
-    ema.swap()
-    run.write(
-        f"PSNR {reconstruction_psnr(model):.2f} dB, "
-        f"with latent noise 0.1: {reconstruction_psnr(model, noise=0.1):.2f} dB"
-    )
-    ema.swap()
+    with ema.averaged():
+        run.write(
+            f"PSNR {reconstruction_psnr(model):.2f} dB, "
+            f"with latent noise 0.1: {reconstruction_psnr(model, noise=0.1):.2f} dB"
+        )
 
 
 if __name__ == "__main__":

@@ -32,10 +32,10 @@ def _quiet(layer: nn.Conv2d) -> None:
     layer.bias.zero_()
 
 
-def _pass(layer: nn.Conv2d, matrix: Tensor, at: tuple[int, int] | None = None) -> None:
-    """Let the first channels of ``layer`` apply ``matrix`` (outputs, inputs) at one tap, and nothing else."""
+def _pass(layer: nn.Conv2d, matrix: Tensor) -> None:
+    """Let the first channels of ``layer`` apply ``matrix`` (outputs, inputs) at the middle tap, and nothing else."""
     outputs, inputs = matrix.shape
-    row, column = at if at is not None else (layer.kernel_size[0] // 2, layer.kernel_size[1] // 2)
+    row, column = layer.kernel_size[0] // 2, layer.kernel_size[1] // 2
     layer.weight[:outputs] = 0
     layer.weight[:outputs, :inputs, row, column] = matrix
 
@@ -44,7 +44,7 @@ def _mirrored(matrix: Tensor) -> Tensor:
     return torch.cat([matrix, -matrix])
 
 
-def _steady_head(norm: nn.GroupNorm, shortcut: nn.Conv2d, head: nn.Conv2d, used: int) -> None:
+def _steady_head(shortcut: nn.Conv2d, head: nn.Conv2d, used: int) -> None:
     """Make norm, SiLU and ``head`` linear in ``used`` mirrored channel pairs: silu(a) - silu(-a) = a."""
     assert shortcut.bias is not None
     steady = shortcut.out_channels - 2 * used
@@ -99,7 +99,7 @@ def _start_encoder(encoder: Encoder, mean: Tensor, directions: Tensor, scales: T
     code = torch.zeros(count, len(directions))
     code[:, :count] = torch.diag(1 / scales[:count])
     _pass(shortcut, _mirrored(code))
-    _steady_head(encoder.conv_norm_out, shortcut, encoder.conv_out, count)
+    _steady_head(shortcut, encoder.conv_out, count)
 
 
 def _start_decoder(decoder: Decoder, mean: Tensor, directions: Tensor, scales: Tensor) -> None:
@@ -114,4 +114,4 @@ def _start_decoder(decoder: Decoder, mean: Tensor, directions: Tensor, scales: T
     _pass(shortcut, _mirrored(colour))
     average = mean.view(3, 16).mean(1)
     shortcut.bias[:6] = torch.cat([average, -average])
-    _steady_head(decoder.conv_norm_out, shortcut, decoder.conv_out, 3)
+    _steady_head(shortcut, decoder.conv_out, 3)

@@ -154,9 +154,8 @@ def train(config: TrainingConfig) -> None:
             run.log(25)
             if run.due() or run.done:
                 run.save()
-                ema.swap()
-                run.written(config.out, lambda: export(config.out, both))
-                ema.swap()
+                with ema.averaged():
+                    run.written(config.out, lambda: export(config.out, both))
 
 
 def export(out: Path, both: nn.ModuleDict) -> None:

@@ -23,7 +23,7 @@ from vitron_agent.training.gligen_edits import Edit, edit_prompt, edit_weight
 from vitron_agent.training.gligen_parts import LATENT_CHANNELS, build_unet
 from vitron_agent.training.gligen_scenes import make_prompt, object_weight
 
-_FIRST_SHARDS, _STEPS_PER_SHARD = (8, 4), 120
+_FIRST_SHARDS, _MOST_SHARDS, _STEPS_PER_SHARD = (8, 4), (24, 16), 120  # shards: of scenes, of edits
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +49,12 @@ def draw_examples(
     rng: random.Random,
     counts: tuple[int, int],
     step: int,
-    most_shards: tuple[int, int] = (24, 16),
 ) -> Examples:
     """Return ``counts`` = (scenes, edits) examples; the pools grow with ``step``."""
     prompts: list[Prompt] = []
     latents, extra, weight = [], [], []
     wanted = [first + step // _STEPS_PER_SHARD for first in _FIRST_SHARDS]
-    shards = [min(want, most) for want, most in zip(wanted, most_shards, strict=True)]
+    shards = [min(want, most) for want, most in zip(wanted, _MOST_SHARDS, strict=True)]
     if counts[0]:
         drawn, tensors = scenes.draw(rng, counts[0], shards[0])
         prompts += [make_prompt(scene, rng) for scene in drawn]
@@ -99,7 +98,23 @@ def diffusion_loss(
     target: Tensor,
     weight: Tensor,
 ) -> Tensor:
-    """Return the weighted squared error of the UNet's prediction."""
+    """Return the weighted squared error of the UNet's prediction.
+
+    Args:
+        unet: for generation or inpainting.
+        noisy: (B, c, h, w) float32, latents with noise.
+        extra: (B, c + 1, h, w) float32, kept latents and keep mask; None for a UNet that only draws.
+        times: (B,) int64, 0 to 999.
+        condition: of B rows.
+        target: (B, c, h, w) float32, the v that is to be predicted.
+        weight: (B, 1, h, w) float32, what each cell's error counts.
+
+    Returns:
+        () float32, at least 0.
+
+    Raises:
+        ValueError: the channels do not add up, see `model_input`.
+    """
     entry = model_input(noisy, extra, condition, unet.config.in_channels).contiguous(memory_format=torch.channels_last)
     predicted = unet(entry, times, **condition.arguments()).sample
     return ((predicted.float() - target).square() * weight).mean()

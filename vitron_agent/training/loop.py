@@ -12,7 +12,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def warm_cosine(fraction: float, warm: float = 0.03, floor: float = 0.02) -> flo
 
 
 class Ema:
-    """Exponential moving average of a module's floating-point state; `swap` exchanges it with the live weights."""
+    """Exponential moving average of a module's floating-point state; `averaged` puts it in the live weights' place."""
 
     def __init__(self, module: nn.Module, decay: float = 0.999) -> None:
         """Start from the module's present weights."""
@@ -94,8 +95,17 @@ class Ema:
         names = list(self.shadow)
         torch._foreach_lerp_([self.shadow[k] for k in names], [live[k] for k in names], 1 - decay)
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the module hold its averaged weights within a ``with`` block; live ones return however it ends."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
     @torch.no_grad()
-    def swap(self) -> None:
+    def _swap(self) -> None:
         """Exchange average and live weights in place (call twice to return)."""
         live = self.module.state_dict()
         for name, average in self.shadow.items():

@@ -98,7 +98,11 @@ def alignment_loss(model: PlannerModel, tokens: Tensor, words: Tensor) -> Tensor
 
 
 def start(config: TrainingConfig) -> tuple[PlannerModel, Vocabulary]:
-    """The model and vocabulary that training begins with: new ones (with the trained tower), or the run's."""
+    """The model and vocabulary that training begins with: new ones (with the trained tower), or the run's.
+
+    Raises:
+        CheckpointError: `warm` is set, and the weights in `config.out` are missing, damaged or of another architecture.
+    """
     folder = config.out if config.option("warm", DEFAULTS["warm"]) else config.run / "tokenizer"
     if not (folder / "tokenizer.json").is_file():
         make_tokenizer(config.seed, int(config.option("corpus", DEFAULTS["corpus"]))).save_pretrained(folder)
@@ -163,8 +167,8 @@ class Trainer:
         self.mark = {"seconds": time.monotonic(), **{key: self.counters[key] for key in ("conversations", "tokens")}}
 
     @property
-    def done(self) -> float:
-        """Share of the planned run, 0 to 1."""
+    def fraction(self) -> float:
+        """Share of the planned run that is done, 0 to 1."""
         if self.config.steps is not None:
             return self.counters["step"] / self.config.steps
         return (time.monotonic() - self.begin) / (self.config.minutes * 60)
@@ -176,11 +180,11 @@ class Trainer:
             CheckpointError: The loss or its gradient is NaN or infinite; weights stay as they were.
         """
         decay = self.config.option("decay", DEFAULTS["decay"])
-        factor = rate_factor(self.done, int(self.counters["step"] - self.first_step), decay)
+        factor = rate_factor(self.fraction, int(self.counters["step"] - self.first_step), decay)
         for optimizer, rates in zip(self.optimizers, self.base, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
-        self.batches.early = self.done < self.config.option("early", DEFAULTS["early"])
+        self.batches.early = self.fraction < self.config.option("early", DEFAULTS["early"])
         batch = self.batches.next().to(self.config.device)
         with autocast(self.config.device):
             loss, _ = batch_loss(self.model, batch)
@@ -238,7 +242,7 @@ class Trainer:
         """Trains to the end of the planned time."""
         probe_seconds = self.config.option("probe_minutes", DEFAULTS["probe_minutes"]) * 60
         probed = saved = time.monotonic()
-        while self.peers.agree(self.done, self.config.device) < 1:
+        while self.peers.agree(self.fraction, self.config.device) < 1:
             self.step()
             if self.peers.rank:
                 continue
@@ -259,12 +263,12 @@ class Trainer:
         now = {"seconds": time.monotonic(), **{key: self.counters[key] for key in ("conversations", "tokens")}}
         passed = {key: value - self.mark[key] for key, value in now.items()}
         self.mark = now
-        left = self.counters["seconds"] * (1 - self.done) / max(self.done, 1e-6)
+        left = self.counters["seconds"] * (1 - self.fraction) / max(self.fraction, 1e-6)
         step, loss = int(self.counters["step"]), self.loss or 0.0
         paces = {f"{key}_per_second": passed[key] / passed["seconds"] for key in ("conversations", "tokens")}
         self.written(self.board.folder, lambda: self.board.add(step, {"loss": loss, **paces}))
         self.log(
-            f"{self.done:4.0%} step {step} loss {loss:.4f} {paces['conversations_per_second']:.1f} conversations/s "
+            f"{self.fraction:4.0%} step {step} loss {loss:.4f} {paces['conversations_per_second']:.1f} conversations/s "
             f"{paces['tokens_per_second']:.0f} tokens/s {self.examples} "
             f"ETA {left / 60:.0f} min"
         )

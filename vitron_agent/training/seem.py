@@ -59,9 +59,8 @@ def build_tokenizer(context: int = 32) -> CLIPTokenizer:
 
 def export(model: Seem, ema: Ema, tokenizer: CLIPTokenizer, folder: Path, config: SeemConfig | None = None) -> None:
     """Write the averaged weights in half precision, the configuration and the tokenizer."""
-    ema.swap()
-    tensors = half_precision(model.state_dict())
-    ema.swap()
+    with ema.averaged():
+        tensors = half_precision(model.state_dict())
 
     def write(path: Path) -> None:
         save_file(tensors, path / "model.safetensors")
@@ -145,9 +144,8 @@ def train(config: TrainingConfig) -> None:
             if first:
                 continue  # nothing to show yet
             run.written(config.out, lambda: export(model, ema, tokenizer, config.out))
-            ema.swap()
-            run.write(f"held-out {report(model, tokenizer, 32)}")
-            ema.swap()
+            with ema.averaged():
+                run.write(f"held-out {report(model, tokenizer, 32)}")
     run.save()
     run.written(config.out, lambda: export(model, ema, tokenizer, config.out))
 

@@ -63,7 +63,17 @@ class Tally:
 
 
 def user_region(kind: str, obj: Obj, mask: Tensor, rng: random.Random) -> Region:
-    """Draw a region the way a person would: a click or scribble on the object, a box or polygon roughly around it."""
+    """Draw a region the way a person would: a click or scribble on the object, a box or polygon roughly around it.
+
+    Args:
+        kind: "click", "scribble", "box" or "polygon".
+        obj: what is meant.
+        mask: (H, W) bool, its pixels; at least one.
+        rng: of the hand.
+
+    Returns:
+        The region, its points (x, y) in [0, 1].
+    """
     pixels = mask.nonzero().tolist()
 
     def on_object() -> tuple[float, float]:

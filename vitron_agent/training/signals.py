@@ -118,7 +118,16 @@ class AlignedGenerator(AlignedDiffusion):
         return call.facts.get("scene") is not None
 
     def loss(self, calls: Sequence[SignalledCall], signals: Tensor, generator: torch.Generator) -> Tensor:
-        """Denoising loss of the pictures that were asked for."""
+        """Denoising loss of the pictures that were asked for.
+
+        Args:
+            calls: B drawing calls.
+            signals: (B, n, d_llm) float32.
+            generator: Of the noise.
+
+        Returns:
+            () float32, at least 0.
+        """
         scenes = [call.facts["scene"] for call in calls]
         latents = encode_pictures(self.parts.vae, render(scenes).images)
         prompts = [_prompt(call.invocation.command, call.invocation.layout) for call in calls]
@@ -162,7 +171,16 @@ class AlignedSegmenter:
         return by_words and isinstance(targets, tuple) and len(targets) == 1
 
     def loss(self, calls: Sequence[SignalledCall], signals: Tensor, generator: torch.Generator) -> Tensor:
-        """Cross entropy of the query whose mask fits best, and that mask's own loss."""
+        """Cross entropy of the query whose mask fits best, and that mask's own loss.
+
+        Args:
+            calls: B calls that find one object each by words.
+            signals: (B, n, d_llm) float32.
+            generator: Not used: nothing is drawn.
+
+        Returns:
+            () float32, at least 0.
+        """
         config = self.model.config
         drawn = render([call.facts["scene"] for call in calls])
         meant = torch.stack([masks[call.facts["targets"][0]] for masks, call in zip(drawn.masks, calls, strict=True)])
@@ -212,9 +230,8 @@ def _calls(task: Aligned, model: PlannerModel, vocabulary: Vocabulary, seed: int
 
 def _export(mapper: SignalMapper, ema: Ema, folder: Path, name: str) -> None:
     def write(scratch: Path) -> None:
-        ema.swap()
-        save_file(half_precision(mapper.state_dict()), scratch / f"{name}.safetensors")
-        ema.swap()
+        with ema.averaged():
+            save_file(half_precision(mapper.state_dict()), scratch / f"{name}.safetensors")
 
     replace_folder_files(folder, write)
 

@@ -9,6 +9,7 @@ before and after how much of the task `vs` and `vp` give away. Needs planner and
 import json
 import random
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -110,14 +111,13 @@ class Trainer:
             for name, task in self.stage.tasks.items():
                 save_file(half_precision(task.mapper.state_dict()), scratch / f"{name}.safetensors")
 
-        for ema in self.emas.values():
-            ema.swap()
-        replace_folder_files(self.config.out / "mappers", write)
-        planner = averaged(self.stage.model, Ema(self.stage.model))
-        self.stage.rows.write_into(planner)
-        export(planner, self.stage.vocabulary, self.config.out / "planner")
-        for ema in self.emas.values():
-            ema.swap()
+        with ExitStack() as stack:
+            for ema in self.emas.values():
+                stack.enter_context(ema.averaged())
+            replace_folder_files(self.config.out / "mappers", write)
+            planner = averaged(self.stage.model, Ema(self.stage.model))
+            self.stage.rows.write_into(planner)
+            export(planner, self.stage.vocabulary, self.config.out / "planner")
 
     def train(self) -> dict[str, dict[str, float]]:
         """Runs to the end of the planned length; probes go to `config.run`/probe.json.

@@ -73,7 +73,17 @@ class Stage:
     def loss_without(
         self, task: Aligned, examples: Sequence[Example], signals: Tensor, generator: torch.Generator
     ) -> float:
-        """A specialist's loss with its gate closed."""
+        """A specialist's loss with its gate closed.
+
+        Args:
+            task: The specialist; its gate is as before when this returns.
+            examples: Conversations with their calls' truth, B of them.
+            signals: (B, n, d_llm) float32, of which nothing comes through.
+            generator: Of the specialist's noise.
+
+        Returns:
+            At least 0; 0 if it has a loss for none of them.
+        """
         gate = task.mapper.gate.clone()
         task.mapper.gate.zero_()
         loss = float(self.task_loss(task, examples, signals, generator))
@@ -93,7 +103,17 @@ class Stage:
     def task_loss(
         self, task: Aligned, examples: Sequence[Example], signals: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """A specialist's own loss on those examples that it has one for; 0 if there are none."""
+        """A specialist's own loss on those examples that it has one for.
+
+        Args:
+            task: The specialist.
+            examples: Conversations with their calls' truth, B of them.
+            signals: (B, n, d_llm) float32, of each example's first call.
+            generator: Of the specialist's noise.
+
+        Returns:
+            () float32, at least 0; 0 if there are none.
+        """
         own = [i for i, e in enumerate(examples) if e.call.invocation.module is task.module and task.usable(e.call)]
         return task.loss([examples[i].call for i in own], signals[own], generator) if own else signals.new_zeros(())
 

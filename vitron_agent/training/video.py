@@ -113,14 +113,13 @@ def _train(config: TrainingConfig, recipe: VideoRecipe, peers: Peers) -> None:
         run.log(50)
         if run.due() or run.done:
             run.save()
-            ema.swap()
-            run.written(config.out, lambda: export(config.out, models, tokenizer))
-            parts = VideoParts(tokenizer, encoder, vae, unet, schedule_config(), None, f"step {run.step}")
-            count = int(config.option("judge", 32))
-            if count:
-                sheet = config.run / f"{run.step}.png"
-                run.write(judge_clips(recipe.specialist(parts, models), recipe.words, sheet, count))
-            ema.swap()
+            with ema.averaged():
+                run.written(config.out, lambda: export(config.out, models, tokenizer))
+                parts = VideoParts(tokenizer, encoder, vae, unet, schedule_config(), None, f"step {run.step}")
+                count = int(config.option("judge", 32))
+                if count:
+                    sheet = config.run / f"{run.step}.png"
+                    run.write(judge_clips(recipe.specialist(parts, models), recipe.words, sheet, count))
 
 
 def _exported(models: nn.ModuleDict, folder: Path) -> str:

@@ -11,8 +11,8 @@ from transformers import CLIPImageProcessorPil
 from tests.specialists.video_parts_on_disk import unet_sizes, write_random_i2vgen
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.specialists.i2vgen_xl import AnimationUNet, I2VGenAnimator
+from vitron_agent.specialists.schedules import make_scheduler
 from vitron_agent.specialists.video_diffusion import VideoDefaults
-from vitron_agent.specialists.video_diffusion.sampling import SCHEDULERS
 
 torch.set_num_threads(1)
 
@@ -35,7 +35,7 @@ def test_clips_equal_those_of_the_pipeline(tmp_path: Path, guidance: float, monk
         image_encoder=animator.image_encoder,
         feature_extractor=CLIPImageProcessorPil(crop_size=size, size=size),
         unet=parts.unet,
-        scheduler=SCHEDULERS[parts.schedule["_class_name"]].from_config(parts.schedule),
+        scheduler=make_scheduler(parts.schedule),
     )
     pipeline.set_progress_bar_config(disable=True)
     kind = type(parts.vae.encode(torch.zeros(1, 3, 32, 32)).latent_dist)

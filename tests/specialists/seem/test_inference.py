@@ -1,7 +1,6 @@
 import torch
 
 from vitron_agent.specialists.seem.inference import (
-    box_of,
     components,
     confident,
     distinct,
@@ -102,11 +101,6 @@ def test_what_is_empty_or_shown_by_a_better_mask_is_left_out():
     assert [int(mask.sum()) for mask in distinct([wide, same, empty, other])] == [32, 40]
     assert [int(mask.sum()) for mask in distinct([same, wide])] == [28]
     assert distinct([empty]) == []
-
-
-def test_a_box_is_the_smallest_around_a_mask():
-    assert box_of(rectangle(2, 1, 4, 7) > 0) == (1 / 8, 2 / 8, 7 / 8, 4 / 8)
-    assert box_of(rectangle(0, 0, 8, 8) > 0) == (0, 0, 1, 1)
 
 
 def test_who_leaves_out_what_is_not_confident_first_finds_the_same_segments():

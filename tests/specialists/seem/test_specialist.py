@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from vitron_agent.errors import Cancelled, CheckpointError, MissingInputError, NothingFoundError
-from vitron_agent.media import MediaKind, Region, RegionKind
+from vitron_agent.media import MediaKind, Region, RegionKind, box_of
 from vitron_agent.profiles import TINY
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import sample_scene
 from vitron_agent.signals import SignalEmbeddings, SignalMapper
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.specialists.seem import SeemConfig, SeemSegmenter, specialist
-from vitron_agent.specialists.seem.inference import box_of, touched
+from vitron_agent.specialists.seem.inference import touched
 from vitron_agent.specialists.seem.specialist import EVERYTHING, SEVERAL
 from vitron_agent.specialists.seem.strokes import core_of, stroke_of
 

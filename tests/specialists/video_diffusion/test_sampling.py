@@ -8,7 +8,8 @@ from diffusers import AutoencoderKL
 
 from tests.specialists.video_parts_on_disk import DDIM, SOLVER
 from vitron_agent.errors import Cancelled
-from vitron_agent.specialists.video_diffusion.sampling import SCHEDULERS, decode_frames, sample_clip
+from vitron_agent.specialists.schedules import make_scheduler
+from vitron_agent.specialists.video_diffusion.sampling import decode_frames, sample_clip
 
 SCHEDULES = [
     {"_class_name": "DDIMScheduler", **DDIM},
@@ -30,7 +31,7 @@ def drawn(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_first_frame_has_at_each_step_the_noise_of_that_step(schedule: dict[str, Any]) -> None:
     noise, first = drawn(1, 4, 3, 2, 2), drawn(1, 4, 2, 2)
-    kept = SCHEDULERS[schedule["_class_name"]].from_config(schedule).alphas_cumprod
+    kept = make_scheduler(schedule).alphas_cumprod
     seen: list[int] = []
 
     def denoise(noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
@@ -47,7 +48,7 @@ def test_the_first_frame_has_at_each_step_the_noise_of_that_step(schedule: dict[
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_perfect_denoiser_arrives_at_its_clip(schedule: dict[str, Any]) -> None:
-    clip, kept = drawn(1, 4, 3, 2, 2), SCHEDULERS[schedule["_class_name"]].from_config(schedule).alphas_cumprod
+    clip, kept = drawn(1, 4, 3, 2, 2), make_scheduler(schedule).alphas_cumprod
 
     def denoise(noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         noise = (noisy - kept[time].sqrt() * clip) / (1 - kept[time]).sqrt()

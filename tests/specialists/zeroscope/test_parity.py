@@ -8,8 +8,8 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UNet3DConditio
 
 from tests.specialists.video_parts_on_disk import write_random_zeroscope
 from vitron_agent.specialists.base import SpecialistRequest
+from vitron_agent.specialists.schedules import make_scheduler
 from vitron_agent.specialists.video_diffusion import VideoDefaults
-from vitron_agent.specialists.video_diffusion.sampling import SCHEDULERS
 from vitron_agent.specialists.zeroscope import ZeroscopeGenerator
 from vitron_agent.specialists.zeroscope.generator import PUBLISHED
 
@@ -32,7 +32,7 @@ def test_clips_equal_those_of_the_pipeline(tmp_path: Path, solver: bool, guidanc
         text_encoder=parts.text_encoder,
         tokenizer=parts.tokenizer,
         unet=parts.unet,
-        scheduler=SCHEDULERS[parts.schedule["_class_name"]].from_config(parts.schedule),
+        scheduler=make_scheduler(parts.schedule),
     )
     pipeline.set_progress_bar_config(disable=True)
     command = "a red circle moves right"

@@ -27,6 +27,12 @@ _CENTROID = {"triangle": 1 / 3}
 """How far below the bounding square's middle the centroid lies, in half sides (0 if not named)."""
 _STEP = 0.25
 """Step of the numerical derivative, in pixels."""
+_SOFTNESS = 1.3
+"""Width of the model's edges in pixels: 1 is the renderer's; a little more stands blurred edges."""
+_KEPT = 3
+"""How many shapes are refined after the first ranking."""
+_ROUNDS = 5
+"""Gauss-Newton steps."""
 _REACH, _CELLS = 2.0, 257
 """The distance tables span [-2, 2] half sides with this many grid points."""
 
@@ -62,7 +68,7 @@ def _distances(shape: str) -> torch.Tensor:
     return shape_distance(shape, x, y)[None, None]
 
 
-def _cover(shape: str, values: torch.Tensor, window: Window, softness: float) -> torch.Tensor:
+def _cover(shape: str, values: torch.Tensor, window: Window) -> torch.Tensor:
     """Coverage of the window's pixels by shapes with (x, y, r) in pixels: values (N, 3) -> (N, H, W)."""
     columns, rows = window
     r = values[:, 2, None, None].clamp_min(1.0)
@@ -71,7 +77,7 @@ def _cover(shape: str, values: torch.Tensor, window: Window, softness: float) ->
     )
     where = torch.stack([x, y], -1).flatten(0, 1)[None] / _REACH
     distance = functional.grid_sample(_distances(shape), where, padding_mode="border", align_corners=True)
-    return (0.5 - distance.view(x.shape) * r / softness).clamp(0, 1)
+    return (0.5 - distance.view(x.shape) * r / _SOFTNESS).clamp(0, 1)
 
 
 def _iou(cover: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
@@ -79,14 +85,11 @@ def _iou(cover: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
     return torch.minimum(cover, alpha).sum((1, 2)) / torch.maximum(cover, alpha).sum((1, 2)).clamp_min(1e-6)
 
 
-def fit_shape(alpha: torch.Tensor, softness: float = 1.3, keep: int = 3, steps: int = 5) -> Fit:
+def fit_shape(alpha: torch.Tensor) -> Fit:
     """Finds the shape that explains a silhouette best.
 
     Args:
         alpha: (S, S) float in [0, 1], coverage of each pixel.
-        softness: Width of the model's edges in pixels: 1 is the renderer's; a little more stands blurred edges.
-        keep: How many shapes are refined after the first ranking.
-        steps: Gauss-Newton steps.
 
     Raises:
         ValueError: The silhouette is empty.
@@ -107,26 +110,18 @@ def fit_shape(alpha: torch.Tensor, softness: float = 1.3, keep: int = 3, steps: 
     for shape in SHAPES:
         r = math.sqrt(float(total) / AREAS[shape])
         start = torch.tensor([[centre[0], centre[1] - _CENTROID.get(shape, 0.0) * r, r]])
-        starts.append((float(_iou(_cover(shape, start, window, softness), alpha)), shape, start))
+        starts.append((float(_iou(_cover(shape, start, window), alpha)), shape, start))
     starts.sort(key=lambda entry: -entry[0])
-    fits = (_refine(shape, start, alpha, window, softness, steps, size) for _, shape, start in starts[:keep])
+    fits = (_refine(shape, start, alpha, window, size) for _, shape, start in starts[:_KEPT])
     return max(fits, key=lambda fit: fit.iou)
 
 
-def _refine(
-    shape: str,
-    start: torch.Tensor,
-    alpha: torch.Tensor,
-    window: Window,
-    softness: float,
-    steps: int,
-    size: int,
-) -> Fit:
+def _refine(shape: str, start: torch.Tensor, alpha: torch.Tensor, window: Window, size: int) -> Fit:
     """Gauss-Newton on (x, y, r) in pixels from `start` (1, 3); keeps the best value seen."""
     offsets = torch.cat([torch.zeros(1, 3), _STEP * torch.eye(3), -_STEP * torch.eye(3)])
     value, best = start, (-1.0, start)
-    for _ in range(steps + 1):
-        cover = _cover(shape, value + offsets, window, softness)
+    for _ in range(_ROUNDS + 1):
+        cover = _cover(shape, value + offsets, window)
         iou = float(_iou(cover[:1], alpha))
         if iou > best[0]:
             best = (iou, value)

@@ -20,7 +20,7 @@ from vitron_agent.specialists.gligen.generator import (
     make_condition,
 )
 from vitron_agent.specialists.gligen.parts import GligenParts, load_parts
-from vitron_agent.specialists.gligen.sampling import held, sample_latents
+from vitron_agent.specialists.gligen.sampling import putting_back, sample_latents
 from vitron_agent.specialists.schedules import with_scheduler
 
 
@@ -132,7 +132,7 @@ class GligenEditor:
             guidance,
             empty_condition(parts, condition) if guidance != 1.0 else None,
             extra=extra,
-            before_step=held(known, extra[:, -1:], schedule, generator) if is_published else None,
+            before_step=putting_back(known, extra[:, -1:], schedule, generator) if is_published else None,
             grounded=defaults.grounded,
             progress=progress,
         )

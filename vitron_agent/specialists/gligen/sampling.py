@@ -16,7 +16,8 @@ from vitron_agent.specialists.base import Progress, ignore_progress
 from vitron_agent.specialists.gligen.conditioning import Condition, model_input
 from vitron_agent.specialists.schedules import make_scheduler
 
-BeforeStep = Callable[[Tensor, int, Tensor], Tensor]
+BeforeStep = Callable[[Tensor, Tensor], Tensor]
+"""What replaces the latents before a step: (latents (B, c, h, w), time) -> latents."""
 
 
 def paired(without: Condition, with_: Condition) -> Condition:
@@ -54,24 +55,29 @@ def sample_latents(
         guidance: 1 is none; above, `unconditional` is needed and each step costs twice as much.
         unconditional: the empty condition, B rows.
         extra: an inpainting UNet's further input, (B, c + 1, h, w).
-        before_step: may replace the latents before each step, given (latents, index, time).
+        before_step: may replace the latents before each step.
         grounded: the share of the steps that look at the phrases' boxes; those after it see the caption alone.
         progress: told (step, total) after each step; may raise to stop.
 
     Returns:
         (B, c, h, w) latents.
+
+    Raises:
+        ValueError: there is to be guidance, and nothing to guide away from.
     """
+    guided = guidance != 1.0
     scheduler = make_scheduler(schedule)
     scheduler.set_timesteps(steps)
-    guided = guidance != 1.0 and unconditional is not None
-    if guided and unconditional is not None:
+    if guided:
+        if unconditional is None:
+            raise ValueError(f"guidance {guidance} needs `unconditional`: give it, or guidance 1")
         condition = paired(unconditional, condition)
         extra = None if extra is None else torch.cat([extra, extra])
     told, total = condition.arguments(), len(scheduler.timesteps)
     latents = noise * scheduler.init_noise_sigma
     for index, time in enumerate(scheduler.timesteps):
         if before_step:
-            latents = before_step(latents, index, time)
+            latents = before_step(latents, time)
         entry = scheduler.scale_model_input(latents, time)
         entry = model_input(torch.cat([entry, entry]) if guided else entry, extra, condition, unet.config.in_channels)
         if index == int(grounded * total):
@@ -85,7 +91,7 @@ def sample_latents(
     return latents
 
 
-def held(known: Tensor, keep: Tensor, schedule: dict[str, Any], generator: torch.Generator) -> BeforeStep:
+def putting_back(known: Tensor, keep: Tensor, schedule: dict[str, Any], generator: torch.Generator) -> BeforeStep:
     """Return what puts a picture back where it is kept, before each step and with that step's share of noise.
 
     Args:
@@ -96,7 +102,7 @@ def held(known: Tensor, keep: Tensor, schedule: dict[str, Any], generator: torch
     """
     signal = make_scheduler(schedule).alphas_cumprod
 
-    def put_back(latents: Tensor, index: int, time: Tensor) -> Tensor:
+    def put_back(latents: Tensor, time: Tensor) -> Tensor:
         share = float(signal[int(time)])
         noise = randn_tensor(known.shape, generator=generator, device=known.device, dtype=known.dtype)
         return (share**0.5 * known + (1 - share) ** 0.5 * noise) * keep + latents * (1 - keep)

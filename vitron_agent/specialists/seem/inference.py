@@ -11,8 +11,6 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from vitron_agent.media import Box
-
 SAME = 0.7  # two masks that overlap this much (IoU) show one thing
 
 
@@ -128,12 +126,3 @@ def distinct(masks: Iterable[Tensor]) -> list[Tensor]:
         if mask.any() and max(overlaps, default=0.0) < SAME:
             kept.append(mask)
     return kept
-
-
-def box_of(mask: Tensor) -> Box:
-    """Give the smallest box (x1, y1, x2, y2) in [0, 1] around the set pixels of a non-empty bool mask (H, W)."""
-    height, width = mask.shape
-    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    return left / width, top / height, right / width, bottom / height

@@ -16,14 +16,14 @@ from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
 from vitron_agent.errors import MissingInputError, NothingFoundError
-from vitron_agent.media import MediaKind, Region
+from vitron_agent.media import MediaKind, Region, box_of
 from vitron_agent.signals import SignalMapper
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
 from vitron_agent.specialists.checkpoints import move
 from vitron_agent.specialists.seem.classes import ClassFile, embed_classes
 from vitron_agent.specialists.seem.decoder import Features
 from vitron_agent.specialists.seem.edges import snapped
-from vitron_agent.specialists.seem.inference import box_of, confident, distinct, panoptic, resize_masks, touched
+from vitron_agent.specialists.seem.inference import confident, distinct, panoptic, resize_masks, touched
 from vitron_agent.specialists.seem.loading import CLASS_FILE, is_published, load_model, load_tokenizer
 from vitron_agent.specialists.seem.model import Prediction, Seem, prepare_images, stroke_scores
 from vitron_agent.specialists.seem.prompts import VISUAL, PromptTokens, StrokePoints, stroke_points

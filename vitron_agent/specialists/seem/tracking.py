@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vitron_agent.errors import MissingInputError, NothingFoundError
-from vitron_agent.media import Box, MediaKind
+from vitron_agent.media import Box, MediaKind, box_of
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
-from vitron_agent.specialists.seem.inference import box_of, components, resize_masks
+from vitron_agent.specialists.seem.inference import components, resize_masks
 from vitron_agent.specialists.seem.model import stroke_scores
 from vitron_agent.specialists.seem.prompts import VISUAL, PromptTokens
 from vitron_agent.specialists.seem.specialist import SeemSegmenter

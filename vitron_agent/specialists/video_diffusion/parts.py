@@ -26,7 +26,10 @@ from vitron_agent.specialists.checkpoints import (
     settled,
 )
 from vitron_agent.specialists.schedules import read_schedule
-from vitron_agent.specialists.video_diffusion.sampling import AT_ONCE, SCHEDULERS, decode_frames
+from vitron_agent.specialists.video_diffusion.sampling import AT_ONCE, decode_frames
+
+CLIP_SCHEDULERS = ("DDIMScheduler", "DPMSolverMultistepScheduler")
+"""Those of diffusers that the published video models come with, and that were checked on clips."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,6 @@ def load_video_parts(
 
 def _schedule(folder: Path) -> dict[str, Any]:
     config = read_schedule(folder)
-    if config.get("_class_name") not in SCHEDULERS:
-        raise ValueError(f"scheduler {config.get('_class_name')!r} is none of {', '.join(SCHEDULERS)}")
+    if config.get("_class_name") not in CLIP_SCHEDULERS:
+        raise ValueError(f"scheduler {config.get('_class_name')!r} is none of {', '.join(CLIP_SCHEDULERS)}")
     return config

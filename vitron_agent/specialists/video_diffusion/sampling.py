@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler
+from diffusers import AutoencoderKL
 from torch import Tensor
 
 from vitron_agent.specialists.base import Progress, ignore_progress
+from vitron_agent.specialists.schedules import make_scheduler
 
-SCHEDULERS = {kind.__name__: kind for kind in (DDIMScheduler, DPMSolverMultistepScheduler)}
 AT_ONCE = 8  # frames that are decoded together
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """A UNet and all that it is told: (noisy latents (B, c, T, h, w), time) -> its prediction."""
@@ -44,12 +44,12 @@ def sample_clip(
     Returns:
         (1, c, T, h, w) latents.
     """
-    scheduler = SCHEDULERS[schedule["_class_name"]].from_config(schedule)
+    scheduler = make_scheduler(schedule)
     scheduler.set_timesteps(steps)
     latents = noise * scheduler.init_noise_sigma
     for index, time in enumerate(scheduler.timesteps):
         if first is not None:
-            latents = held(latents, scheduler.add_noise(first, noise[:, :, 0], time[None]))
+            latents = with_first_frame(latents, scheduler.add_noise(first, noise[:, :, 0], time[None]))
         entry = scheduler.scale_model_input(latents, time)
         if guidance == 1.0:
             predicted = denoise(entry, time)
@@ -58,10 +58,10 @@ def sample_clip(
             predicted = without + guidance * (with_ - without)
         latents = scheduler.step(predicted, time, latents).prev_sample
         progress(index + 1, len(scheduler.timesteps))
-    return latents if first is None else held(latents, first)
+    return latents if first is None else with_first_frame(latents, first)
 
 
-def held(latents: Tensor, first: Tensor) -> Tensor:
+def with_first_frame(latents: Tensor, first: Tensor) -> Tensor:
     """Return the latents of a clip, (B, c, T, h, w), with another first frame, (B, c, h, w)."""
     return torch.cat([first[:, :, None], latents[:, :, 1:]], 2)
 
