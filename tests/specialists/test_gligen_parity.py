@@ -77,6 +77,13 @@ def test_latents_equal_those_of_the_pipeline(folder: Path, scheduler: str, groun
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
 
 
+def test_guidance_without_what_it_leads_away_from_is_refused(folder: Path) -> None:
+    parts = GligenGenerator.from_pretrained(folder).parts
+    condition = make_condition(parts, COMMAND, (), None)
+    with pytest.raises(ValueError, match="guidance 2.5 needs `unconditional`"):
+        sample_latents(parts.unet, parts.schedule, torch.randn(1, 4, 8, 8), condition, 2, 2.5)
+
+
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_edits_equal_those_of_the_pipeline(folder: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the posterior's mode; the pipeline draws all its noise from the global generator, which is ours here."""
