@@ -180,6 +180,6 @@ def test_words_are_withheld_from_the_profiles_specialists(monkeypatch: pytest.Mo
     monkeypatch.setattr(runner, "_store", lambda: None)
     for words in (False, True):
         runner._built("tiny", True, words, ScriptedPlanner(replies=[]))
-    assert set(given[0]) == {"gligen", "gligen_inpaint", "seem"}
+    assert set(given[0]) == {"gligen", "gligen_inpaint", "seem", "i2vgen_xl"}
     assert all(isinstance(make(), Wordless) for make in given[0].values())
     assert given[1] == {}

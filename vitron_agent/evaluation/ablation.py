@@ -19,8 +19,11 @@ from vitron_agent.locations import loadable
 
 ARMS: dict[str, tuple[bool, bool]] = {"text": (False, True), "embeddings": (True, False), "hybrid": (True, True)}
 """Name of the arm -> whether specialists get embeddings, and words."""
-ABLATED = ("generation", "segmentation-text", "edit", "words-lose-dictated")
-"""Suites in which signals reach a specialist that has a mapper."""
+ABLATED = (
+    *("generation", "segmentation-text", "segmentation-region", "edit", "tracking-text", "animation"),
+    "words-lose-dictated",
+)
+"""Suites in which signals reach a specialist that has a mapper, one for each such tool, and what words cannot say."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from vitron_agent.planner.chat import ChatVitron
 from vitron_agent.specialists.base import Specialist
 
 SignalChoice = Literal["on", "off", "both"]
-WORDED = ("gligen", "gligen_inpaint", "seem")
+WORDED = ("gligen", "gligen_inpaint", "seem", "i2vgen_xl")
 """Specialists of the tiny profile that are told words."""
 Progress = Callable[[str, int, int], None]
 """Called as (suite and setting, cases done, cases in all)."""
