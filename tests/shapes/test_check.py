@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.nn import functional
+import torch.nn.functional as F
 
 from vitron_agent.shapes.check import (
     Wanted,
@@ -36,8 +36,8 @@ def _degrade(images: torch.Tensor, sigma: float, noise: float) -> torch.Tensor:
     """Gaussian blur and noise, as a small decoder leaves them."""
     kernel = torch.exp(-(torch.arange(-3, 4).float() ** 2) / (2 * sigma**2))
     kernel = (kernel / kernel.sum()).expand(3, 1, 1, 7)
-    images = functional.conv2d(functional.pad(images, (3, 3, 3, 3), mode="replicate"), kernel, groups=3)
-    images = functional.conv2d(images, kernel.transpose(2, 3), groups=3)
+    images = F.conv2d(F.pad(images, (3, 3, 3, 3), mode="replicate"), kernel, groups=3)
+    images = F.conv2d(images, kernel.transpose(2, 3), groups=3)
     return images + noise * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
 
 

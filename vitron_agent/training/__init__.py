@@ -1,6 +1,6 @@
-"""Training recipes by name: each module offers ``train(config: TrainingConfig) -> None``.
+"""Training recipes by name: each module offers `train(config: TrainingConfig) -> None`.
 
-The paper's stages, each by one command (``vitron-agent train NAME``, ``vitron-agent finetune STAGE``):
+The paper's stages, each by one command (`vitron-agent train NAME`, `vitron-agent finetune STAGE`):
 
     stage                                   tiny, full weights          vitron-7b, LoRA
     1.1 encoders aligned with the LLM       planner-vision, planner     finetune 1.1
@@ -13,8 +13,6 @@ The paper's stages, each by one command (``vitron-agent train NAME``, ``vitron-a
 The modules are named here and imported only when asked for, so that listing the recipes costs nothing.
 This file knows nothing about what a recipe trains.
 """
-
-from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
@@ -38,7 +36,7 @@ RECIPES: dict[str, str] = {
 
 
 def load_recipe(name: str) -> Callable[[TrainingConfig], None]:
-    """Return the ``train`` function of the recipe called ``name``.
+    """Return the `train` function of the recipe called `name`.
 
     Raises:
         KeyError: No recipe has this name; the message lists the ones there are.

@@ -1,7 +1,5 @@
 """Learns a small tokenizer in CLIP's format from phrases: byte-level BPE with `</w>`, begin and end token last."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable

@@ -83,5 +83,5 @@ def read_checkpoint(
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The entries under ``prefix`` with the prefix taken off."""
+    """The entries under `prefix` with the prefix taken off."""
     return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}

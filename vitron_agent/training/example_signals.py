@@ -5,8 +5,6 @@ A specialist that was told beside words what they leave open (recipes `gligen_ex
 words say it all. No specialist is run and the planner stays as it is, so this takes minutes for a new planner.
 """
 
-from __future__ import annotations
-
 import itertools
 import random
 from collections.abc import Iterator, Mapping
@@ -104,7 +102,7 @@ class TaughtCalls:
 
 
 def fit_mapper(name: str, config: TrainingConfig) -> dict[str, tuple[float, float]]:
-    """Fit one mapper and write ``mappers/<name>.safetensors``.
+    """Fit one mapper and write `mappers/<name>.safetensors`.
 
     Args:
         name: One of `TAUGHT`.
@@ -165,8 +163,8 @@ def export(out: Path, mapper: SignalMapper, name: str) -> None:
 def train(config: TrainingConfig) -> None:
     """Fit the mapper of every specialist that was taught, one after the other, each for its share of the planned time.
 
-    ``config.out`` is the profile's folder. Options: ``batch`` (256), ``lr`` (0.001), ``calls`` (9000) whose signals
-    are learned from, ``held_out`` (600) others, on which the log tells what is missed.
+    `config.out` is the profile's folder. Options: `batch` (256), `lr` (0.001), `calls` (9000) whose signals
+    are learned from, `held_out` (600) others, on which the log tells what is missed.
 
     Raises:
         CheckpointError: No specialist was taught, or what it was taught or the planner is damaged.

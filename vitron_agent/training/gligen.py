@@ -4,8 +4,6 @@ Needs the trained autoencoder. Exports the generation UNet with text encoder, to
 inpainting UNet beside them. Knows nothing about how requests are worded or masks are found.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch
@@ -73,11 +71,11 @@ def _export(
 
 
 def train(config: TrainingConfig, edit_share: float | None = None) -> None:
-    """Train and export ``unet``, ``text_encoder``, ``tokenizer``, ``scheduler`` and ``../gligen_inpaint/unet``.
+    """Train and export `unet`, `text_encoder`, `tokenizer`, `scheduler` and `../gligen_inpaint/unet`.
 
-    Needs ``config.out``/vae. With ``edit_share`` 1 only the inpainting UNet is trained further and exported, with 0
-    only the generation UNet; the text encoder then stays as it is. Options: ``batch`` (24), ``lr`` (0.001), ``edits``
-    (share of editing examples, 0.3), ``go_on`` (1: start from the exported weights).
+    Needs `config.out`/vae. With `edit_share` 1 only the inpainting UNet is trained further and exported, with 0
+    only the generation UNet; the text encoder then stays as it is. Options: `batch` (24), `lr` (0.001), `edits`
+    (share of editing examples, 0.3), `go_on` (1: start from the exported weights).
     """
     torch.manual_seed(config.seed)
     share = config.option("edits", 0.3) if edit_share is None else edit_share

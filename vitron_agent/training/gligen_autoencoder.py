@@ -5,8 +5,6 @@ sees whole pictures, so that the normalisation layers end on the statistics they
 diffusion.
 """
 
-from __future__ import annotations
-
 import copy
 import random
 from pathlib import Path
@@ -51,7 +49,7 @@ def build_autoencoder() -> AutoencoderKL:
 
 
 def _batch(seed: int, step: int, size: int, count: int) -> Tensor:
-    """Return ``count`` pictures (count, 3, size, size) in [-1, 1]; below 64 they are crops around an object."""
+    """Return `count` pictures (count, 3, size, size) in [-1, 1]; below 64 they are crops around an object."""
     rng = random.Random(f"autoencoder/{seed}/{step}")
     per_scene = 4 if size < 64 else 1
     scenes: list[Scene] = [sample_scene(rng) for _ in range(count // per_scene)]
@@ -88,7 +86,7 @@ def reconstruction_loss(decoded: Tensor, target: Tensor) -> Tensor:
 
 @torch.no_grad()
 def reconstruction_psnr(model: AutoencoderKL, count: int | None = None, noise: float = 0.0) -> float:
-    """Return the PSNR in dB over held-out pictures; ``noise`` = standard deviation added to unit-scaled latents."""
+    """Return the PSNR in dB over held-out pictures; `noise` = standard deviation added to unit-scaled latents."""
     rng = random.Random("autoencoder/held-out")
     pictures = render([sample_scene(rng) for _ in range(count or _SAMPLE // 4)]).images * 2 - 1
     latents = model.encode(pictures).latent_dist.mode()
@@ -143,9 +141,9 @@ def _export(model: AutoencoderKL, ema: Ema, folder: Path, keep_latents: bool) ->
 
 
 def train(config: TrainingConfig) -> None:
-    """Train and export to ``config.out`` (a diffusers AutoencoderKL folder).
+    """Train and export to `config.out` (a diffusers AutoencoderKL folder).
 
-    The option ``decoder_only=1`` goes on from the weights in ``config.out`` and leaves the encoder as it is.
+    The option `decoder_only=1` goes on from the weights in `config.out` and leaves the encoder as it is.
     """
     torch.manual_seed(config.seed)
     decoder_only = config.option("decoder_only", 0) > 0

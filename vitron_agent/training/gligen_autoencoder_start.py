@@ -5,14 +5,12 @@ core: 29 dB after 13 minutes, colours off). Started here, colours are right at s
 Knows `AutoencoderKL` with three blocks and one normalisation group; knows nothing about training.
 """
 
-from __future__ import annotations
-
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import Decoder, Encoder
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
-from torch.nn import functional
 
 _NOISE = 0.1  # share of the usual random start kept in weights that the code does not use
 _STEADY = 2.0  # constant in unused channels: it dominates the normalisation's statistics, which so become constants too
@@ -20,7 +18,7 @@ _STEADY = 2.0  # constant in unused channels: it dominates the normalisation's s
 
 def patch_components(pictures: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return mean (48,), directions (count, 48) and scales (count,) of 4x4 patches; order: channel, row, column."""
-    patches = functional.unfold(pictures, 4, stride=4).transpose(1, 2).flatten(0, 1)
+    patches = F.unfold(pictures, 4, stride=4).transpose(1, 2).flatten(0, 1)
     mean = patches.mean(0)
     values, vectors = torch.linalg.eigh(torch.cov(patches.T))
     return mean, vectors.T.flip(0)[:count].contiguous(), values.flip(0)[:count].clamp_min(1e-6).sqrt()
@@ -33,7 +31,7 @@ def _quiet(layer: nn.Conv2d) -> None:
 
 
 def _pass(layer: nn.Conv2d, matrix: Tensor) -> None:
-    """Let the first channels of ``layer`` apply ``matrix`` (outputs, inputs) at the middle tap, and nothing else."""
+    """Let the first channels of `layer` apply `matrix` (outputs, inputs) at the middle tap, and nothing else."""
     outputs, inputs = matrix.shape
     row, column = layer.kernel_size[0] // 2, layer.kernel_size[1] // 2
     layer.weight[:outputs] = 0
@@ -45,7 +43,7 @@ def _mirrored(matrix: Tensor) -> Tensor:
 
 
 def _steady_head(shortcut: nn.Conv2d, head: nn.Conv2d, used: int) -> None:
-    """Make norm, SiLU and ``head`` linear in ``used`` mirrored channel pairs: silu(a) - silu(-a) = a."""
+    """Make norm, SiLU and `head` linear in `used` mirrored channel pairs: silu(a) - silu(-a) = a."""
     assert shortcut.bias is not None
     steady = shortcut.out_channels - 2 * used
     signs = torch.tensor([1.0, -1.0]).repeat(steady // 2 + 1)[:steady]
@@ -59,7 +57,7 @@ def _steady_head(shortcut: nn.Conv2d, head: nn.Conv2d, used: int) -> None:
 
 @torch.no_grad()
 def start_from_components(model: AutoencoderKL, pictures: Tensor) -> None:
-    """Set the weights of ``model`` so that it codes patches of ``pictures`` (B, 3, H, W), range [-1, 1], linearly.
+    """Set the weights of `model` so that it codes patches of `pictures` (B, 3, H, W), range [-1, 1], linearly.
 
     Latents have mean 0 and variance 1 per channel; the decoder paints each 4x4 patch in its mean colour.
     """

@@ -3,8 +3,6 @@
 Shard i of a seed is always the same scenes. Knows scenes and the autoencoder; knows nothing about noise or text.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import random
@@ -63,13 +61,13 @@ class ShardedPool(Generic[Content]):
         sample: Callable[[random.Random], Content],
         encode: Callable[[Sequence[Content]], dict[str, Tensor]],
     ) -> None:
-        """Keep shards in ``folder`` under ``key`` (seed and encoder digest): other keys never mix."""
+        """Keep shards in `folder` under `key` (seed and encoder digest): other keys never mix."""
         self.folder, self.key, self.sample, self.encode = folder, key, sample, encode
         self.shards: list[Shard[Content]] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     def grow(self, count: int) -> None:
-        """Have at least ``count`` shards."""
+        """Have at least `count` shards."""
         while len(self.shards) < count:
             index = len(self.shards)
             rng = random.Random(f"{self.key}/{index}")
@@ -82,7 +80,7 @@ class ShardedPool(Generic[Content]):
             self.shards.append(Shard(contents, load_file(path)))
 
     def draw(self, rng: random.Random, count: int, shards: int) -> tuple[list[Content], dict[str, Tensor]]:
-        """Return ``count`` random examples of the first ``shards`` shards, floating tensors as float32."""
+        """Return `count` random examples of the first `shards` shards, floating tensors as float32."""
         self.grow(shards)
         picks = [(rng.randrange(shards), rng.randrange(SHARD)) for _ in range(count)]
         contents = [self.shards[s].contents[i] for s, i in picks]

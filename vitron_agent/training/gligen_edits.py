@@ -4,8 +4,6 @@ For a new background the wanted picture is the bare background, since the editor
 Knows scenes and latents; knows nothing about noise or optimisation.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +28,7 @@ _SIZE = 64
 class Edit:
     """One edit: the scene before, the wanted picture, the command's words, the layout, and the boxes that may change.
 
-    ``holes`` is None for a new background: everything but the objects may change.
+    `holes` is None for a new background: everything but the objects may change.
     """
 
     before: Scene

@@ -6,8 +6,6 @@ caption token, beside edits by words alone, which must stay as good as they were
 `example_signals` then fits the mapper to these directions.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -132,10 +130,10 @@ class ExampleLoss:
 
 
 def train(config: TrainingConfig) -> None:
-    """Train the UNet, and write ``gligen_inpaint/unet`` and ``gligen_inpaint/examples``.
+    """Train the UNet, and write `gligen_inpaint/unet` and `gligen_inpaint/examples`.
 
-    ``config.out`` is the profile's folder. Options: ``batch`` (32, half of them by words), ``lr`` (0.001) of the
-    directions, ``unet_lr`` (0.0003), ``shards`` (12) of 512 edits of either kind.
+    `config.out` is the profile's folder. Options: `batch` (32, half of them by words), `lr` (0.001) of the
+    directions, `unet_lr` (0.0003), `shards` (12) of 512 edits of either kind.
     Several processes train together where a launcher's variables say so (see peers.py).
     """
     torch.set_num_threads(config.threads)

@@ -4,8 +4,6 @@ The edits are told by words. An editor that recipe `gligen-examples` taught to h
 here (42 minutes made it draw small stars better, and shades by example 20% better than by words instead of 35%, n 16).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from vitron_agent.training import gligen
@@ -13,7 +11,7 @@ from vitron_agent.training.loop import TrainingConfig, config_from_arguments
 
 
 def train(config: TrainingConfig) -> None:
-    """Train and export ``gligen_inpaint/unet`` beside ``config.out`` (the ``gligen`` folder)."""
+    """Train and export `gligen_inpaint/unet` beside `config.out` (the `gligen` folder)."""
     gligen.train(config, edit_share=1.0)
 
 

@@ -3,8 +3,6 @@
 Knows the specialists' sampling loop and the small world's checker; knows nothing about optimisation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +26,7 @@ from vitron_agent.training.gligen_parts import build_schedule, scene_generator
 
 
 def contact_sheet(rows: Sequence[Tensor], path: Path, columns: int = 16) -> None:
-    """Write pictures to a PNG, each list of (B, 3, S, S) in [0, 1] as lines of ``columns``, the lists interleaved."""
+    """Write pictures to a PNG, each list of (B, 3, S, S) in [0, 1] as lines of `columns`, the lists interleaved."""
     lines = []
     for start in range(0, len(rows[0]), columns):
         for row in rows:
@@ -56,7 +54,7 @@ def judge_generation(
     steps: int = 2,
     guidance: float = 1.0,
 ) -> str:
-    """Draw ``count`` held-out layouts and return one line of shares; the sheet shows wanted above drawn."""
+    """Draw `count` held-out layouts and return one line of shares; the sheet shows wanted above drawn."""
     rng = scene_generator("gligen", "held-out")
     scenes = [sample_scene(rng) for _ in range(count)]
     prompts = [
@@ -101,7 +99,7 @@ def judge_edits(
     count: int = 64,
     steps: int = 2,
 ) -> str:
-    """Run ``count`` held-out edits, pasted as the editor does, and return a line of shares; sheet: before, after."""
+    """Run `count` held-out edits, pasted as the editor does, and return a line of shares; sheet: before, after."""
     rng = scene_generator("inpaint", "held-out")
     edits = [sample_edit(rng) for _ in range(count)]
     before = render([edit.before for edit in edits])

@@ -3,8 +3,6 @@
 Sizes are chosen for one CPU core: most of the computing happens on 8x8 grids.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import random
@@ -109,7 +107,7 @@ def build_schedule() -> DPMSolverMultistepScheduler:
 
 
 def export_part(model: nn.Module, folder: Path) -> None:
-    """Write ``model`` by its ``save_pretrained``, in half precision; files appear whole."""
+    """Write `model` by its `save_pretrained`, in half precision; files appear whole."""
     half: Any = copy.deepcopy(model).to("cpu").half()
 
     def write(scratch: Path) -> None:
@@ -141,5 +139,5 @@ def build_optimiser(unet: nn.Module, encoder: nn.Module | None, rate: float) -> 
 
 
 def scene_generator(*parts: object) -> random.Random:
-    """Return a random source named by ``parts``: the same name, the same scenes."""
+    """Return a random source named by `parts`: the same name, the same scenes."""
     return random.Random("/".join(map(str, parts)))

@@ -3,8 +3,6 @@
 Knows scenes and latents; knows nothing about noise, edits or optimisation.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from pathlib import Path

@@ -5,8 +5,6 @@ trained on both, and without its input channels for the kept picture (which are 
 UNet, exactly.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +48,7 @@ def draw_examples(
     counts: tuple[int, int],
     step: int,
 ) -> Examples:
-    """Return ``counts`` = (scenes, edits) examples; the pools grow with ``step``."""
+    """Return `counts` = (scenes, edits) examples; the pools grow with `step`."""
     prompts: list[Prompt] = []
     latents, extra, weight = [], [], []
     wanted = [first + step // _STEPS_PER_SHARD for first in _FIRST_SHARDS]
@@ -121,7 +119,7 @@ def diffusion_loss(
 
 
 def inpainting_unet(generation: UNet2DConditionModel) -> UNet2DConditionModel:
-    """Return an inpainting UNet that starts as ``generation``: the new input channels are zero, behind the latents."""
+    """Return an inpainting UNet that starts as `generation`: the new input channels are zero, behind the latents."""
     unet = build_unet(2 * LATENT_CHANNELS + 1 + TINY_PLANES)
     state = {k: v.float() for k, v in generation.state_dict().items()}
     narrow = state["conv_in.weight"]

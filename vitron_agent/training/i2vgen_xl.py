@@ -1,7 +1,5 @@
 """Trains the tiny I2VGen-XL on clips of the small world: a first frame and words about motion to videos."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch
@@ -21,7 +19,7 @@ from vitron_agent.training.video_parts import build_animation_unet, build_image_
 
 
 def train(config: TrainingConfig) -> None:
-    """Train and export ``unet``, ``text_encoder``, ``image_encoder``, ``examples``, ``tokenizer``, ``scheduler``.
+    """Train and export `unet`, `text_encoder`, `image_encoder`, `examples`, `tokenizer`, `scheduler`.
 
     Options as `train_video`'s. The first frame is noised like the others, which is how the sampler holds it.
     """

@@ -4,8 +4,6 @@ A recipe draws its randomness from `step_generator(seed, step)`, so a resumed ru
 never stopped. This file does not know what is trained, on which data, or where the finished weights go.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import os
@@ -42,12 +40,12 @@ class TrainingConfig:
     options: Mapping[str, str] = field(default_factory=dict)  # recipe's own settings, name -> text
 
     def option(self, name: str, default: float) -> float:
-        """Return the recipe's own number ``name``, or ``default``."""
+        """Return the recipe's own number `name`, or `default`."""
         return float(self.options.get(name, default))
 
 
 def config_from_arguments(name: str, out: Path, arguments: list[str] | None = None) -> TrainingConfig:
-    """Read a recipe's command line; ``name`` gives the folder ``runs/<name>``, ``out`` the default export folder."""
+    """Read a recipe's command line; `name` gives the folder `runs/<name>`, `out` the default export folder."""
     parser = argparse.ArgumentParser(prog=f"python -m vitron_agent.training.{name}")
     parser.add_argument("--out", type=Path, default=out)
     parser.add_argument("--run", type=Path, default=Path("runs") / name)
@@ -70,7 +68,7 @@ def step_generator(seed: int, step: int) -> torch.Generator:
 
 
 def warm_cosine(fraction: float, warm: float = 0.03, floor: float = 0.02) -> float:
-    """Return the learning-rate factor at ``fraction`` (0 to 1) of the run: linear warm-up, then cosine to ``floor``."""
+    """Return the learning-rate factor at `fraction` (0 to 1) of the run: linear warm-up, then cosine to `floor`."""
     if fraction < warm:
         return max(fraction / warm, 0.01)
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min((fraction - warm) / (1 - warm), 1.0)))
@@ -97,7 +95,7 @@ class Ema:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the module hold its averaged weights within a ``with`` block; live ones return however it ends."""
+        """Let the module hold its averaged weights within a `with` block; live ones return however it ends."""
         self._swap()
         try:
             yield
@@ -124,7 +122,7 @@ class Run:
         optimiser: torch.optim.Optimizer,
         emas: dict[str, Ema],
     ) -> None:
-        """Remember the parts and, with ``config.resume``, load the last checkpoint into them.
+        """Remember the parts and, with `config.resume`, load the last checkpoint into them.
 
         Raises:
             CheckpointError: The checkpoint is damaged or of another architecture.
@@ -170,10 +168,10 @@ class Run:
         factor: float | None = None,
         peers: Peers | None = None,
     ) -> None:
-        """Back-propagate, take one optimiser step, update the averages, count ``samples``.
+        """Back-propagate, take one optimiser step, update the averages, count `samples`.
 
         Several losses are computed and back-propagated one after the other (gradient accumulation); their sum counts.
-        With ``peers`` each of the run's processes brings losses of its own, and all take the same step.
+        With `peers` each of the run's processes brings losses of its own, and all take the same step.
 
         Raises:
             CheckpointError: A loss or the gradient is NaN or infinite; weights stay as they were.
@@ -200,7 +198,7 @@ class Run:
             self._losses.setdefault(name, []).append(value)
 
     def log(self, every: int = 50, note: str = "") -> None:
-        """Every ``every`` steps print step, mean losses, samples/s and ETA; the line goes to log.txt, too.
+        """Every `every` steps print step, mean losses, samples/s and ETA; the line goes to log.txt, too.
 
         The numbers go to TensorBoard where it is installed, see board.py.
         """
@@ -231,7 +229,7 @@ class Run:
         log_or_say(self.config.run / "log.txt", stamped, self.step, self.path)
 
     def due(self) -> bool:
-        """Whether it is time to export and save (every ``export_minutes``); resets the clock when it is."""
+        """Whether it is time to export and save (every `export_minutes`); resets the clock when it is."""
         if time.monotonic() - self.last_save < self.config.export_minutes * 60:
             return False
         self.last_save = time.monotonic()
@@ -254,7 +252,7 @@ class Run:
         )
 
     def written(self, path: Path, write: Callable[[], object]) -> None:
-        """Let ``write`` write weights to ``path``.
+        """Let `write` write weights to `path`.
 
         Raises:
             StorageError: It cannot, mostly for want of space.
@@ -274,7 +272,7 @@ class Run:
 
 
 def half_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return copies of ``tensors`` in fp16 (floating ones) for shipping."""
+    """Return copies of `tensors` in fp16 (floating ones) for shipping."""
     return {
         k: (v.detach().cpu().half() if v.is_floating_point() else v.detach().cpu()).contiguous().clone()
         for k, v in tensors.items()
@@ -282,9 +280,9 @@ def half_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def replace_folder_files(folder: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a scratch folder beside ``folder``, then move its files in one by one (each atomically).
+    """Let `write` fill a scratch folder beside `folder`, then move its files in one by one (each atomically).
 
-    Readers of ``folder`` never see a half-written file.
+    Readers of `folder` never see a half-written file.
     """
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
     scratch.mkdir(parents=True, exist_ok=True)

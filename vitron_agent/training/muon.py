@@ -4,8 +4,6 @@ Muon (Keller Jordan, "Muon: An optimizer for hidden layers", 2024) orthogonalise
 is matched to AdamW's by 0.2 * sqrt(max(rows, columns)) ("Muon is scalable for LLM training", 2025). Knows tensors only.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -30,7 +28,7 @@ def orthogonalised(matrices: Tensor, rounds: int = 5) -> Tensor:
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """One optimiser for both kinds of parameter groups: ``muon=True`` groups hold tensors with at least two axes."""
+    """One optimiser for both kinds of parameter groups: `muon=True` groups hold tensors with at least two axes."""
 
     def __init__(
         self,
@@ -39,7 +37,7 @@ class MuonAdamW(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.99),
         rounds: int = 5,
     ) -> None:
-        """Optimise ``groups``: each with params, lr, and optionally muon (of `rounds` rounds) and weight_decay."""
+        """Optimise `groups`: each with params, lr, and optionally muon (of `rounds` rounds) and weight_decay."""
         super().__init__(groups, {"lr": 1e-3, "muon": False, "weight_decay": 0.0})
         self.momentum, self.betas, self.rounds = momentum, betas, rounds
 

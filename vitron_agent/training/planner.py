@@ -151,8 +151,8 @@ class Trainer:
         counts = (int(config.option(name, DEFAULTS[name])) for name in ("regions", "like"))
         self.examples = ExampleLessons(self.processor, self.model.d_llm, *counts).to(config.device)
         rates = {name: config.option(name, DEFAULTS[name]) for name in ("muon_lr", "lr", "tower_lr")}
-        self.optimizers = make_optimizers(self.model, rates, self.examples.parameters())
-        self.base = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.optimisers = make_optimizers(self.model, rates, self.examples.parameters())
+        self.base = [[group["lr"] for group in optimiser.param_groups] for optimiser in self.optimisers]
         self.counters: dict[str, float] = {"step": 0, "conversations": 0, "tokens": 0, "seconds": 0, "updates": 0}
         self.path = config.run / "checkpoint.safetensors"
         if config.resume and self.path.is_file():
@@ -181,8 +181,8 @@ class Trainer:
         """
         decay = self.config.option("decay", DEFAULTS["decay"])
         factor = rate_factor(self.fraction, int(self.counters["step"] - self.first_step), decay)
-        for optimizer, rates in zip(self.optimizers, self.base, strict=True):
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        for optimiser, rates in zip(self.optimisers, self.base, strict=True):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
         self.batches.early = self.fraction < self.config.option("early", DEFAULTS["early"])
         batch = self.batches.next().to(self.config.device)
@@ -198,9 +198,9 @@ class Trainer:
         self.peers.average([*self.model.parameters(), *self.examples.parameters()])
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         check_finite(float(norm), step, self.path, "gradient")
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         self.ema.update()
         self.loss = value if self.loss is None else self.loss * 0.97 + value * 0.03
         self.counters["step"] += 1

@@ -5,8 +5,6 @@ The data are in `seem_batch.py`, `seem_data.py` and `seem_language.py`, the loss
 not ship in `seem_auxiliary.py`, measuring in `seem_measure.py`.
 """
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Iterator

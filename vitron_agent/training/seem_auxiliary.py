@@ -5,13 +5,11 @@ that loss. These heads ask every pixel, every query and every class name directl
 only, without the decoder, which is three times as fast. Knows the small world.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vitron_agent.shapes.render import MAX_OBJECTS
 from vitron_agent.shapes.scene import COLOURS, SHAPES, Scene

@@ -3,8 +3,6 @@
 Knows the small world, the tokenizer and the sizes of the model's input; knows nothing of losses.
 """
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass
 
@@ -59,7 +57,7 @@ class Batch:
     names: Tensor  # (B, 3, 2) int64, and `places` (B, 3, 3), see `attribute_table`
     places: Tensor
 
-    def to(self, device: str) -> Batch:
+    def to(self, device: str) -> "Batch":
         """Move everything to a device."""
         return Batch(**{name: value.to(device) for name, value in vars(self).items()})
 

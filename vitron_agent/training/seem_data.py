@@ -4,17 +4,15 @@ Scenes come in pairs that share an object of one colour and shape, so that each 
 small world and numpy; knows nothing of the model but the sizes of its input.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from vitron_agent.shapes.render import MAX_OBJECTS, render
 from vitron_agent.shapes.scene import (

@@ -3,8 +3,6 @@
 Each phrase comes with the answer. Builds on `shapes.captions.referring`; knows nothing about tensors.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -5,14 +5,12 @@ Every run is asked for the masks of all segments; the prompt decides which of th
 queries are matched once, on the last prediction.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
 from vitron_agent.specialists.seem.decoder import Features

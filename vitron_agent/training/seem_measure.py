@@ -3,8 +3,6 @@
 Regions are drawn by `Region`, as a user's are. Knows the small world; trains nothing.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import random

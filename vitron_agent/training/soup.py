@@ -4,8 +4,6 @@ A run that goes on from another's weights often answers some requests better and
 between may be good at both: measure. Knows safetensors files, not what they are of.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Needs GLIGEN's autoencoder beside the folder that is exported to; starts from GL
 are there. Knows nothing about what a UNet is told besides words.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +45,7 @@ class VideoRecipe:
     Attributes:
         name: of the specialist.
         words: describes a clip as the planner would.
-        width: of the UNet's lower level; the option ``width`` overrules it.
+        width: of the UNet's lower level; the option `width` overrules it.
         build_unet: makes the untrained UNet of a width.
         build_more: makes further models that train along, by name.
         predict: (models, batch, noisy latents, times, text) -> the UNet's prediction.
@@ -66,13 +64,13 @@ class VideoRecipe:
 
 
 def train_video(config: TrainingConfig, recipe: VideoRecipe) -> None:
-    """Train and export the UNet, the encoders, ``tokenizer`` and ``scheduler`` to ``config.out``.
+    """Train and export the UNet, the encoders, `tokenizer` and `scheduler` to `config.out`.
 
-    Options: ``batch`` (8), ``lr`` (0.001), ``width`` of the UNet's lower level, ``stills`` (0, how many of the first
-    steps see first frames alone), ``shards`` (40) of 512 clips, ``workers`` (2 processes that prepare batches),
-    ``judge`` (32 held-out clips at each export), ``decay`` (0.999, of the average), ``warm`` (1 starts from the weights
-    in the export folder), ``words`` (4000, or 0 where ``warm``: steps in which the text encoder learns from words
-    alone), ``pure`` (0.3, below 1: the share of clips that are noise alone, where the words have to say it all).
+    Options: `batch` (8), `lr` (0.001), `width` of the UNet's lower level, `stills` (0, how many of the first
+    steps see first frames alone), `shards` (40) of 512 clips, `workers` (2 processes that prepare batches),
+    `judge` (32 held-out clips at each export), `decay` (0.999, of the average), `warm` (1 starts from the weights
+    in the export folder), `words` (4000, or 0 where `warm`: steps in which the text encoder learns from words
+    alone), `pure` (0.3, below 1: the share of clips that are noise alone, where the words have to say it all).
     Several processes train together where a launcher's variables say so (see peers.py); each takes batches of its own.
     """
     with Peers() as peers:

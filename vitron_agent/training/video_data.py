@@ -4,8 +4,6 @@ A batch is a function of seed and step, so a resumed run sees what a straight on
 and the autoencoder; knows nothing about UNets or losses.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Knows specialists' contract and the small world's checker; knows nothing about models or optimisation.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -4,14 +4,12 @@ GLIGEN's trained picture UNet knows how shapes look in its autoencoder's latents
 a 3D UNet where names and shapes fit, and the half that works across time starts as if it were not there.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL, I2VGenXLUNet, ModelMixin, UNet2DConditionModel, UNet3DConditionModel
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from vitron_agent.shapes.clip import sample_clip
@@ -101,7 +99,7 @@ class _AcrossTime(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return (B, c, T, h, w) of such latents."""
-        flat = functional.conv2d(input.flatten(3), self.weight[..., 0], self.bias, padding=(int(self.padding[0]), 0))
+        flat = F.conv2d(input.flatten(3), self.weight[..., 0], self.bias, padding=(int(self.padding[0]), 0))
         return flat.unflatten(3, input.shape[3:])
 
 

@@ -6,14 +6,12 @@ alone, in minutes: a reader that is thrown away afterwards asks it for each obje
 pictures.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vitron_agent.shapes.captions import PLACE_WORDS
@@ -66,7 +64,7 @@ def learn_words(
     for step in range(steps):
         ids, looks, motions = (tensor.to(encoder.device) for tensor in next(data))
         logits = reader(encoder(ids).last_hidden_state, looks)
-        loss = functional.cross_entropy(logits.flatten(0, 1), motions.flatten(), ignore_index=NO_OBJECT)
+        loss = F.cross_entropy(logits.flatten(0, 1), motions.flatten(), ignore_index=NO_OBJECT)
         optimiser.zero_grad()
         loss.backward()
         optimiser.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 50, (steps - step) / (0.3 * steps))

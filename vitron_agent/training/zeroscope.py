@@ -1,7 +1,5 @@
 """Trains the tiny ZeroScope on clips of the small world: captions to videos."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from diffusers import UNet3DConditionModel
@@ -20,7 +18,7 @@ from vitron_agent.training.video_parts import build_text_to_video_unet
 
 
 def train(config: TrainingConfig) -> None:
-    """Train and export ``unet``, ``text_encoder``, ``tokenizer`` and ``scheduler``; options as `train_video`'s."""
+    """Train and export `unet`, `text_encoder`, `tokenizer` and `scheduler`; options as `train_video`'s."""
     train_video(config, RECIPE)
 
 

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
+import torch.nn.functional as F
 
 from vitron_agent.shapes.render import shape_distance
 from vitron_agent.shapes.scene import SHAPES
@@ -76,7 +76,7 @@ def _cover(shape: str, values: torch.Tensor, window: Window) -> torch.Tensor:
         (columns[None, None, :] - values[:, 0, None, None]) / r, (rows[None, :, None] - values[:, 1, None, None]) / r
     )
     where = torch.stack([x, y], -1).flatten(0, 1)[None] / _REACH
-    distance = functional.grid_sample(_distances(shape), where, padding_mode="border", align_corners=True)
+    distance = F.grid_sample(_distances(shape), where, padding_mode="border", align_corners=True)
     return (0.5 - distance.view(x.shape) * r / _SOFTNESS).clamp(0, 1)
 
 

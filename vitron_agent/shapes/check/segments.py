@@ -7,7 +7,7 @@ number of components differs from picture to picture; a 64x64 picture takes a fe
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
+import torch.nn.functional as F
 
 from vitron_agent.shapes.scene import BACKGROUNDS, COLOURS, nearest_name
 
@@ -35,12 +35,12 @@ class Component:
 
 def dilate(mask: torch.Tensor, radius: int = 1) -> torch.Tensor:
     """Grows a (S, S) bool mask by `radius` pixels in all eight directions."""
-    return functional.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0
+    return F.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0
 
 
 def erode(mask: torch.Tensor) -> torch.Tensor:
     """Shrinks a (S, S) bool mask by one pixel in all eight directions; beyond the picture nothing is inside."""
-    return ~dilate(functional.pad(~mask, (1, 1, 1, 1), value=True))[1:-1, 1:-1]
+    return ~dilate(F.pad(~mask, (1, 1, 1, 1), value=True))[1:-1, 1:-1]
 
 
 def connected(mask: torch.Tensor, groups: torch.Tensor | None = None) -> list[torch.Tensor]:
@@ -110,8 +110,8 @@ def _seeds(part: torch.Tensor, difference: torch.Tensor, image: torch.Tensor, le
         least: Least area of a seed in pixels.
     """
     inside = difference * part
-    solid = part & (difference > 0.5 * functional.max_pool2d(inside[None, None], 9, 1, 4)[0, 0])
-    smooth = functional.avg_pool2d(image[None], 3, 1, 1, count_include_pad=False)[0]
+    solid = part & (difference > 0.5 * F.max_pool2d(inside[None, None], 9, 1, 4)[0, 0])
+    smooth = F.avg_pool2d(image[None], 3, 1, 1, count_include_pad=False)[0]
     names = torch.cdist(smooth.flatten(1).T, torch.tensor(list(COLOURS.values()))).argmin(1).view(part.shape)
     seeds: list[torch.Tensor] = []
     for blob in connected(solid):
@@ -136,7 +136,7 @@ def _grow(seeds: list[torch.Tensor], mask: torch.Tensor) -> list[torch.Tensor]:
     for number, seed in enumerate(seeds, start=1):
         owner[seed] = number
     for _ in range(max(mask.shape)):
-        spread = functional.max_pool2d(owner[None, None], 3, 1, 1)[0, 0]
+        spread = F.max_pool2d(owner[None, None], 3, 1, 1)[0, 0]
         grown = torch.where((owner == 0) & mask, spread, owner)
         if torch.equal(grown, owner):
             break

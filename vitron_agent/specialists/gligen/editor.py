@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
-from torch.nn import functional
 
 from vitron_agent.errors import InputError, InvocationError, MissingInputError
 from vitron_agent.invocation import EditCommand, parse_edit
@@ -89,12 +89,12 @@ class GligenEditor:
         """
         image, mask = checked(request)
         size = self.parts.picture_size
-        hole = functional.interpolate(mask[None, None].float(), size=(size, size), mode="area")[0] > 0
+        hole = F.interpolate(mask[None, None].float(), size=(size, size), mode="area")[0] > 0
         latents = self.latents(request, resized(image, size), hole, progress)
         painted = decode_picture(self.parts, latents).float() / 255
         height, width = image.shape[1:]
         if (height, width) != (size, size):
-            painted = functional.interpolate(painted[None], size=(height, width), mode="bicubic", antialias=True)[0]
+            painted = F.interpolate(painted[None], size=(height, width), mode="bicubic", antialias=True)[0]
         painted = (painted.clamp(0, 1) * 255).round().to(torch.uint8)
         result = torch.where(mask, painted, image)
         boxes, labels = tuple(item.box for item in request.layout), tuple(item.phrase for item in request.layout)
@@ -166,7 +166,7 @@ def resized(image: Tensor, size: int) -> Tensor:
     picture = image.float() / 255
     if picture.shape[1:] == (size, size):
         return picture
-    return functional.interpolate(picture[None], size=(size, size), mode="bilinear", antialias=True)[0]
+    return F.interpolate(picture[None], size=(size, size), mode="bilinear", antialias=True)[0]
 
 
 def masked_latents(latents: Tensor, hole: Tensor) -> Tensor:
@@ -179,7 +179,7 @@ def masked_latents(latents: Tensor, hole: Tensor) -> Tensor:
     Returns:
         (B, c + 1, h, w): latents times mask, then the mask: 1 kept, 0 to be painted (GLIGEN's convention).
     """
-    keep = 1 - functional.adaptive_max_pool2d(hole.float(), latents.shape[-2:])
+    keep = 1 - F.adaptive_max_pool2d(hole.float(), latents.shape[-2:])
     keep = keep.to(latents.dtype)
     return torch.cat([latents * keep, keep], 1)
 

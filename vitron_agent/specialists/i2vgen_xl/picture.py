@@ -4,9 +4,9 @@ Knows pictures and their encoders, no noise and no words.
 """
 
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
-from torch.nn import functional
 from transformers import CLIPVisionModelWithProjection
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
@@ -21,7 +21,7 @@ def fitted(picture: Tensor, height: int, width: int) -> Tensor:
         return picture
     scale = max(height / tall, width / broad)
     size = max(round(tall * scale), height), max(round(broad * scale), width)
-    grown = functional.interpolate(picture[None].float(), size=size, mode="bilinear", antialias=True)[0]
+    grown = F.interpolate(picture[None].float(), size=size, mode="bilinear", antialias=True)[0]
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     return grown[:, top : top + height, left : left + width].round().clamp(0, 255).to(torch.uint8)
 

@@ -3,14 +3,12 @@
 Parameter names are those of the published checkpoint under `backbone.`. Knows nothing of prompts or masks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vitron_agent.specialists.seem.config import SeemConfig
 

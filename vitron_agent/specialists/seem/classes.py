@@ -3,8 +3,6 @@
 134 names in 81 sentences each take minutes on a CPU. Knows phrases, rows and a file, no pictures.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os
@@ -13,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn import functional as F
 
 from vitron_agent.specialists.seem.config import SeemConfig
 

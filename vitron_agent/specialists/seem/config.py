@@ -4,8 +4,6 @@ Every field has the value of `seem_focall_lang.yaml` as its default (SEEM, Zou e
 `modules/SEEM/demo_code`), so `SeemConfig()` is the published focal-L model.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -59,7 +57,7 @@ class SeemConfig:
         return self.mask_dim or self.hidden_dim
 
     @classmethod
-    def load(cls, path: Path) -> SeemConfig:
+    def load(cls, path: Path) -> "SeemConfig":
         """Read a configuration from a JSON file.
 
         Args:
@@ -79,7 +77,7 @@ class SeemConfig:
         return cls.from_dict(values, str(path))
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any], source: str = "dictionary") -> SeemConfig:
+    def from_dict(cls, values: dict[str, Any], source: str = "dictionary") -> "SeemConfig":
         """Build a configuration from plain values; `source` names them in errors.
 
         Raises:

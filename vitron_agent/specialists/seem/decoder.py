@@ -4,15 +4,13 @@ Parameter names are those of the published checkpoint under `sem_seg_head.predic
 share its features: N = B * P prompts, those of one image together. Knows no words and no regions, only tokens.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vitron_agent.specialists.seem.config import SeemConfig
 from vitron_agent.specialists.seem.layers import Attention, sine_position

@@ -4,11 +4,9 @@ SEEM leaves masks as they come. On the tiny profile's grid of 32x32 logits a sma
 pixel near a mask's edge goes to whichever side looks more like it, as in matting with a trimap. Tensors only.
 """
 
-from __future__ import annotations
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional as F
 
 _LEAST = 0.1  # distance of the two sides' colours (of channels in [0, 1]) below which an edge stays where it is
 _FINEST = 128  # short side in pixels above which a picture is looked at smaller: its logits are no finer than that

@@ -1,15 +1,13 @@
 """From mask and class logits to semantic maps, panoptic segments, masks, boxes; tensors only (SEEM, `seem_model`)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
-from torch.nn import functional as F
 
 SAME = 0.7  # two masks that overlap this much (IoU) show one thing
 

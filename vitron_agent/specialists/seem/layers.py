@@ -3,11 +3,9 @@
 Own attention because masks here are "may see" booleans per batch entry, shared by all heads.
 """
 
-from __future__ import annotations
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class Attention(nn.Module):

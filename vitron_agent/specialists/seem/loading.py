@@ -5,8 +5,6 @@ tensors is read, code in it never runs. Beside a published file `config.json` ma
 are the classes that it was trained on.
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

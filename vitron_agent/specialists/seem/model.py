@@ -5,14 +5,12 @@ Source: Zou et al. 2023, "Segment Everything Everywhere All at Once", demo wirin
 no regions and no words: see `specialist.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vitron_agent.errors import CheckpointError, listed
 from vitron_agent.specialists.seem.backbone import FocalNet

@@ -6,8 +6,6 @@ The file: metadata `config` (JSON, the original's settings that differ from `see
 `class_text_embeddings` (K, C), and the outputs named in `OUTPUTS`. Every size comes from the file.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,7 +79,7 @@ class StoredRun:
     segments: list[dict[str, Any]]
 
     @classmethod
-    def load(cls, path: Path) -> StoredRun:
+    def load(cls, path: Path) -> "StoredRun":
         """Read a parity file and build our model from its metadata.
 
         Raises:

@@ -3,11 +3,9 @@
 Parameter names are those of the published checkpoint under `sem_seg_head.pixel_decoder.`.
 """
 
-from __future__ import annotations
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vitron_agent.specialists.seem.config import SeemConfig
 from vitron_agent.specialists.seem.layers import Attention, sine_position

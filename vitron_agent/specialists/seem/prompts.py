@@ -3,14 +3,12 @@
 Knows neither regions nor words: a stroke arrives as a boolean mask, a phrase as embedded rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional as F
 
 # Kinds of prompt tokens. Grounding tokens see the object queries and travel through the layers; spatial and visual
 # ones see only their own kind and are set anew at every level.
@@ -33,17 +31,17 @@ class PromptTokens:
     kinds: Tensor  # (N, T) int64: PAD, GROUNDING, SPATIAL or VISUAL
 
     @classmethod
-    def none(cls, count: int, like: Tensor) -> PromptTokens:
+    def none(cls, count: int, like: Tensor) -> "PromptTokens":
         """Make `count` empty prompts (a panoptic run) with the type, device and channels of `like` (..., C)."""
         empty = like.new_zeros(count, 0, like.shape[-1])
         return cls((empty, empty, empty), torch.zeros(count, 0, dtype=torch.int64, device=like.device))
 
-    def join(self, other: PromptTokens) -> PromptTokens:
+    def join(self, other: "PromptTokens") -> "PromptTokens":
         """Put the tokens of `other` behind these, prompt by prompt (both kinds then act together)."""
         levels = tuple(torch.cat(pair, dim=1) for pair in zip(self.levels, other.levels, strict=True))
         return PromptTokens(levels, torch.cat((self.kinds, other.kinds), dim=1))
 
-    def pad(self, length: int) -> PromptTokens:
+    def pad(self, length: int) -> "PromptTokens":
         """Fill up with padding to `length` tokens."""
         extra = length - self.kinds.shape[1]
         return PromptTokens(

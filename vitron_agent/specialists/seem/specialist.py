@@ -4,15 +4,13 @@ Knows how SEEM chooses a query for each kind of prompt (Zou et al. 2023, section
 example, text). Does not know planners, files of the user, or how the model was trained.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
 from vitron_agent.errors import MissingInputError, NothingFoundError
@@ -82,7 +80,7 @@ class SeemSegmenter:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         mapper: SignalMapper | None = None,
-    ) -> SeemSegmenter:
+    ) -> "SeemSegmenter":
         """Load a folder with `config.json`, `model.safetensors` and `tokenizer/`, or a published one (see loading.py).
 
         Args:

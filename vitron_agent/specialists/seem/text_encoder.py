@@ -3,8 +3,6 @@
 Parameter names are those of the published checkpoint under `sem_seg_head.predictor.lang_encoder.`. Knows no tokenizer.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

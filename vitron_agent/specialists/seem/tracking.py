@@ -5,14 +5,12 @@ own (`reference frame` prompts of Zou et al. 2023, section 3.2). SEEM keeps no m
 followed so far (last mask, its motion, its colour) decides between queries that show alike objects. Knows no files.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional as F
 
 from vitron_agent.errors import MissingInputError, NothingFoundError
 from vitron_agent.media import Box, MediaKind, box_of
@@ -52,7 +50,7 @@ class Memory:
         padded = F.pad(self.mask, room)
         return padded[max(-rows, 0) :, max(-columns, 0) :][:height, :width]
 
-    def seen(self, mask: Tensor) -> Memory:
+    def seen(self, mask: Tensor) -> "Memory":
         """The memory after the object was found again."""
         moved = _centre(mask) - _centre(self.mask)
         return replace(self, mask=mask, shift=0.5 * self.shift + 0.5 * moved if self.shift.any() else moved)
