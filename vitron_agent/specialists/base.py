@@ -57,6 +57,10 @@ class SpecialistRequest:
     keyframes: Mapping[int, Tensor] = field(default_factory=dict)
     draft: Tensor | None = None
 
+    def sampling(self, steps: int, guidance: float) -> tuple[int, float]:
+        """Return the steps and the guidance scale that are asked for, else a specialist's own, which are given."""
+        return self.steps or steps, guidance if self.guidance is None else self.guidance
+
 
 @dataclass(frozen=True, eq=False)
 class SpecialistResult:

@@ -1,4 +1,4 @@
-"""The schedulers of diffusers that diffusion models sample with: a literal registry, and schedules read from folders.
+"""What all denoising loops share: diffusers' schedulers by name, schedules read from folders, guidance.
 
 A schedule is a scheduler's configuration with its class's name under `_class_name`, as `scheduler_config.json` has it.
 Schedulers carry state: each request makes one of its own. Knows nothing of models.
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, PNDMScheduler
+from torch import Tensor
 
 SCHEDULERS = {kind.__name__: kind for kind in (DDIMScheduler, DPMSolverMultistepScheduler, PNDMScheduler)}
 DEFAULT = DPMSolverMultistepScheduler.__name__
@@ -32,6 +33,20 @@ def read_schedule(folder: Path) -> dict[str, Any]:
 def make_scheduler(schedule: dict[str, Any]) -> Any:
     """Make the scheduler of a schedule, with a state of its own."""
     return SCHEDULERS.get(str(schedule.get("_class_name")), SCHEDULERS[DEFAULT]).from_config(schedule)
+
+
+def guided(predicted: Tensor, scale: float) -> Tensor:
+    """Return a prediction led away from the unconditional one (classifier-free guidance, Ho and Salimans 2022).
+
+    Args:
+        predicted: (2B, ...) a model's output, the unconditional half first.
+        scale: how far; 1 is the conditional half itself.
+
+    Returns:
+        (B, ...).
+    """
+    without, with_ = predicted.chunk(2)
+    return without + scale * (with_ - without)
 
 
 def with_scheduler(schedule: dict[str, Any], name: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from vitron_agent.specialists.controlnet.parts import ControlParts, load_control
 from vitron_agent.specialists.controlnet.sampling import sample_latents
 from vitron_agent.specialists.gligen.conditioning import encode_captions
 from vitron_agent.specialists.gligen.editor import checked
+from vitron_agent.specialists.pixels import as_bytes, unit_range
 
 QUALITY = "best quality, extremely detailed"
 AVOID = (
@@ -110,15 +111,15 @@ class ControlEditor:
         rows, columns = around(mask)
         inside = torch.ones_like(mask) if scenery else mask  # an object is shown alone, on black
         size = self.working_size(rows.stop - rows.start, columns.stop - columns.start)
-        shown = _as_bytes(scaled((image * inside)[:, rows, columns].float() / 255, size))
+        shown = as_bytes(scaled((image * inside)[:, rows, columns].float() / 255, size))
         control = depth_map(self.parts.estimator, shown) if scenery else edge_map(shown)
         begun = None if request.draft is None else (request.draft.cpu() * inside)[:, rows, columns].float() / 255
         draft = None if begun is None else scaled(begun, size)
         latents = self.latents(request, words, control, scenery, draft, progress)
         painted = scaled(self._decoded(latents), (rows.stop - rows.start, columns.stop - columns.start))
         result = image.clone()
-        result[:, rows, columns] = torch.where(mask[rows, columns], _as_bytes(painted), image[:, rows, columns])
-        return SpecialistResult(MediaKind.IMAGE, image=result, mask=mask, looks={"control": _as_bytes(control)})
+        result[:, rows, columns] = torch.where(mask[rows, columns], as_bytes(painted), image[:, rows, columns])
+        return SpecialistResult(MediaKind.IMAGE, image=result, mask=mask, looks={"control": as_bytes(control)})
 
     @torch.no_grad()
     def latents(
@@ -141,7 +142,7 @@ class ControlEditor:
             progress: told each step.
         """
         parts, unet, defaults = self.parts, self.parts.unet, self.defaults
-        guidance = defaults.guidance if request.guidance is None else request.guidance
+        steps, guidance = request.sampling(defaults.steps, defaults.guidance)
         texts = [words] if guidance == 1.0 else [AVOID, words]
         generator = torch.Generator().manual_seed(request.seed)
         begun = None if draft is None else self._encoded(draft, generator)
@@ -154,7 +155,7 @@ class ControlEditor:
             randn_tensor(shape, generator=generator, device=unet.device, dtype=unet.dtype),
             control[None].to(unet.device, unet.dtype),
             encode_captions(parts.text_encoder, parts.tokenizer, texts),
-            request.steps or defaults.steps,
+            steps,
             guidance,
             begun,
             defaults.strength,
@@ -182,7 +183,7 @@ class ControlEditor:
         """Return the picture, float (3, H, W) in [0, 1] on the CPU, of latents (1, c, h, w)."""
         vae = self.parts.vae
         decoded: Tensor = vae.decode(latents / vae.config.scaling_factor).sample[0]
-        return (decoded.float() / 2 + 0.5).clamp(0, 1).cpu()
+        return unit_range(decoded).cpu()
 
 
 def wish_of(command: str) -> tuple[str, bool]:
@@ -203,7 +204,3 @@ def around(mask: Tensor) -> tuple[slice, slice]:
         for seen, side in zip((rows, columns), mask.shape, strict=True)
     ]
     return ranges[0], ranges[1]
-
-
-def _as_bytes(picture: Tensor) -> Tensor:
-    return (picture.clamp(0, 1) * 255).round().to(torch.uint8)

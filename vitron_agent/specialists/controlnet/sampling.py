@@ -11,6 +11,7 @@ from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from vitron_agent.specialists.base import Progress, ignore_progress
+from vitron_agent.specialists.schedules import guided
 
 
 @torch.no_grad()
@@ -60,8 +61,7 @@ def sample_latents(
             entry, time, text, down_block_additional_residuals=down, mid_block_additional_residual=middle
         ).sample
         if rows == 2:
-            without, with_ = predicted.chunk(2)
-            predicted = without + guidance * (with_ - without)
+            predicted = guided(predicted, guidance)
         latents = scheduler.step(predicted, time, latents).prev_sample
         progress(index + 1, len(times))
     return latents

@@ -21,6 +21,7 @@ from vitron_agent.specialists.gligen.generator import (
 )
 from vitron_agent.specialists.gligen.parts import GligenParts, load_parts
 from vitron_agent.specialists.gligen.sampling import putting_back, sample_latents
+from vitron_agent.specialists.pixels import as_bytes
 from vitron_agent.specialists.schedules import with_scheduler
 
 
@@ -95,8 +96,7 @@ class GligenEditor:
         height, width = image.shape[1:]
         if (height, width) != (size, size):
             painted = F.interpolate(painted[None], size=(height, width), mode="bicubic", antialias=True)[0]
-        painted = (painted.clamp(0, 1) * 255).round().to(torch.uint8)
-        result = torch.where(mask, painted, image)
+        result = torch.where(mask, as_bytes(painted), image)
         boxes, labels = tuple(item.box for item in request.layout), tuple(item.phrase for item in request.layout)
         return SpecialistResult(MediaKind.IMAGE, image=result, mask=mask, boxes=boxes, labels=labels)
 
@@ -118,7 +118,7 @@ class GligenEditor:
         known = known * parts.vae.config.scaling_factor
         extra = masked_latents(known, hole[None].to(unet.device))
         noise = randn_tensor(known.shape, generator=generator, device=unet.device, dtype=unet.dtype)
-        guidance = defaults.guidance if request.guidance is None else request.guidance
+        steps, guidance = request.sampling(defaults.steps, defaults.guidance)
         condition = make_condition(parts, canonical(request.command), request.layout, request.signals)
         schedule = with_scheduler(parts.schedule, defaults.scheduler)
         # GLIGEN's sampler puts back what is kept; the tiny UNet, which has more inputs, is sampled as it was trained
@@ -128,7 +128,7 @@ class GligenEditor:
             schedule,
             noise,
             condition,
-            request.steps or defaults.steps,
+            steps,
             guidance,
             empty_condition(parts, condition) if guidance != 1.0 else None,
             extra=extra,

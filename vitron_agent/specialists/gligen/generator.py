@@ -21,6 +21,7 @@ from vitron_agent.specialists.gligen.conditioning import (
 )
 from vitron_agent.specialists.gligen.parts import GligenParts, load_parts
 from vitron_agent.specialists.gligen.sampling import sample_latents
+from vitron_agent.specialists.pixels import as_bytes, unit_range
 from vitron_agent.specialists.schedules import with_scheduler
 
 _TINY_SLOTS = 3  # the tiny UNets, those with planes for places and layout, were trained with three phrase slots
@@ -94,14 +95,14 @@ class GligenGenerator:
         generator = torch.Generator().manual_seed(request.seed)
         shape = (1, int(unet.config.out_channels), side, side)
         noise = randn_tensor(shape, generator=generator, device=unet.device, dtype=unet.dtype)
-        guidance = self.defaults.guidance if request.guidance is None else request.guidance
+        steps, guidance = request.sampling(self.defaults.steps, self.defaults.guidance)
         condition = make_condition(self.parts, request.command, request.layout, request.signals)
         latents = sample_latents(
             unet,
             with_scheduler(self.parts.schedule, self.defaults.scheduler),
             noise,
             condition,
-            request.steps or self.defaults.steps,
+            steps,
             guidance,
             empty_condition(self.parts, condition) if guidance != 1.0 else None,
             grounded=self.defaults.grounded,
@@ -161,4 +162,4 @@ def empty_condition(parts: GligenParts, like: Condition) -> Condition:
 def decode_picture(parts: GligenParts, latents: Tensor) -> Tensor:
     """Return the picture, uint8 (3, S, S), of latents (1, c, h, w)."""
     decoded = parts.vae.decode(latents / parts.vae.config.scaling_factor).sample[0]
-    return ((decoded.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    return as_bytes(unit_range(decoded)).cpu()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vitron_agent.specialists.base import Progress, ignore_progress
 from vitron_agent.specialists.gligen.conditioning import Condition, model_input
-from vitron_agent.specialists.schedules import make_scheduler
+from vitron_agent.specialists.schedules import guided, make_scheduler
 
 BeforeStep = Callable[[Tensor, Tensor], Tensor]
 """What replaces the latents before a step: (latents (B, c, h, w), time) -> latents."""
@@ -65,10 +65,10 @@ def sample_latents(
     Raises:
         ValueError: there is to be guidance, and nothing to guide away from.
     """
-    guided = guidance != 1.0
+    is_guided = guidance != 1.0
     scheduler = make_scheduler(schedule)
     scheduler.set_timesteps(steps)
-    if guided:
+    if is_guided:
         if unconditional is None:
             raise ValueError(f"guidance {guidance} needs `unconditional`: give it, or guidance 1")
         condition = paired(unconditional, condition)
@@ -79,13 +79,14 @@ def sample_latents(
         if before_step:
             latents = before_step(latents, time)
         entry = scheduler.scale_model_input(latents, time)
-        entry = model_input(torch.cat([entry, entry]) if guided else entry, extra, condition, unet.config.in_channels)
+        entry = model_input(
+            torch.cat([entry, entry]) if is_guided else entry, extra, condition, unet.config.in_channels
+        )
         if index == int(grounded * total):
             told["cross_attention_kwargs"] = None
         predicted = unet(entry, time, **told).sample
-        if guided:
-            without, with_ = predicted.chunk(2)
-            predicted = without + guidance * (with_ - without)
+        if is_guided:
+            predicted = guided(predicted, guidance)
         latents = scheduler.step(predicted, time, latents).prev_sample
         progress(index + 1, total)
     return latents

@@ -135,7 +135,7 @@ class I2VGenAnimator:
             hold: whether the first frame is held to the picture; the published sampler leaves it free.
         """
         parts, defaults, unet = self.parts, self.defaults, self.parts.unet
-        guidance = defaults.guidance if request.guidance is None else request.guidance
+        steps, guidance = request.sampling(defaults.steps, defaults.guidance)
         first = picture_latents(parts.vae, picture)
         generator = torch.Generator().manual_seed(request.seed)
         noise = randn_tensor(parts.noise_shape(defaults), generator=generator, device=unet.device, dtype=unet.dtype)
@@ -143,7 +143,7 @@ class I2VGenAnimator:
             self._told(request, picture, first, guidance != 1.0),
             with_scheduler(parts.schedule, defaults.scheduler),
             noise,
-            request.steps or defaults.steps,
+            steps,
             guidance,
             first if hold else None,
             progress,

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from vitron_agent.specialists.pixels import as_bytes
 from vitron_agent.specialists.stable_video.layers import LayeredAtlas, filled, splat
 
 LayerName = Literal["foreground", "background"]
@@ -66,4 +67,4 @@ def edit_layer(atlas: LayeredAtlas, layer: LayerName, texture: Tensor, coverage:
     change = filled((texture - chosen.texture) * known, known)
     shown = chosen.with_texture(change).seen_at(chosen.places(*share.shape[1:]))
     edited = frames.float() / 255 + share[:, None] * shown
-    return (edited.clamp(0, 1) * 255).round().to(torch.uint8)
+    return as_bytes(edited)

@@ -14,6 +14,7 @@ from torch import Tensor
 from vitron_agent.errors import InputError, MissingInputError
 from vitron_agent.media import MediaKind
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
+from vitron_agent.specialists.pixels import as_bytes
 from vitron_agent.specialists.stable_video.aggregation import aggregated
 from vitron_agent.specialists.stable_video.fit import FitSettings, fit_atlas
 from vitron_agent.specialists.stable_video.layers import LayeredAtlas
@@ -71,7 +72,7 @@ class StableVideo:
             raise MissingInputError("a video edit needs a video and the object's mask in its frames: find it first")
         atlas = self.atlas(video, masks, progress)
         if request.command == UNWRAP:
-            scenery = _as_bytes(laid_out(atlas, video.float() / 255, masks))
+            scenery = as_bytes(laid_out(atlas, video.float() / 255, masks))
             return SpecialistResult(MediaKind.IMAGE, image=scenery, looks=looks_of(atlas))
         edited = self._edited(atlas, request, video, masks, progress)
         return SpecialistResult(MediaKind.VIDEO, video=edited, looks=looks_of(atlas))
@@ -83,9 +84,9 @@ class StableVideo:
         pixels = video.float() / 255
         if request.command == REMOVE:
             gone = grown(masks, EDGE)[:, None]
-            return _as_bytes(torch.where(gone, behind(atlas, pixels, masks), pixels))
+            return as_bytes(torch.where(gone, behind(atlas, pixels, masks), pixels))
         if request.command == BACKGROUND:  # several objects may move in several ways: their colours know the edges best
-            return _as_bytes(edited_background(atlas, pixels, masks, *_new_background(atlas, request, masks)))
+            return as_bytes(edited_background(atlas, pixels, masks, *_new_background(atlas, request, masks)))
         keyframes = _keyframes(request)
         texture, coverage = keyframe_atlas(atlas, "foreground", keyframes)
         if self.settings.aggregation and len(keyframes) > 1:
@@ -150,10 +151,6 @@ def _keyframes(request: SpecialistRequest) -> dict[int, Tensor]:
     return {frame: picture.float() / 255 for frame, picture in request.keyframes.items()}
 
 
-def _as_bytes(pixels: Tensor) -> Tensor:
-    return (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
 def looks_of(atlas: LayeredAtlas) -> dict[str, Tensor]:
     """Pictures of an atlas, uint8 (3, h, w): both textures, the object's share and the clip's first frame again."""
     pictures = {
@@ -162,4 +159,4 @@ def looks_of(atlas: LayeredAtlas) -> dict[str, Tensor]:
         "alpha": atlas.alpha[:1].expand(3, -1, -1),
         "reconstruction": atlas.render()[0],
     }
-    return {name: _as_bytes(picture) for name, picture in pictures.items()}
+    return {name: as_bytes(picture) for name, picture in pictures.items()}

@@ -12,7 +12,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from vitron_agent.specialists.base import Progress, ignore_progress
-from vitron_agent.specialists.schedules import make_scheduler
+from vitron_agent.specialists.pixels import as_bytes, unit_range
+from vitron_agent.specialists.schedules import guided, make_scheduler
 
 AT_ONCE = 8  # frames that are decoded together
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -54,8 +55,7 @@ def sample_clip(
         if guidance == 1.0:
             predicted = denoise(entry, time)
         else:
-            without, with_ = denoise(torch.cat([entry, entry]), time).chunk(2)
-            predicted = without + guidance * (with_ - without)
+            predicted = guided(denoise(torch.cat([entry, entry]), time), guidance)
         latents = scheduler.step(predicted, time, latents).prev_sample
         progress(index + 1, len(scheduler.timesteps))
     return latents if first is None else with_first_frame(latents, first)
@@ -71,4 +71,4 @@ def decode_frames(vae: AutoencoderKL, latents: Tensor, at_once: int = AT_ONCE) -
     """Return the frames, uint8 (T, 3, H, W), of latents (1, c, T, h, w); `at_once` bounds the memory this takes."""
     frames = latents[0].transpose(0, 1) / vae.config.scaling_factor
     pictures = torch.cat([vae.decode(part).sample.float() for part in frames.split(at_once)])
-    return ((pictures / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    return as_bytes(unit_range(pictures)).cpu()

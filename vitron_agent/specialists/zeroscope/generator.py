@@ -87,7 +87,7 @@ class ZeroscopeGenerator:
     def latents(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> Tensor:
         """Return the latents (1, c, T, h, w) of the clip that `run` makes."""
         parts, defaults, unet = self.parts, self.defaults, self.parts.unet
-        guidance = defaults.guidance if request.guidance is None else request.guidance
+        steps, guidance = request.sampling(defaults.steps, defaults.guidance)
         encoder, tokenizer, skipped = parts.text_encoder, parts.tokenizer, defaults.skipped_layers
         text = with_signals(encode_text(encoder, tokenizer, request.command, skipped), parts.mapper, request.signals)
         if guidance != 1.0:
@@ -100,7 +100,7 @@ class ZeroscopeGenerator:
             ),
             with_scheduler(parts.schedule, defaults.scheduler),
             noise,
-            request.steps or defaults.steps,
+            steps,
             guidance,
             progress=progress,
         )
