@@ -17,6 +17,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
+from tests.graphs.states import kinds
 from vitron_agent.errors import BusyError, InputError, StorageError
 from vitron_agent.graphs import Agent, open_conversations, user_turn
 from vitron_agent.graphs.nodes import error_of
@@ -30,10 +31,6 @@ EDIT = call("edit_image", command="replace the red circle with a blue circle")
 
 def says(text: str, *pictures: str) -> Any:
     return {"messages": [user_turn(text, pictures)]}
-
-
-def kinds(state: Any) -> str:
-    return " ".join(getattr(m, "status", m.type) for m in state["messages"])
 
 
 STEPS = 400

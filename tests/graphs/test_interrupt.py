@@ -10,6 +10,7 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.checkpoint.memory import InMemorySaver
 
+from tests.graphs.states import kinds
 from vitron_agent.graphs import user_turn
 from vitron_agent.graphs.nodes import error_of
 from vitron_agent.testing import EchoSpecialist, call
@@ -19,10 +20,6 @@ RED, BLUE = (call("segment_image", command=f"the {colour} circle") for colour in
 
 def says(text: str, *pictures: str) -> Any:
     return {"messages": [user_turn(text, pictures)]}
-
-
-def kinds(state: Any) -> str:
-    return " ".join(getattr(m, "status", m.type) for m in state["messages"])
 
 
 def ctrl_c() -> None:

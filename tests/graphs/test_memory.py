@@ -10,6 +10,7 @@ import pytest
 import torch
 from langgraph.checkpoint.memory import InMemorySaver
 
+from tests.graphs.states import kinds
 from vitron_agent.graphs import make_agent, user_turn
 from vitron_agent.graphs.middleware import make_langchain_agent
 from vitron_agent.graphs.nodes import error_of
@@ -27,10 +28,6 @@ ELEMENTS = 2**18  # of the tensor that a failing run holds: 1 MiB
 
 def says(text: str, *pictures: str) -> Any:
     return {"messages": [user_turn(text, pictures)]}
-
-
-def kinds(state: Any) -> str:
-    return " ".join(getattr(m, "status", m.type) for m in state["messages"])
 
 
 def hungry(echo: EchoSpecialist, lacks: int) -> list[int]:

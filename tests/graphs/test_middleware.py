@@ -8,6 +8,7 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
+from tests.graphs.states import kinds
 from vitron_agent.errors import CheckpointError
 from vitron_agent.graphs import Agent, user_turn
 from vitron_agent.graphs.middleware import make_langchain_agent
@@ -29,10 +30,6 @@ def make(store: MediaStore, echo: EchoSpecialist) -> Make:
         return make_langchain_agent(planner, make_tools(Toolbox(store, residents)), store, **more), planner
 
     return build
-
-
-def kinds(state: Any) -> str:
-    return " ".join(getattr(m, "status", m.type) for m in state["messages"])
 
 
 @pytest.fixture

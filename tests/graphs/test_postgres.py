@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
 from tests import warm
+from tests.graphs.states import kinds
 from vitron_agent.errors import StorageError
 from vitron_agent.graphs import user_turn
 from vitron_agent.graphs.calls import pending
@@ -77,10 +78,6 @@ def pooled(address: str, **options: Any) -> ConnectionPool[Any]:
 
 def says(text: str, *pictures: str) -> Any:
     return {"messages": [user_turn(text, pictures)]}
-
-
-def kinds(state: Any) -> str:
-    return " ".join(getattr(m, "status", m.type) for m in state["messages"])
 
 
 def end_sessions(address: str) -> None:

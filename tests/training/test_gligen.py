@@ -23,8 +23,6 @@ from vitron_agent.training.gligen_parts import LATENT_CHANNELS, build_tokenizer,
 from vitron_agent.training.gligen_scenes import object_weight
 from vitron_agent.training.loop import TrainingConfig
 
-torch.set_num_threads(1)
-
 
 class Stopped(Exception):
     """What a test stops a training with."""

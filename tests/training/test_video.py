@@ -28,7 +28,6 @@ from vitron_agent.training.video import ClipLoss
 from vitron_agent.training.video_data import ClipBatches, batches, clip_pool
 from vitron_agent.training.video_judge import judge_clips
 
-torch.set_num_threads(1)
 OPTIONS = {"batch": "2", "width": "32", "shards": "1", "workers": "0", "judge": "0", "words": "2"}
 BOTH = pytest.mark.parametrize(("recipe", "kind"), [(zeroscope, ZeroscopeGenerator), (i2vgen_xl, I2VGenAnimator)])
 

@@ -17,7 +17,6 @@ from vitron_agent.specialists.i2vgen_xl import AnimationUNet, I2VGenAnimator
 from vitron_agent.specialists.i2vgen_xl.animator import PUBLISHED, TINY
 from vitron_agent.specialists.i2vgen_xl.picture import fitted, guide_latents, picture_embedding, picture_latents
 
-torch.set_num_threads(1)
 SIGNALS = SignalEmbeddings(torch.randn(4, 8, generator=torch.Generator().manual_seed(0)), torch.ones(4, 8))
 
 

@@ -14,8 +14,6 @@ from vitron_agent.specialists.i2vgen_xl import AnimationUNet, I2VGenAnimator
 from vitron_agent.specialists.schedules import make_scheduler
 from vitron_agent.specialists.video_diffusion import VideoDefaults
 
-torch.set_num_threads(1)
-
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("guidance", [1.0, 4.5])

@@ -20,7 +20,6 @@ from vitron_agent.specialists.video_diffusion.conditioning import CLIP_PLANES
 from vitron_agent.specialists.zeroscope import ZeroscopeGenerator
 from vitron_agent.specialists.zeroscope.generator import PUBLISHED, TINY
 
-torch.set_num_threads(1)
 REQUEST = SpecialistRequest("a red circle moves right on a gray background", seed=3)
 SIGNALS = SignalEmbeddings(torch.randn(4, 8, generator=torch.Generator().manual_seed(0)), torch.ones(4, 8))
 

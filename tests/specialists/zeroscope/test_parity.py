@@ -13,8 +13,6 @@ from vitron_agent.specialists.video_diffusion import VideoDefaults
 from vitron_agent.specialists.zeroscope import ZeroscopeGenerator
 from vitron_agent.specialists.zeroscope.generator import PUBLISHED
 
-torch.set_num_threads(1)
-
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("guidance", [1.0, 4.5])

@@ -30,7 +30,6 @@ from vitron_agent.specialists.gligen.conditioning import (
 from vitron_agent.specialists.gligen.editor import canonical, masked_latents
 from vitron_agent.specialists.gligen.generator import widened
 
-torch.set_num_threads(1)
 RED = GroundedPhrase(phrase="red circle", box=(0.1, 0.2, 0.5, 0.6))
 REQUEST = SpecialistRequest("a red circle on a gray background", layout=(RED,), seed=3, steps=2)
 SIGNALS = SignalEmbeddings(torch.randn(4, 8, generator=torch.Generator().manual_seed(0)), torch.ones(4, 8))
