@@ -123,10 +123,13 @@ def keep_before(target: Path, kept: Path) -> None:
     """
     if kept.exists() or not any(target.rglob("*.safetensors")):
         return
+    part = kept.with_name(f"{kept.name}.part")  # a copy that was interrupted must not pass for a whole one
     try:
-        shutil.copytree(target, kept)
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(target, part)
+        part.rename(kept)
     except OSError as error:
-        shutil.rmtree(kept, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
         reason = error.strerror or "it cannot be copied"
         raise InputError(f"{target} could not be kept in {kept} ({reason}): give another folder with --out") from None
     say(f"the weights in {target} will be written over: a copy lies in {kept}")
