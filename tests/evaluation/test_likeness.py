@@ -73,6 +73,7 @@ def test_who_makes_exactly_the_example_is_not_off(kind: str, store: MediaStore) 
         assert found.first.errors.get("place", 0) < 0.02
         assert found.first.errors.get("size", 0) < 0.15  # at the mask's edge a star's points may be cut
         assert found.first.errors.get("speed", 0) < 0.1
+        assert found.first.errors.get("reach", 0) < 0.02
 
 
 @pytest.mark.parametrize(("kind", "measure", "least"), [("shade", "shade", 0.05), ("size", "size", 0.04)])
@@ -104,7 +105,7 @@ def test_what_was_not_done_has_no_error_and_counts_against(store: MediaStore) ->
 
 
 def test_cases_come_of_each_kind_in_turn_and_are_held_out() -> None:
-    cases = like_cases(10, 0)
+    cases = like_cases(2 * len(LIKE_TASKS), 0)
     assert [case.kind for case in cases] == [*LIKE_TASKS, *LIKE_TASKS]
     assert like_cases(3, 0) == cases[:3]
     assert like_cases(3, 1) != cases[:3]

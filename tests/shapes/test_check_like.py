@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vitron_agent.shapes.check.like import factor_off, likeness, speed_error
+from vitron_agent.shapes.check.like import factor_off, likeness, reach_error, speed_error
 from vitron_agent.shapes.clip import Clip, Motion, frames_of
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import COLOURS, Obj, Scene
@@ -59,9 +59,24 @@ def test_what_stands_still_or_goes_elsewhere_has_no_speed_to_compare():
     assert speed_error(frames_of(back), replace(STAR, colour="green"), Motion("left", 0.3)) is None
 
 
+def test_an_end_is_compared_by_its_distance():
+    clip = Clip(Scene("gray", (STAR, DISC)), (Motion("right", 0.3), None))
+    assert reach_error(frames_of(clip), STAR, Motion("right", 0.3)) < 0.01
+    assert reach_error(frames_of(clip), STAR, Motion("right", 0.2)) == pytest.approx(0.1, abs=0.01)
+    assert reach_error(frames_of(clip), STAR, Motion("left", 0.3)) is None
+    assert reach_error(frames_of(clip)[[0, 1, 2, 3, 4, 0]], replace(STAR, colour="green"), Motion("left", 0.3)) is None
+
+
+def test_what_is_gone_at_the_end_has_no_end_to_compare():
+    frames = frames_of(Clip(Scene("gray", (STAR,)), (Motion("right", 0.3),)))
+    frames[-1] = frames_of(Clip(Scene("gray", ()), ()))[0]
+    assert speed_error(frames, STAR, Motion("right", 0.3)) < 0.05
+    assert reach_error(frames, STAR, Motion("right", 0.3)) is None
+
+
 def test_motions_without_a_speed_and_stills_are_refused():
     frames = frames_of(Clip(Scene("gray", (STAR,)), (None,)))
-    with pytest.raises(ValueError, match="'grow' has no speed"):
+    with pytest.raises(ValueError, match="'grow' leads nowhere"):
         speed_error(frames, STAR, Motion("grow", 1.5))
     with pytest.raises(ValueError, match="1 frames"):
         speed_error(frames[:1], STAR, Motion("right", 0.3))

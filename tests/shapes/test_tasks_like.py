@@ -80,3 +80,14 @@ def test_the_speed_is_that_of_the_clip_in_the_way_that_was_asked_for():
         assert call.module is Module.G
         assert call.command.endswith(own.name)
         assert talk.turns[0].clips == (facts["example"],)
+
+
+def test_who_moves_to_a_click_ends_there_by_a_call_that_does_not_say_how_far():
+    for talk in drawn("reach"):
+        facts, call, ((x, y),) = talk.turns[1].facts, talk.turns[1].invocation, talk.turns[0].regions[0].points
+        end = facts["clip"].scenes[-1].objects[facts["target"]]
+        assert (end.x, end.y) == pytest.approx((x, y))
+        assert call.module is Module.G
+        assert call.command.endswith(facts["clip"].motions[facts["target"]].name)
+        assert call.region is None
+        assert not call.uses_drawn_region

@@ -190,9 +190,9 @@ class Like:
     Attributes:
         call: A right call, whose words leave out what is measured.
         wanted: The object exactly as it must come out; in a video, in its first frame.
-        measures: What is compared: "shade", "size", "place", "speed".
+        measures: What is compared: "shade", "size", "place", "speed", "reach".
         others: The objects besides it, as they must be.
-        motion: How it must move, for "speed".
+        motion: How it must move, for "speed" and "reach".
     """
 
     call: Invocation

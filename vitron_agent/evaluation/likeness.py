@@ -11,7 +11,7 @@ from vitron_agent.evaluation.drive import CallRecord
 from vitron_agent.evaluation.films import SHADE
 from vitron_agent.evaluation.heldout import as_typed
 from vitron_agent.evaluation.seen import Seen
-from vitron_agent.shapes.check.like import find_like, likeness, speed_error
+from vitron_agent.shapes.check.like import find_like, likeness, reach_error, speed_error
 from vitron_agent.shapes.tasks import Conversation
 from vitron_agent.shapes.tasks_like import LIKE_TASKS, sample_like
 
@@ -21,8 +21,10 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "place": ("place",),
     "picture": ("shade", "size", "place"),
     "speed": ("speed",),
+    "reach": ("reach",),
 }
 """Kind of request -> what is compared with the example."""
+_MOVED = {"speed": speed_error, "reach": reach_error}
 
 
 def like_cases(count: int, seed: int) -> list[Case]:
@@ -67,13 +69,15 @@ def judge_like(like: Like, call: CallRecord, seen: Seen) -> dict[str, float] | N
         seen: The conversation before the call.
 
     Returns:
-        The errors by what was to be compared (see `Likeness`; "speed" is a factor less 1); None where it is not done.
+        The errors by what was to be compared (see `Likeness`; "speed" is a factor less 1, "reach" a share of the
+        side); None where it is not done.
     """
     if call.source is None or call.source != seen.pictures.number(like.call.media):
         return None
     if like.motion is not None:
-        error = speed_error(call.video, like.wanted, like.motion) if call.video is not None else None
-        return None if error is None else {"speed": error}
+        (name,) = like.measures
+        error = _MOVED[name](call.video, like.wanted, like.motion) if call.video is not None else None
+        return None if error is None else {name: error}
     if call.image is None:
         return None
     found = find_like(call.image, like.wanted, like.others)

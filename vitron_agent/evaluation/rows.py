@@ -35,6 +35,7 @@ ERRORS = {
     "size": "size off, factor less 1",
     "place": "place off, share of the side",
     "speed": "speed off, factor less 1",
+    "reach": "end of a motion off, share of the side",
 }
 """What is measured against an example, where the request is done; 0 is exact."""
 

@@ -4,8 +4,8 @@ The call that is right for such a request says less than was asked ("replace the
 out (which blue) stands in the facts, is to be carried by the planner's signals, and is measured by shapes.check.like.
 These conversations are drawn by kind and never by `tasks.sample_conversation`. What `facts` of their turns hold:
 {"kind": "like", "measure": one of `LIKE_TASKS`, "wanted": the object exactly as it must come out, "before" and "after":
-scenes, "target": its index in `before` or None}; for "speed" also "clip" (the right outcome) and "example" (the clip
-that was shown), "wanted" being the object in the first frame.
+scenes, "target": its index in `before` or None}; for "speed" and "reach" also "clip" (the right outcome), "wanted"
+being the object in the first frame; for "speed" "example", the clip that was shown.
 """
 
 import random
@@ -25,8 +25,10 @@ from vitron_agent.shapes.tasks_session import LEADS, RESULT_PICTURE, Session
 from vitron_agent.shapes.tasks_turns import Facts, Turn
 from vitron_agent.shapes.tasks_words import Reference, Wish, drawn_around, mark, new_object, point_at
 
-LIKE_TASKS = ("shade", "size", "place", "picture", "speed")
-"""What is asked to be like the example: one thing each, "picture" shade, size and place of an object at once."""
+LIKE_TASKS = ("shade", "size", "place", "picture", "speed", "reach")
+"""What is asked to be like the example: one thing each, "picture" shade, size and place of an object at once. Both
+"place" and "reach" ask for the place of a click: for a new object, whose call says it, and for one that is to move
+there, whose call does not."""
 REACH: dict[Size, tuple[float, float]] = {"small": (0.09, 0.13), "large": (0.15, 0.20)}
 """Half sides of example and result: an editor paints no further than 1/32 beyond the size that the word alone means."""
 
@@ -196,10 +198,34 @@ def _speed(session: Session) -> bool:
     return _say(session, clause, call, clip, facts, f"the {phrase} moves {way} at that speed")
 
 
+def _reach(session: Session) -> bool:
+    """The place of a click, for an object that is to move there."""
+    rng = session.writer.rng
+    way, amount = rng.choice(tuple(DIRECTIONS)), rng.uniform(*DISTANCE)
+    scene = sample_scene(rng, rng.choice((1, 2)))
+    index = rng.randrange(len(scene.objects))
+    obj, phrase = scene.objects[index], phrase_for(scene, index)
+    clip = Clip(scene, tuple(Motion(way, amount) if i == index else None for i in range(len(scene.objects))))
+    if phrase is None or not is_sound(clip):
+        return False
+    session.upload(scene)
+    target = point_at(session, index, plain=True)
+    if target is None:
+        return False
+    dx, dy = DIRECTIONS[way]
+    session.draw(Region(kind=RegionKind.CLICK, points=((obj.x + dx * amount, obj.y + dy * amount),)))
+    there = session.writer.say("like.there", mark=mark(session.writer))
+    clause = session.writer.say("like.reach", x=target.words, there=there)
+    call = Invocation(module=Module.G, command=f"the {phrase} moves {way}")
+    facts = _facts("reach", obj, scene, scene, index) | {"clip": clip}
+    return _say(session, clause, call, clip, facts, f"the {phrase} moves {way}, to where you clicked")
+
+
 _PLAYS: dict[str, Callable[[Session], bool]] = {
     "shade": _shade,
     "size": _size,
     "place": _place,
     "picture": _picture,
     "speed": _speed,
+    "reach": _reach,
 }

@@ -61,7 +61,7 @@ class Taught:
 
 TAUGHT = {
     "gligen_inpaint": Taught(Module.C, gligen_examples.EXAMPLES, gligen_parts.CONTEXT, "gligen-examples"),
-    "i2vgen_xl": Taught(Module.G, {"speed": 1.0}, video_parts.CONTEXT, "i2vgen_xl"),
+    "i2vgen_xl": Taught(Module.G, {"speed": 0.5, "reach": 0.5}, video_parts.CONTEXT, "i2vgen_xl"),
 }
 """Name of specialist and mapper -> how it was taught."""
 

@@ -33,7 +33,7 @@ SHARES = {
     "dialogue": 0.12,
     "edit_then_ask": 0.14,
     "same_again": 0.13,
-    "like": 0.02,
+    "like": 0.03,
     "track": 0.03,
     "edit_video": 0.03,
     "ask_video": 0.07,

@@ -31,8 +31,15 @@ from vitron_agent.training.signals_data import signal_runs
 
 QUALITIES = ("red", "green", "blue", "size", "speed")
 """What is read, each from about -1 to 1 (see `qualities`)."""
-_ASKED = {"shade": slice(0, 3), "picture": slice(0, 4), "size": slice(3, 4), "speed": slice(4, 5)}
-"""Kind of request -> its qualities; where a click is has been said by the region that goes with the call."""
+_ASKED = {
+    "shade": slice(0, 3),
+    "picture": slice(0, 4),
+    "size": slice(3, 4),
+    "speed": slice(4, 5),
+    "reach": slice(4, 5),
+}
+"""Kind of request -> its qualities; how far it is to a click is as good as a speed. Of "place" nothing is read: where
+that click is has been said by the region that goes with the call."""
 
 OPEN = (0.13, 0.13, 0.13, 0.58, 0.58)
 """How far each quality spreads where its word is known ("blue", "small"): what is missed is counted in these, or the
@@ -183,7 +190,7 @@ def qualities(requests: Sequence[Facts], kinds: Sequence[str]) -> tuple[Tensor, 
         obj = facts["wanted"]
         wanted[row, :3] = torch.tensor(_shade(obj))
         wanted[row, 3] = _within(obj.r, *REACH[obj.size])
-        if kind == "speed":
+        if kind in ("speed", "reach"):
             wanted[row, 4] = _within(facts["clip"].motions[facts["target"]].amount, *DISTANCE)
         asked[row, _ASKED[kind]] = True
     return wanted, asked

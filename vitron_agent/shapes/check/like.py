@@ -94,22 +94,55 @@ def speed_error(frames: torch.Tensor, wanted: Obj, motion: Motion) -> float | No
     Raises:
         ValueError: The motion is no direction, or there is one frame only.
     """
+    path = _path(frames, wanted, motion)
+    speed = None if path is None else _speed(path, motion, len(frames))
+    return None if speed is None else factor_off(speed, motion.amount)
+
+
+def reach_error(frames: torch.Tensor, wanted: Obj, motion: Motion) -> float | None:
+    """Measures how far from where it should be an object ends, as a share of the picture's side.
+
+    Args:
+        frames: (T, 3, S, S) uint8, or float in [0, 1], T at least 2; RGB.
+        wanted: The object in the first frame.
+        motion: How it should move over all frames; a direction.
+
+    Returns:
+        The distance, or None where the object is not seen in the last frame or in less than half of all, or moves
+        elsewhere or not at all.
+
+    Raises:
+        ValueError: The motion is no direction, or there is one frame only.
+    """
+    path = _path(frames, wanted, motion)
+    if path is None or _speed(path, motion, len(frames)) is None or path[-1][0] < len(frames) - 1:
+        return None
+    dx, dy = DIRECTIONS[motion.name]
+    end = path[-1][1]
+    return math.hypot(end.x - wanted.x - dx * motion.amount, end.y - wanted.y - dy * motion.amount)
+
+
+def _path(frames: torch.Tensor, wanted: Obj, motion: Motion) -> list[tuple[int, Obj]] | None:
+    """The numbers of the frames in which the object is seen, and it; None where these are less than half."""
     if motion.name not in DIRECTIONS:
-        raise ValueError(f"{motion.name!r} has no speed to compare: give one of {', '.join(DIRECTIONS)}")
+        raise ValueError(f"{motion.name!r} leads nowhere that could be compared: give one of {', '.join(DIRECTIONS)}")
     if len(frames) < 2:
         raise ValueError(f"{len(frames)} frames show no motion: give at least 2")
-    dx, dy = DIRECTIONS[motion.name]
-    times, along, last = [], [], wanted
+    path, last = [], wanted
     for number, frame in enumerate(frames):
         found = _follow(frame, wanted, last)
         if found is not None:
             last = found
-            times.append(number / (len(frames) - 1))
-            along.append(found.x * dx + found.y * dy)
-    if 2 * len(times) < len(frames) or len(set(times)) < 2:
-        return None
-    speed = _slope(times, along)
-    return factor_off(speed, motion.amount) if speed >= STILL else None
+            path.append((number, found))
+    return path if len(path) >= max(2, len(frames) / 2) else None
+
+
+def _speed(path: Sequence[tuple[int, Obj]], motion: Motion, count: int) -> float | None:
+    """How far it goes in the motion's direction over `count` frames; None where that is elsewhere or nowhere."""
+    dx, dy = DIRECTIONS[motion.name]
+    times = [number / (count - 1) for number, _ in path]
+    speed = _slope(times, [obj.x * dx + obj.y * dy for _, obj in path])
+    return speed if speed >= STILL else None
 
 
 def _follow(frame: torch.Tensor, wanted: Obj, last: Obj) -> Obj | None:
