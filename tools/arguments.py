@@ -217,3 +217,15 @@ class EditVideoArguments(VideoArguments):
     def invocation(self) -> Invocation:
         """Module F."""
         return _call(Module.F, self.command, self.region, self.video, self.background)
+
+
+ARGUMENTS: dict[Module, type[ToolArguments]] = {
+    Module.A: GenerateArguments,
+    Module.B: SegmentArguments,
+    Module.C: EditArguments,
+    Module.D: GenerateVideoArguments,
+    Module.E: TrackArguments,
+    Module.F: EditVideoArguments,
+    Module.G: AnimateArguments,
+}
+"""What each module's tool takes."""

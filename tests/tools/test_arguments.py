@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from vitron_agent.invocation import GroundedPhrase, Invocation, Module
 from vitron_agent.media import Region
 from vitron_agent.signals import arguments_digest
-from vitron_agent.tools.arguments import EditArguments, GenerateArguments, SegmentArguments
+from vitron_agent.tools.arguments import ARGUMENTS, EditArguments, GenerateArguments, SegmentArguments
 
 
 def test_generate_arguments_become_module_a_with_its_layout() -> None:
@@ -82,3 +82,9 @@ def test_schemas_avoid_what_providers_refuse(tools: dict) -> None:
     text = json.dumps([convert_to_openai_tool(tool) for tool in tools.values()])
     assert "prefixItems" not in text
     assert "runtime" not in text
+
+
+def test_every_tool_takes_what_its_module_is_said_to_take(tools: dict) -> None:
+    assert tuple(ARGUMENTS) == tuple(Module)
+    schemas = {module.tool_name: schema for module, schema in ARGUMENTS.items()}
+    assert all(tool.args_schema is schemas[name] for name, tool in tools.items())

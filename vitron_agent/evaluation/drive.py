@@ -22,27 +22,9 @@ from vitron_agent.media import Box, MediaKind, MediaStore
 from vitron_agent.shapes.clip import FPS, frames_of
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Scene
-from vitron_agent.tools.arguments import (
-    AnimateArguments,
-    EditArguments,
-    EditVideoArguments,
-    GenerateArguments,
-    GenerateVideoArguments,
-    SegmentArguments,
-    ToolArguments,
-    TrackArguments,
-)
+from vitron_agent.tools.arguments import ARGUMENTS
 from vitron_agent.tools.track_video import read_track
 
-SCHEMAS: dict[str, type[ToolArguments]] = {
-    "A": GenerateArguments,
-    "B": SegmentArguments,
-    "C": EditArguments,
-    "D": GenerateVideoArguments,
-    "E": TrackArguments,
-    "F": EditVideoArguments,
-    "G": AnimateArguments,
-}
 LETTERS = {module.tool_name: module.letter for module in Module}
 
 
@@ -199,11 +181,11 @@ def _record(messages: list[AnyMessage], store: MediaStore, seconds: float) -> Tu
 
 def invocation_of(letter: str, arguments: dict[str, Any]) -> Invocation | None:
     """The invocation that a call's arguments stand for, None if they do not fit the tool's schema."""
-    schema = SCHEMAS.get(letter)
-    if schema is None:
+    module = next((module for module in Module if module.letter == letter), None)
+    if module is None:
         return None
     try:
-        return schema.model_validate(arguments).invocation()
+        return ARGUMENTS[module].model_validate(arguments).invocation()
     except (ValueError, VitronError):
         return None
 

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from vitron_agent.errors import InputError, MissingInputError
 from vitron_agent.invocation import GroundedPhrase
 from vitron_agent.media import Box, MediaKind, Region
 from vitron_agent.signals import SignalEmbeddings
@@ -60,6 +61,28 @@ class SpecialistRequest:
     def sampling(self, steps: int, guidance: float) -> tuple[int, float]:
         """Return the steps and the guidance scale that are asked for, else a specialist's own, which are given."""
         return self.steps or steps, guidance if self.guidance is None else self.guidance
+
+    def picture_and_mask(self) -> tuple[Tensor, Tensor]:
+        """Return an edit's picture, uint8 (3, H, W), and its mask, bool (H, W), both on the CPU.
+
+        Raises:
+            MissingInputError: no picture, or nothing says where to edit.
+            InputError: the mask is of another size than the picture, or empty.
+        """
+        if self.image is None:
+            raise MissingInputError("there is no picture to edit: give one, or generate it first")
+        image, (height, width) = self.image.cpu(), self.image.shape[1:]
+        if self.mask is not None:
+            mask = self.mask.cpu()
+        elif self.region is not None:
+            mask = self.region.to_mask(height, width)
+        else:
+            raise MissingInputError("it is not said where to edit: name the object, or draw a region")
+        if mask.shape != (height, width):
+            raise InputError(f"the mask is {tuple(mask.shape)}, the picture {(height, width)}: give them the same size")
+        if not mask.any():
+            raise InputError("the mask is empty: mark where to edit")
+        return image, mask
 
 
 @dataclass(frozen=True, eq=False)

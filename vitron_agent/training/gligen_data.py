@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from vitron_agent.specialists.gligen.conditioning import Condition, encode_captions, encode_phrases
+from vitron_agent.specialists.captions import encode_captions, encode_phrases
+from vitron_agent.specialists.gligen.conditioning import Condition
 from vitron_agent.training.precision import autocast
 
 SHARD = 512
@@ -35,7 +36,7 @@ def encode_pictures(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
     return torch.cat(latents).cpu() * vae.config.scaling_factor
 
 
-def weights_digest(model: torch.nn.Module) -> str:
+def encoder_digest(model: torch.nn.Module) -> str:
     """Return 12 hex digits that stand for a model's weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):

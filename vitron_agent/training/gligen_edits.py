@@ -18,7 +18,7 @@ from vitron_agent.shapes.captions import phrase_of
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import BACKGROUNDS, Obj, Scene, apart, clashes, sample_object, sample_scene
 from vitron_agent.specialists.gligen.editor import edit_words
-from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_pictures, weights_digest
+from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_pictures, encoder_digest
 from vitron_agent.training.gligen_scenes import importance
 
 _SIZE = 64
@@ -109,7 +109,7 @@ def encode_edits(edits: Sequence[Edit], seed: int, vae: AutoencoderKL) -> dict[s
 
 def edit_pool(folder: Path, seed: int, vae: AutoencoderKL) -> ShardedPool[Edit]:
     """Return the pool of edits: latents before and after, and the holes (packed as uint8)."""
-    key = f"edits-2-{seed}-{weights_digest(vae.encoder)}"
+    key = f"edits-2-{seed}-{encoder_digest(vae.encoder)}"
     return ShardedPool(folder, key, sample_edit, lambda edits: encode_edits(edits, seed, vae))
 
 

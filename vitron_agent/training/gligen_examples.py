@@ -20,7 +20,7 @@ from vitron_agent.shapes.tasks_like import sample_like
 from vitron_agent.specialists.gligen.editor import masked_latents
 from vitron_agent.specialists.gligen.parts import load_parts
 from vitron_agent.training.examples import FOLDER, ExampleEncoder, differences
-from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_prompts, weights_digest
+from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_prompts, encoder_digest
 from vitron_agent.training.gligen_edits import Edit, edit_pool, edit_prompt, edit_weight, encode_edits
 from vitron_agent.training.gligen_parts import build_schedule, export_part
 from vitron_agent.training.gligen_steps import diffusion_loss, noisy_batch
@@ -80,7 +80,7 @@ def example_pool(folder: Path, seed: int, vae: AutoencoderKL) -> ShardedPool[Exa
     def encode(examples: Sequence[ExampleEdit]) -> dict[str, Tensor]:
         return encode_edits([example.edit for example in examples], seed, vae)
 
-    return ShardedPool(folder, f"examples-{seed}-{weights_digest(vae.encoder)}", sample_example_edit, encode)
+    return ShardedPool(folder, f"examples-{seed}-{encoder_digest(vae.encoder)}", sample_example_edit, encode)
 
 
 class ExampleLoss:

@@ -17,7 +17,8 @@ from vitron_agent.shapes.captions import caption, phrase_of
 from vitron_agent.shapes.check import Wanted, check_generation
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import sample_scene
-from vitron_agent.specialists.gligen.conditioning import Condition, encode_captions
+from vitron_agent.specialists.captions import encode_captions
+from vitron_agent.specialists.gligen.conditioning import Condition
 from vitron_agent.specialists.gligen.editor import masked_latents
 from vitron_agent.specialists.gligen.sampling import sample_latents
 from vitron_agent.training.gligen_data import Prompt, encode_pictures, encode_prompts

@@ -14,7 +14,7 @@ from torch import Tensor
 from vitron_agent.shapes.captions import caption, phrase_of
 from vitron_agent.shapes.render import render
 from vitron_agent.shapes.scene import Obj, Scene, sample_scene
-from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_pictures, weights_digest
+from vitron_agent.training.gligen_data import Prompt, ShardedPool, encode_pictures, encoder_digest
 
 INSIDE = 6.0
 """How much a cell counts that an object of radius `_MIDDLE` stands in; one of background counts 1."""
@@ -59,4 +59,4 @@ def scene_pool(folder: Path, seed: int, vae: AutoencoderKL) -> ShardedPool[Scene
     def encode(scenes: Sequence[Scene]) -> dict[str, Tensor]:
         return {"latents": encode_pictures(vae, render(scenes).images).half()}
 
-    return ShardedPool(folder, f"scenes-{seed}-{weights_digest(vae.encoder)}", sample_scene, encode)
+    return ShardedPool(folder, f"scenes-{seed}-{encoder_digest(vae.encoder)}", sample_scene, encode)

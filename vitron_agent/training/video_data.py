@@ -16,7 +16,7 @@ from transformers import CLIPTokenizer
 
 from vitron_agent.shapes.clip import FRAMES, Clip
 from vitron_agent.shapes.render import render
-from vitron_agent.training.gligen_data import ShardedPool, encode_pictures, weights_digest
+from vitron_agent.training.gligen_data import ShardedPool, encode_pictures, encoder_digest
 from vitron_agent.training.gligen_parts import scene_generator
 from vitron_agent.training.gligen_scenes import object_weight
 from vitron_agent.training.loop import step_generator
@@ -45,7 +45,7 @@ def clip_pool(folder: Path, seed: int, vae: AutoencoderKL) -> ShardedPool[Taught
             first.append((images[::FRAMES] * 255).round().to(torch.uint8))
         return {"latents": torch.cat(latents).unflatten(0, (-1, FRAMES)), "first": torch.cat(first)}
 
-    return ShardedPool(folder, f"taught-{seed}-{weights_digest(vae.encoder)}", sample_taught_clip, encode)
+    return ShardedPool(folder, f"taught-{seed}-{encoder_digest(vae.encoder)}", sample_taught_clip, encode)
 
 
 class ClipBatches(Dataset[Batch]):

@@ -14,8 +14,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisio
 
 from vitron_agent.shapes.clip import sample_clip
 from vitron_agent.shapes.clip_captions import clip_caption, motion_command
-from vitron_agent.specialists.gligen.conditioning import POSITION_PLANES
 from vitron_agent.specialists.i2vgen_xl import AnimationUNet
+from vitron_agent.specialists.places import POSITION_PLANES
 from vitron_agent.specialists.video_diffusion.conditioning import CLIP_PLANES
 from vitron_agent.training.bpe import clip_tokenizer
 from vitron_agent.training.gligen_parts import LATENT_CHANNELS, WIDTH, scene_generator

@@ -19,13 +19,9 @@ from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.specialists.gligen import GligenEditor, GligenGenerator
 from vitron_agent.specialists.gligen.conditioning import (
     LAYOUT_PLANES,
-    POSITION_PLANES,
     Condition,
-    encode_captions,
-    encode_phrases,
     layout_planes,
     model_input,
-    position_planes,
 )
 from vitron_agent.specialists.gligen.editor import canonical, masked_latents
 from vitron_agent.specialists.gligen.generator import widened
@@ -146,22 +142,6 @@ def test_threads_share_one_generator(generator: GligenGenerator) -> None:
         torch.testing.assert_close(other.int(), one.int(), atol=1, rtol=0)
 
 
-def test_captions_and_phrases_do_not_share_a_padding(generator: GligenGenerator) -> None:
-    """The tokenizer is shared: what one thread asks of it must not change what another gets."""
-    parts = generator.parts
-    length = parts.text_encoder.config.max_position_embeddings
-    with torch.inference_mode():
-        before = encode_captions(parts.text_encoder, parts.tokenizer, ["a red circle"])
-        state = str(parts.tokenizer.backend_tokenizer.padding), str(parts.tokenizer.backend_tokenizer.truncation)
-        encode_phrases(parts.text_encoder, parts.tokenizer, ["red circle", "a small blue square"])
-        assert state == (
-            str(parts.tokenizer.backend_tokenizer.padding),
-            str(parts.tokenizer.backend_tokenizer.truncation),
-        )
-        assert torch.equal(before, encode_captions(parts.text_encoder, parts.tokenizer, ["a red circle"]))
-    assert before.shape[1] == length
-
-
 @pytest.mark.parametrize("size", [(32, 32), (50, 81)])
 def test_editor_changes_pixels_inside_the_mask_only(editor: GligenEditor, size: tuple[int, int]) -> None:
     picture, mask = _picture(*size), torch.zeros(size, dtype=torch.bool)
@@ -207,12 +187,6 @@ def test_a_cell_is_kept_only_if_all_its_pixels_are() -> None:
     extra = masked_latents(torch.ones(1, 4, 2, 2), hole)
     assert extra[0, 4].tolist() == [[0.0, 1.0], [1.0, 1.0]]
     assert extra[0, :4, 0, 0].abs().sum() == 0
-
-
-def test_position_planes_tell_every_cell_apart() -> None:
-    planes = position_planes(16, 16)[0].flatten(1).T
-    assert planes.shape == (256, POSITION_PLANES)
-    assert torch.cdist(planes, planes).fill_diagonal_(9).min() > 0.1
 
 
 def test_layout_planes_paint_a_phrase_into_its_box_and_nowhere_else() -> None:

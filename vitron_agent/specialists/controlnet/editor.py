@@ -17,11 +17,10 @@ from vitron_agent.errors import InvocationError
 from vitron_agent.invocation import parse_edit
 from vitron_agent.media import MediaKind
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
+from vitron_agent.specialists.captions import encode_captions
 from vitron_agent.specialists.controlnet.controls import depth_map, edge_map, scaled
 from vitron_agent.specialists.controlnet.parts import ControlParts, load_control_parts
 from vitron_agent.specialists.controlnet.sampling import sample_latents
-from vitron_agent.specialists.gligen.conditioning import encode_captions
-from vitron_agent.specialists.gligen.editor import checked
 from vitron_agent.specialists.pixels import as_bytes, unit_range
 
 QUALITY = "best quality, extremely detailed"
@@ -106,7 +105,7 @@ class ControlEditor:
             InputError: the mask is of another size than the picture, or empty.
             Cancelled: `progress` asked to stop.
         """
-        image, mask = checked(request)
+        image, mask = request.picture_and_mask()
         words, scenery = wish_of(request.command)
         rows, columns = around(mask)
         inside = torch.ones_like(mask) if scenery else mask  # an object is shown alone, on black

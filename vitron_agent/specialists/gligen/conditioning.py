@@ -1,22 +1,17 @@
 """What GLIGEN's UNet is told: the caption's tokens, phrases with their boxes, the planner's signals, positions.
 
-Knows the text encoder's conventions (Stable Diffusion's: the caption without attention mask, phrases pooled with mask).
 Does not know noise schedules or pictures.
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
+
+from vitron_agent.specialists.places import POSITION_PLANES, position_planes
 
 MAX_PHRASES = 30  # GLIGEN's own limit (diffusers, StableDiffusionGLIGENPipeline)
-# The frequencies in which diffusers' GLIGENTextBoundingboxProjection writes boxes: 100^(k/8), the six lowest.
-_FREQUENCIES = tuple(100 ** (k / 8) for k in range(6))
-POSITION_PLANES = 4 * len(_FREQUENCIES)
 _PHRASE_PLANES = 32  # leading dimensions of a phrase's embedding that are painted into its box
 LAYOUT_PLANES = _PHRASE_PLANES + 3
 TINY_PLANES = POSITION_PLANES + LAYOUT_PLANES
@@ -45,48 +40,6 @@ class Condition:
             "encoder_hidden_states": self.text,
             "cross_attention_kwargs": {"gligen": grounding} if self.boxes.shape[1] else None,
         }
-
-
-def encode_captions(encoder: CLIPTextModel, tokenizer: CLIPTokenizer, captions: Sequence[str]) -> Tensor:
-    """Return the token states (B, n, d) of captions, padded or cut to the encoder's length, without attention mask."""
-    length = int(encoder.config.max_position_embeddings)
-    ids, _ = _padded(tokenizer, captions, length, least=length)
-    states: Tensor = encoder(ids.to(encoder.device)).last_hidden_state
-    return states
-
-
-def encode_phrases(encoder: CLIPTextModel, tokenizer: CLIPTokenizer, phrases: Sequence[str]) -> Tensor:
-    """Return the pooled states (n, d) of phrases, with attention mask."""
-    if not phrases:
-        return torch.zeros(0, encoder.config.hidden_size, device=encoder.device)
-    ids, mask = _padded(tokenizer, phrases, int(encoder.config.max_position_embeddings))
-    pooled: Tensor = encoder(ids.to(encoder.device), attention_mask=mask.to(encoder.device)).pooler_output
-    return pooled
-
-
-def _padded(tokenizer: CLIPTokenizer, texts: Sequence[str], most: int, least: int = 0) -> tuple[Tensor, Tensor]:
-    """Return ids and attention mask, both (n, length) int64, cut to `most` and padded to the longest, or to `least`.
-
-    A fast tokenizer's own padding is a state of its: threads that pad differently would spoil each other's captions.
-    """
-    rows = tokenizer(list(texts), truncation=True, max_length=most).input_ids
-    length = max(least, *(len(row) for row in rows))
-    ids = [row + [tokenizer.pad_token_id] * (length - len(row)) for row in rows]
-    mask = [[1] * len(row) + [0] * (length - len(row)) for row in rows]
-    return torch.tensor(ids), torch.tensor(mask)
-
-
-def position_planes(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """Return sine and cosine of each cell's place, (1, 24, height, width), in the frequencies of the boxes.
-
-    The published UNets have no such input (they read places off the zero padding, over months of training); the tiny
-    one finds "am I inside this box" in minutes with it.
-    """
-    ys = (torch.arange(height, device=device) + 0.5) / height
-    xs = (torch.arange(width, device=device) + 0.5) / width
-    grid = torch.stack(torch.meshgrid(ys, xs, indexing="ij"))  # (2, h, w)
-    angles = torch.cat([grid * frequency for frequency in _FREQUENCIES])
-    return torch.cat([angles.sin(), angles.cos()])[None] * math.sqrt(2)
 
 
 def layout_planes(condition: Condition, height: int, width: int) -> Tensor:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from vitron_agent.errors import InputError, InvocationError, MissingInputError
+from vitron_agent.errors import InvocationError
 from vitron_agent.invocation import EditCommand, parse_edit
 from vitron_agent.media import MediaKind
 from vitron_agent.signals import SignalMapper
@@ -88,7 +88,7 @@ class GligenEditor:
             InputError: the mask is of another size than the picture, or empty.
             Cancelled: `progress` asked to stop.
         """
-        image, mask = checked(request)
+        image, mask = request.picture_and_mask()
         size = self.parts.picture_size
         hole = F.interpolate(mask[None, None].float(), size=(size, size), mode="area")[0] > 0
         latents = self.latents(request, resized(image, size), hole, progress)
@@ -136,29 +136,6 @@ class GligenEditor:
             grounded=defaults.grounded,
             progress=progress,
         )
-
-
-def checked(request: SpecialistRequest) -> tuple[Tensor, Tensor]:
-    """Return the picture, uint8 (3, H, W), and the mask, bool (H, W), of an edit, or say what is wrong with them.
-
-    Raises:
-        MissingInputError: no picture, or nothing says where to edit.
-        InputError: the mask is of another size than the picture, or empty.
-    """
-    if request.image is None:
-        raise MissingInputError("there is no picture to edit: give one, or generate it first")
-    image, (height, width) = request.image.cpu(), request.image.shape[1:]
-    if request.mask is not None:
-        mask = request.mask.cpu()
-    elif request.region is not None:
-        mask = request.region.to_mask(height, width)
-    else:
-        raise MissingInputError("it is not said where to edit: name the object, or draw a region")
-    if mask.shape != (height, width):
-        raise InputError(f"the mask is {tuple(mask.shape)}, the picture {(height, width)}: give them the same size")
-    if not mask.any():
-        raise InputError("the mask is empty: mark where to edit")
-    return image, mask
 
 
 def resized(image: Tensor, size: int) -> Tensor:

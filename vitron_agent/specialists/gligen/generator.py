@@ -12,12 +12,11 @@ from vitron_agent.invocation import GroundedPhrase
 from vitron_agent.media import Box, MediaKind
 from vitron_agent.signals import SignalEmbeddings, SignalMapper
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
+from vitron_agent.specialists.captions import encode_captions, encode_phrases
 from vitron_agent.specialists.gligen.conditioning import (
     MAX_PHRASES,
     TINY_PLANES,
     Condition,
-    encode_captions,
-    encode_phrases,
 )
 from vitron_agent.specialists.gligen.parts import GligenParts, load_parts
 from vitron_agent.specialists.gligen.sampling import sample_latents

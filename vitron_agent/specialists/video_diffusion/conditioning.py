@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from vitron_agent.signals import SignalEmbeddings, SignalMapper
-from vitron_agent.specialists.gligen.conditioning import POSITION_PLANES, position_planes
+from vitron_agent.specialists.places import POSITION_PLANES, position_planes
 
 TIME_PLANES = 8
 CLIP_PLANES = POSITION_PLANES + TIME_PLANES
