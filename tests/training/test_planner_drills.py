@@ -8,7 +8,7 @@ from vitron_agent.planner import AssistantTurn, UserTurn
 from vitron_agent.shapes import tasks
 from vitron_agent.shapes.tasks_refer import resolve
 from vitron_agent.training.planner_data import turns_of
-from vitron_agent.training.planner_drills import FAILED, failing, inventory, lookup, motions, quick, several
+from vitron_agent.training.planner_drills import FAILED, failing, inventory, lookup, motions, quick, several, undone
 
 
 def test_an_inventory_lists_every_object_with_its_box() -> None:
@@ -57,6 +57,14 @@ def test_many_requests_are_about_one_picture_and_what_becomes_of_it() -> None:
         assert not turns[-1].invocations  # each request is played to its end
     changed = sum(sum(pictures) > 1 for pictures in shown)
     assert 0 < changed < 20
+
+
+def test_what_follows_going_back_is_asked_of_the_picture_gone_back_to() -> None:
+    for seed in range(10):
+        turns = undone(random.Random(seed)).turns
+        (back,) = (place for place, turn in enumerate(turns) if turn.facts.get("kind") == "back")
+        call = next(turn.invocation for turn in turns[back:] if turn.invocation is not None)
+        assert call.media == turns[back].facts["picture"]
 
 
 def test_quick_questions_call_nothing() -> None:

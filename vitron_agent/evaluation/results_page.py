@@ -28,9 +28,10 @@ Written by `vitron-agent evaluate --ablation --limit {limit} --seed {seed}`; do 
   segmenter that finds what an edit is about has no embeddings in any arm, so here it looks for "object".
 - Execution rate: the right calls were made, could be read, and ran. Task right: so was what came of them.
 - `words-lose-dictated` dictates the right calls, in every arm, and asks for exactly the shade, size or place of an
-  example; errors are measured where the task is right, 0 is exact. A fifth of its cases ask for all that an object of
-  another picture is, counted in the same rows; a fifth for the speed of a clip (without weights of I2VGen-XL they are
-  not executed).
+  example; errors are measured where the task is right, 0 is exact. A sixth of its cases ask for all that an object of
+  another picture is, counted in the same rows; a sixth for the speed of a clip, and one for an object to move to where
+  was clicked (without weights of I2VGen-XL these two are not executed). Where something new shall stand is said by the
+  call itself, box or click, in every arm: there words lose nothing. How far something shall move no call says.
 
 ![Execution rate and share of right tasks per suite and arm]({plot})
 """

@@ -186,15 +186,15 @@ def _back_text(session: Session, number: int, undo: bool, full: bool) -> str:
     return writer.say("goto.n", n=str(number), nth=writer.word(f"nth.{number}"))
 
 
-def take_back(session: Session) -> bool:
-    """Undo, or back to a picture by its number: alone, or together with a new request."""
+def take_back(session: Session, alone: bool | None = None) -> bool:
+    """Undo, or back to a picture by its number: alone, or together with a new request; drawn where that is None."""
     writer = session.writer
     undo = bool(session.trail) and writer.chance(0.6)
     choices = [n for n in range(1, len(session.pictures) + 1) if n != session.current]
     if not choices:
         return False
     number = session.trail[-1] if undo else writer.rng.choice(choices)
-    alone = writer.chance(0.3)
+    alone = writer.chance(0.3) if alone is None else alone
     text = _back_text(session, number, undo, alone)
     if undo:
         session.undo()

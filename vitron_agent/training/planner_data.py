@@ -48,6 +48,7 @@ SHARES = {
 DRILLS = {
     "several": 0.25,
     "quick": 0.2,
+    "undone": 0.1,
     "inventory": 0.05,
     "lookup": 0.05,
     "facts": 0.2,
@@ -95,6 +96,7 @@ _MAKERS: dict[str, Callable[[random.Random], list[Turn]]] = {
     "like": lambda rng: turns_of(sample_like(rng, "train", rng.choice(LIKE_TASKS))),
     "several": lambda rng: turns_of(planner_drills.several(rng)),
     "quick": lambda rng: turns_of(planner_drills.quick(rng)),
+    "undone": lambda rng: turns_of(planner_drills.undone(rng)),
     "inventory": planner_drills.inventory,
     "lookup": planner_drills.lookup,
     "facts": planner_facts.facts,

@@ -20,7 +20,7 @@ from vitron_agent.shapes.tasks_chat import refuse_missing
 from vitron_agent.shapes.tasks_compare import QUESTIONS, at, compare, related
 from vitron_agent.shapes.tasks_count import count, exists
 from vitron_agent.shapes.tasks_many import EDITS, by_place
-from vitron_agent.shapes.tasks_play import a_scene, is_question, some
+from vitron_agent.shapes.tasks_play import a_scene, is_question, one_more, some, take_back
 from vitron_agent.shapes.tasks_refer import EXTREMES, resolve
 from vitron_agent.shapes.tasks_results import show_box
 from vitron_agent.shapes.tasks_segment import area_of, segment, segment_region
@@ -83,6 +83,16 @@ def quick(rng: random.Random) -> tasks.Conversation:
         if step is not None:
             session.play(step.clause, [step], is_question(step))
     return tasks.Conversation(tuple(session.turns), "quick", tuple(session.writer.used))
+
+
+def undone(rng: random.Random) -> tasks.Conversation:
+    """One or two changes, all or the last taken back in a turn of its own, and what is asked of the picture then."""
+    while True:
+        session = Session(Writer(rng, "train", plain=rng.random() < 0.3))
+        session.upload(a_scene(session))
+        changes = (one_more(session, EDITS[:7]) for _ in range(rng.choice((1, 1, 2))))
+        if all(changes) and take_back(session, alone=True) and one_more(session, (*EDITS[:7], (segment, 0.2))):
+            return tasks.Conversation(tuple(session.turns), "undone", tuple(session.writer.used))
 
 
 def inventory(rng: random.Random) -> list[Turn]:
