@@ -41,6 +41,9 @@ _ASKED = {
 """Kind of request -> its qualities; how far it is to a click is as good as a speed. Of "place" nothing is read: where
 that click is has been said by the region that goes with the call."""
 
+_OFTEN = {"shade": 1, "picture": 1, "size": 1, "speed": 1, "reach": 2}
+"""How often each is asked for: how far it is from one place to another takes longest to learn."""
+
 OPEN = (0.13, 0.13, 0.13, 0.58, 0.58)
 """How far each quality spreads where its word is known ("blue", "small"): what is missed is counted in these, or the
 shade, of which the word tells nearly all, would hardly be learned beside size and speed."""
@@ -69,7 +72,7 @@ class ExampleReader(nn.Module):
 
 
 class RegionLesson:
-    """What a region's token must know before signals can carry it: the exact colour and size of what was drawn around.
+    """What a region's token must know before signals can carry it: exact colour, size and place of what it is about.
 
     It takes no language model, so it is learned in minutes, long before requests by example could teach it.
 
@@ -81,7 +84,7 @@ class RegionLesson:
     def __init__(self, d_llm: int, rng: random.Random, count: int) -> None:
         """Draw `count` regions per step from `rng`."""
         self.rng, self.count = rng, count
-        self.reader = nn.Linear(d_llm, 4)
+        self.reader = nn.Linear(d_llm, 6)
         self.error = 0.0
 
     def loss(self, model: PlannerModel) -> Tensor:
@@ -91,7 +94,8 @@ class RegionLesson:
         images = render(scenes).images.to(model.device)
         masks = torch.stack([drawn_around(obj, self.rng).to_mask(*images.shape[-2:]) for obj in shown])
         tokens = model.encode_regions(model.encode_pictures(images).patches, masks)
-        wanted = torch.tensor([[*_shade(obj), _within(obj.r, *REACH[obj.size])] for obj in shown])
+        told = [(*_shade(obj), _within(obj.r, *REACH[obj.size]), 2 * obj.x - 1, 2 * obj.y - 1) for obj in shown]
+        wanted = torch.tensor(told)
         missed = self.reader(tokens.float()) - wanted.to(tokens.device)
         self.error = float(missed.detach().abs().mean())
         return missed.square().mean()
@@ -114,7 +118,7 @@ class LikeLesson:
 
     def loss(self, model: PlannerModel, split: Split = "train") -> tuple[Tensor, Tensor]:
         """Return the cross-entropy of the calls' words, and the squared error of what is read, for one batch."""
-        kinds = [self.rng.choice(tuple(_ASKED)) for _ in range(self.count)]
+        kinds = self.rng.choices(tuple(_OFTEN), tuple(_OFTEN.values()), k=self.count)
         talks = [up_to_call(sample_like(self.rng, split, kind)) for kind in kinds]
         batch = collate([self.processor.serialise(turns_of(talk)) for talk in talks], self.processor, None)
         batch = batch.to(str(model.device))
