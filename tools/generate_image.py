@@ -2,11 +2,12 @@
 
 from langchain_core.tools import StructuredTool
 
-from vitron_agent.invocation import GroundedPhrase, Module
+from vitron_agent.invocation import Module
 from vitron_agent.media import MediaKind
 from vitron_agent.specialists.base import SpecialistRequest
 from vitron_agent.tools.arguments import GenerateArguments
 from vitron_agent.tools.base import Artifact, Call, Toolbox
+from vitron_agent.tools.layout import settled
 from vitron_agent.tools.making import make_tool
 from vitron_agent.tools.results import MADE
 
@@ -17,9 +18,10 @@ def generate_image(call: Call, arguments: GenerateArguments) -> tuple[str, Artif
     """Draw one picture and store it.
 
     Returns:
-        The text for the planner and the artifact: kind, uri, mask_uri, boxes (of the layout), labels, inputs.
+        The text for the planner and the artifact: kind, uri, mask_uri, boxes (of the layout, see layout.py), labels,
+        inputs.
     """
-    layout: tuple[GroundedPhrase, ...] = arguments.invocation().layout
+    layout = settled(arguments.command, arguments.invocation().layout)
     request = SpecialistRequest(arguments.command, layout=layout, signals=call.signals(), seed=call.seed)
     image = call.run(SPECIALIST, request).image
     assert image is not None  # the contract of a generator
