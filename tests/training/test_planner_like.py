@@ -64,7 +64,7 @@ def test_the_lesson_reaches_the_reader_the_planner_and_its_region_encoder(
     lesson = LikeLesson(processor, model.d_llm, random.Random(1), 6)
     words, missed = lesson.loss(model)
     assert torch.isfinite(words)
-    assert set(lesson.errors) <= {"shade", "size", "speed"}
+    assert set(lesson.errors) <= {"shade", "picture", "size", "speed", "reach"}
     assert min(lesson.errors.values()) > 0
     learners = (lesson.reader.inner[1], model.language_model.layers[0].self_attn.v_proj, model.regions)
     weights = [next(learner.parameters()) for learner in learners]

@@ -47,6 +47,9 @@ _OFTEN = {"shade": 1, "picture": 1, "size": 1, "speed": 1, "reach": 2}
 OPEN = (0.13, 0.13, 0.13, 0.58, 0.58)
 """How far each quality spreads where its word is known ("blue", "small"): what is missed is counted in these, or the
 shade, of which the word tells nearly all, would hardly be learned beside size and speed."""
+WIDE = 0.5
+"""The same of places. Where something is and where it is to go is asked for besides how far that is: from the distance
+alone, a difference of what two tokens hold, nothing was learned in an hour."""
 REGION = 0.3
 """Weight of what regions' tokens must know."""
 EXAMPLE = 0.3
@@ -56,19 +59,19 @@ LIKE_WORDS = 0.1
 
 
 class ExampleReader(nn.Module):
-    """Reads the qualities of the example out of a call's signals."""
+    """Reads the qualities of the example out of a call's signals; and two places, where something goes to a click."""
 
     def __init__(self, d_llm: int, tokens: int, width: int = 128) -> None:
         """Read `tokens` signals of `d_llm` channels."""
         super().__init__()
         self.inner = nn.Sequential(
-            nn.Flatten(), nn.Linear(tokens * d_llm, width), nn.GELU(), nn.Linear(width, len(QUALITIES))
+            nn.Flatten(), nn.Linear(tokens * d_llm, width), nn.GELU(), nn.Linear(width, len(QUALITIES) + 4)
         )
 
-    def forward(self, signals: Tensor) -> Tensor:
-        """Qualities (B, 5) of signals (B, tokens, d_llm)."""
+    def forward(self, signals: Tensor) -> tuple[Tensor, Tensor]:
+        """Qualities (B, 5) and places (B, 4) of signals (B, tokens, d_llm)."""
         read: Tensor = self.inner(signals)
-        return read
+        return read[:, : len(QUALITIES)], read[:, len(QUALITIES) :]
 
 
 class RegionLesson:
@@ -106,7 +109,7 @@ class LikeLesson:
 
     Attributes:
         reader: Learns along with the planner.
-        errors: Kind of quality -> mean distance of what was read lately, in the units of `QUALITIES`.
+        errors: Kind of request -> mean distance of what was read lately, in the units of `QUALITIES`.
     """
 
     def __init__(self, processor: Processor, d_llm: int, rng: random.Random, count: int) -> None:
@@ -126,18 +129,24 @@ class LikeLesson:
         places = batch.weights[:, 1:] > 0
         words = F.cross_entropy(model.logits(states[:, :-1][places]).float(), batch.ids[:, 1:][places])
         signals = torch.stack([runs[0] for runs in signal_runs(batch.ids, states, self.processor.vocabulary)])
-        wanted, asked = (part.to(signals.device) for part in qualities([talk.turns[-1].facts for talk in talks], kinds))
-        missed = self.reader(signals.float()) - wanted
-        self._note(missed.detach().abs(), asked)
-        return words, (missed / missed.new_tensor(OPEN))[asked].square().mean()
+        facts = [talk.turns[-1].facts for talk in talks]
+        wanted, asked = (part.to(signals.device) for part in qualities(facts, kinds))
+        read, places = self.reader(signals.float())
+        missed = read - wanted
+        self._note(missed.detach().abs(), asked, kinds)
+        going = [row for row, kind in enumerate(kinds) if kind == "reach"]
+        loss = (missed / missed.new_tensor(OPEN))[asked].square().mean()
+        if going:
+            ends = missed.new_tensor([_ends(facts[row]) for row in going])
+            loss = loss + ((places[going] - ends) / WIDE).square().mean()
+        return words, loss
 
-    def _note(self, missed: Tensor, asked: Tensor) -> None:
+    def _note(self, missed: Tensor, asked: Tensor, kinds: Sequence[str]) -> None:
         """Take a batch into the running means of what is missed."""
-        for name in ("shade", "size", "speed"):
-            found = missed[:, _ASKED[name]][asked[:, _ASKED[name]]]
-            if len(found):
-                now = float(found.mean())
-                self.errors[name] = now + 0.95 * (self.errors.get(name, now) - now)
+        for kind in sorted(set(kinds)):
+            rows = [row for row, name in enumerate(kinds) if name == kind]
+            now = float(missed[rows][asked[rows]].mean())
+            self.errors[kind] = now + 0.95 * (self.errors.get(kind, now) - now)
 
 
 class ExampleLessons(nn.Module):
@@ -198,6 +207,12 @@ def qualities(requests: Sequence[Facts], kinds: Sequence[str]) -> tuple[Tensor, 
             wanted[row, 4] = _within(facts["clip"].motions[facts["target"]].amount, *DISTANCE)
         asked[row, _ASKED[kind]] = True
     return wanted, asked
+
+
+def _ends(facts: Facts) -> tuple[float, ...]:
+    """Where what moves to a click stands, and where the click is: x and y from -1 to 1 of each."""
+    end = facts["clip"].scenes[-1].objects[facts["target"]]
+    return tuple(2 * value - 1 for value in (facts["wanted"].x, facts["wanted"].y, end.x, end.y))
 
 
 def _shade(obj: Obj) -> list[float]:
