@@ -99,7 +99,7 @@ def test_every_pin_lies_in_its_range(requirement: Requirement) -> None:
 
 
 def test_everything_needed_is_pinned() -> None:
-    """Walks the installed requirements from ours down: a package without a pin is one that nobody tested."""
+    """Walk the installed requirements from ours down: a package without a pin is one that nobody tested."""
     waiting, seen = requirements(), set()
     gpu = {Requirement(line).name for line in PROJECT["project"]["optional-dependencies"]["gpu"]}
     while waiting:

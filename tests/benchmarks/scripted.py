@@ -37,7 +37,7 @@ class Brief(ScriptedPlanner):
 
 
 def planner(wish: dict[str, Any] = SEGMENT) -> ScriptedPlanner:
-    """Segments (or whatever is wished), then says so."""
+    """Segment (or whatever is wished), then say so."""
     return Brief(replies=[lambda messages: "Here." if messages[-1].type == "tool" else [wish]])
 
 

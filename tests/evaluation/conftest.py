@@ -105,7 +105,7 @@ class IdealFilmmaker:
 
 
 def edited_film(request: SpecialistRequest) -> SpecialistResult:
-    """Carries the keyframe's look over to all frames: the object's colour and shape, or the background."""
+    """Carry the keyframe's look over to all frames: the object's colour and shape, or the background."""
     assert request.video is not None
     assert request.masks is not None
     ((key, picture),) = request.keyframes.items()
@@ -170,7 +170,7 @@ def store(tmp_path: Path) -> MediaStore:
 
 @pytest.fixture
 def scripted_agent(store: MediaStore) -> Callable[..., Agent]:
-    """Makes the real graph over the real tools and ideal specialists, with a planner that plays back replies.
+    """Make the real graph over the real tools and ideal specialists, with a planner that plays back replies.
 
     The clips that are handed in as well are those that will be made, in order.
     """
@@ -186,7 +186,7 @@ def scripted_agent(store: MediaStore) -> Callable[..., Agent]:
 
 @pytest.fixture
 def ideal_agent(scripted_agent: Callable[..., Agent]) -> Callable[[Conversation], Agent]:
-    """Makes an agent that does one conversation exactly right."""
+    """Make an agent that does one conversation exactly right."""
     return lambda conversation: scripted_agent(script(conversation), made_clips(conversation))
 
 

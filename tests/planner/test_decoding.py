@@ -24,7 +24,7 @@ def table(vocabulary: Vocabulary) -> TokenTable:
 
 
 def play(table: TokenTable, rules: Rules, budget: int, dice: random.Random) -> tuple[Grammar, list[int]]:
-    """Writes a reply at random, with a liking for tags and numbers."""
+    """Write a reply at random, with a liking for tags and numbers."""
     grammar = Grammar(table, rules, budget)
     ids: list[int] = []
     while grammar.state is not State.DONE and grammar.budget > 0:
@@ -75,7 +75,7 @@ def test_any_choice_within_the_grammar_is_a_reply_that_parses(
 
 
 def write(table: TokenTable, rules: Rules, text: str) -> Grammar:
-    """Feeds a text; raises where the grammar does not allow it."""
+    """Feed a text; raise where the grammar does not allow it."""
     grammar = Grammar(table, rules, 300)
     for token in table.vocabulary.encode(text):
         grammar.feed(token)

@@ -43,7 +43,7 @@ def region(column: int) -> DrawnRegion:
 
 
 def growing(planner: VitronPlanner, turns: Sequence[UserTurn]) -> Iterator[tuple[list[Turn], PlannerOutput]]:
-    """Says one turn after the other, each answered by the planner."""
+    """Say one turn after the other, each answered by the planner."""
     said: list[Turn] = []
     for turn in turns:
         said.append(turn)

@@ -291,7 +291,7 @@ def test_every_layout_satisfies_its_request():
 
 
 def replayed(conversation):
-    """Carries out every call on the scenes so far; yields (call, scene before, drawn region, result turn)."""
+    """Carry out every call on the scenes so far; yield (call, scene before, drawn region, result turn)."""
     pictures, drawn = [], None
     turns = conversation.turns
     for turn, following in zip(turns, [*turns[1:], None], strict=True):

@@ -48,7 +48,7 @@ class Recolourer(EchoSpecialist):
 
 @pytest.fixture
 def painter() -> Recolourer:
-    """Stands in for both editors."""
+    """Stand in for both editors."""
     return Recolourer()
 
 

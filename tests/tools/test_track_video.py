@@ -18,13 +18,13 @@ CLIP = torch.arange(6 * 3 * 16 * 16).reshape(6, 3, 16, 16).remainder(251).to(tor
 
 @pytest.fixture
 def echo() -> EchoSpecialist:
-    """Stands in for all specialists."""
+    """Stand in for all specialists."""
     return EchoSpecialist()
 
 
 @pytest.fixture
 def use(store: MediaStore, echo: EchoSpecialist) -> Any:
-    """Calls a tool by name and returns its message."""
+    """Call a tool by name and return its message."""
     tools = {tool.name: tool for tool in make_tools(Toolbox(store, Residents({name: lambda: echo for name in NAMES})))}
 
     def run(name: str, **arguments: Any) -> Any:

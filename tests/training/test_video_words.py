@@ -19,7 +19,7 @@ def tokenizer() -> Any:
 
 
 def first_only(clip: Clip, rng: random.Random) -> str:
-    """Says what every object does in so few words that a short training suffices."""
+    """Say what every object does in so few words that a short training suffices."""
     pairs = zip(clip.scene.objects, clip.motions, strict=True)
     return ", ".join(f"{obj.colour} {motion_name(motion)}" for obj, motion in pairs)
 

@@ -74,7 +74,7 @@ def ablate(
     workers: int = 1,
     progress: runner.Progress = runner.ignore_progress,
 ) -> Ablation:
-    """Runs every suite in every arm.
+    """Run every suite in every arm.
 
     Args:
         profile: Its name.

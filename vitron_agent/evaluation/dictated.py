@@ -23,7 +23,7 @@ class DictatedPlanner(VitronPlanner):
     """
 
     def __init__(self, planner: VitronPlanner) -> None:
-        """Shares the weights and words of `planner`."""
+        """Share the weights and words of `planner`."""
         super().__init__(planner.model, planner.vocabulary)
         self.call: Invocation | None = None
 
@@ -34,7 +34,7 @@ class DictatedPlanner(VitronPlanner):
         allowed_modules: Collection[Module] = (),
         settings: Settings = DEFAULT_SETTINGS,
     ) -> Generator[str, None, PlannerOutput]:
-        """Writes the dictated reply; arguments as of `VitronPlanner.stream`.
+        """Write the dictated reply; arguments as of `VitronPlanner.stream`.
 
         A call of a module that is not allowed (its weights are missing) is left out.
         """

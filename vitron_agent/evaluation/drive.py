@@ -109,7 +109,7 @@ class CaseRecord:
 
 
 def picture_of(scene: Scene) -> torch.Tensor:
-    """Draws a scene: (3, 64, 64) uint8."""
+    """Draw a scene: (3, 64, 64) uint8."""
     return (render([scene]).images[0] * 255).round().to(torch.uint8)
 
 
@@ -124,7 +124,7 @@ def with_words(picture: torch.Tensor, words: str) -> torch.Tensor:
 
 
 def drive(agent: Agent, store: MediaStore, case: Case, plan_only: bool = False) -> CaseRecord:
-    """Runs a case. An exception ends it and is recorded: one broken case must not end an evaluation.
+    """Run a case. An exception ends it and is recorded: one broken case must not end an evaluation.
 
     Args:
         agent: The compiled graph.
@@ -166,7 +166,7 @@ def _first_reply(agent: Agent, messages: list[AnyMessage], config: Any) -> list[
 
 
 def _record(messages: list[AnyMessage], store: MediaStore, seconds: float) -> TurnRecord:
-    """Sorts a turn's messages into words and calls."""
+    """Sort a turn's messages into words and calls."""
     replies = [message for message in messages if isinstance(message, AIMessage)]
     results = {message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)}
     calls: list[CallRecord] = []
@@ -191,7 +191,7 @@ def invocation_of(letter: str, arguments: dict[str, Any]) -> Invocation | None:
 
 
 def _call(call: dict[str, Any], result: ToolMessage | None, store: MediaStore) -> CallRecord:
-    """Joins a call with its result; pixels are fetched from the store."""
+    """Join a call with its result; pixels are fetched from the store."""
     letter = LETTERS.get(call["name"], "?")
     said = str(result.text) if result else ""
     artifact = result.artifact if result is not None and result.status == "success" else None

@@ -46,7 +46,7 @@ class FilmCheck:
 
 
 def read_film(video: torch.Tensor) -> Film:
-    """Reads every frame of a video, uint8 (T, 3, S, S)."""
+    """Read every frame of a video, uint8 (T, 3, S, S)."""
     found = []
     for frame in video:
         read = read_scene(frame)
@@ -56,7 +56,7 @@ def read_film(video: torch.Tensor) -> Film:
 
 
 def check_film(before: torch.Tensor, after: torch.Tensor, source: Clip, wanted: Clip) -> FilmCheck:
-    """Judges an edit.
+    """Judge an edit.
 
     Args:
         before: uint8 (T, 3, S, S), the video that was edited.

@@ -32,7 +32,7 @@ Accept = Callable[[Case], bool]
 
 
 def heldout_cases(task: str | None, count: int, seed: int, accept: Accept = lambda case: True) -> list[Case]:
-    """Draws cases of one task.
+    """Draw cases of one task.
 
     Args:
         task: One of the language's tasks, None for their mixture.
@@ -52,7 +52,7 @@ def heldout_cases(task: str | None, count: int, seed: int, accept: Accept = lamb
 
 
 def case_of(conversation: Conversation, name: str, seed: int = 0) -> Case:
-    """Turns a conversation with its truth into a case."""
+    """Turn a conversation with its truth into a case."""
     turns: list[Turn] = []
     kind = conversation.task
     drawn: Region | None = None
@@ -160,7 +160,7 @@ def _reason(facts: dict[str, object], user: Said) -> str:
 
 
 def edit_kind(facts: dict[str, object], calls: list[Invocation]) -> str:
-    """Names an edit: recolour, reshape, resize, replace, remove, add, background, or an edit of several calls."""
+    """Name an edit: recolour, reshape, resize, replace, remove, add, background, or an edit of several calls."""
     operation = str(facts["operation"])
     if len(calls) != 1 or operation not in ("replace", "remove", "add", "background"):
         return "several calls"
@@ -174,7 +174,7 @@ def edit_kind(facts: dict[str, object], calls: list[Invocation]) -> str:
 
 
 def clip_edit_kind(facts: dict[str, object]) -> str:
-    """Names an edit of a video: recolour, reshape, background, or both an object and the background."""
+    """Name an edit of a video: recolour, reshape, background, or both an object and the background."""
     before, after, target = facts["before"], facts["after"], facts["target"]
     if facts["operation"] != "replace":
         return str(facts["operation"])
@@ -185,13 +185,13 @@ def clip_edit_kind(facts: dict[str, object]) -> str:
 
 
 def film_kind(said: tuple[str | None, ...]) -> str:
-    """Names a request for a video by what moves in it: one motion, "several motions", or "any motion"."""
+    """Name a request for a video by what moves in it: one motion, "several motions", or "any motion"."""
     names = [name for name in said if name not in (None, STILL)]
     return str(names[0]) if len(names) == 1 else "several motions" if names else "any motion"
 
 
 def _replaced(before: Scene, after: Scene, target: int) -> str:
-    """Names what changed of an object."""
+    """Name what changed of an object."""
     old, new = before.objects[target], after.objects[target]
     changed = [n for n in ("colour", "shape", "size") if getattr(old, n) != getattr(new, n)]
     return {"colour": "recolour", "shape": "reshape", "size": "resize"}.get(" ".join(changed), "replace")

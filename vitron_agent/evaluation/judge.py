@@ -91,7 +91,7 @@ class Verdict:
 
 
 def judge(case: Case, record: CaseRecord) -> Verdict:
-    """Judges a whole case."""
+    """Judge a whole case."""
     seen = Seen()
     verdicts = []
     for index, turn in enumerate(case.turns):
@@ -103,7 +103,7 @@ def judge(case: Case, record: CaseRecord) -> Verdict:
 
 
 def judge_turn(turn: Turn, record: TurnRecord, seen: Seen) -> TurnVerdict:
-    """Judges one turn; `seen` takes in the pictures and videos it made."""
+    """Judge one turn; `seen` takes in the pictures and videos it made."""
     seen.receive(turn, record)
     done = tuple(call for call in record.calls if call.done)
     letters = {"".join(call.letter for call in record.calls)}
@@ -123,7 +123,7 @@ def judge_turn(turn: Turn, record: TurnRecord, seen: Seen) -> TurnVerdict:
 
 
 def judge_step(step: Step, call: CallRecord, seen: Seen) -> StepVerdict:
-    """Judges one call by what it made, and adds its picture or video."""
+    """Judge one call by what it made, and add its picture or video."""
     if step.like is not None:
         errors = judge_like(step.like, call, seen)
         seen.take(call)

@@ -28,7 +28,7 @@ _MOVED = {"speed": speed_error, "reach": reach_error}
 
 
 def like_cases(count: int, seed: int) -> list[Case]:
-    """Draws held-out cases, of each kind in turn.
+    """Draw held-out cases, of each kind in turn.
 
     Args:
         count: How many.
@@ -43,7 +43,7 @@ def like_cases(count: int, seed: int) -> list[Case]:
 
 
 def like_case(talk: Conversation, name: str, seed: int = 0) -> Case:
-    """Turns a conversation of shapes.tasks_like into a case.
+    """Turn a conversation of shapes.tasks_like into a case.
 
     Args:
         talk: Request, call, result and closing words.
@@ -61,7 +61,7 @@ def like_case(talk: Conversation, name: str, seed: int = 0) -> Case:
 
 
 def judge_like(like: Like, call: CallRecord, seen: Seen) -> dict[str, float] | None:
-    """Measures a call's result against the example.
+    """Measure a call's result against the example.
 
     Args:
         like: What it must be exactly like.

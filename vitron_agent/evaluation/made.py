@@ -61,7 +61,7 @@ def is_clip(video: torch.Tensor) -> bool:
 
 
 def check_of_words(video: torch.Tensor, wanted: Wanted, motions: tuple[str, ...] | None) -> MadeCheck:
-    """Judges a video of words.
+    """Judge a video of words.
 
     Args:
         video: uint8 (T, 3, S, S).
@@ -92,7 +92,7 @@ def _moves(film: Film, wanted: Wanted, motions: tuple[str, ...]) -> bool:
 
 
 def check_of_picture(video: torch.Tensor, picture: torch.Tensor, scene: Scene, motions: tuple[str, ...]) -> MadeCheck:
-    """Judges a video that must begin with a picture.
+    """Judge a video that must begin with a picture.
 
     Args:
         video: uint8 (T, 3, S, S).
@@ -128,7 +128,7 @@ def path_of(film: Film, obj: Obj) -> Path:
 
 
 def follow(film: Film, start: Obj) -> Path:
-    """Follows an object of the first frame: in each it is what is near where it was seen last, and of its shade."""
+    """Follow an object of the first frame: in each it is what is near where it was seen last, and of its shade."""
     path: list[Obj | None] = [start]
     last = start
     for frame in film[1:]:

@@ -25,7 +25,7 @@ ORDERS = {
 
 
 def order_cases(count: int, seed: int) -> list[Case]:
-    """Draws questions that no call answers, with each order in turn.
+    """Draw questions that no call answers, with each order in turn.
 
     Args:
         count: How many.

@@ -34,7 +34,7 @@ class PlanVerdict:
 
 
 def judge_plan(case: Case, record: CaseRecord) -> PlanVerdict:
-    """Judges the first reply of the first turn."""
+    """Judge the first reply of the first turn."""
     turn = case.turns[0]
     if not record.turns:
         return PlanVerdict(False, False, False if turn.ways[0] else None)

@@ -147,7 +147,7 @@ class Report:
         return table
 
     def print(self, console: Console | None = None) -> None:
-        """Writes the table. "=" stands where signals cannot make a difference."""
+        """Write the table. "=" stands where signals cannot make a difference."""
         (console or Console(width=150)).print(self.table())
 
 

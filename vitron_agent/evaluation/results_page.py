@@ -51,7 +51,7 @@ The other idea of the paper, features that tasks share, is measured in [synergy.
 
 
 def write_page(ablation: Ablation, folder: Path) -> Path:
-    """Writes `results.md` and `results.png`.
+    """Write `results.md` and `results.png`.
 
     Args:
         ablation: The measurement.

@@ -153,7 +153,7 @@ def _specialist(profile: str, name: str) -> Specialist:
 
 
 def work(job: Job) -> Outcome | list[Trial]:
-    """Does one job, in whatever process this is."""
+    """Do one job, in whatever process this is."""
     if job.case is None:
         return specialists.TRIALS[job.suite](lambda name: _specialist(job.profile, name), job.index, job.seed)
     suite = SUITES[job.suite]
@@ -176,7 +176,7 @@ def evaluate(
     workers: int | None = None,
     progress: Progress = ignore_progress,
 ) -> Report:
-    """Evaluates a profile. Trials of an extra whose weights are missing are left out, and the report says so.
+    """Evaluate a profile. Trials of an extra whose weights are missing are left out, and the report says so.
 
     Args:
         profile: Its name.

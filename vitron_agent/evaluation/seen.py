@@ -24,14 +24,14 @@ class Album(Generic[Content]):
     """Pictures, or videos, in order; each is read at most once, and only if it is asked for."""
 
     def __init__(self) -> None:
-        """Starts empty."""
+        """Start empty."""
         self._looks: dict[str, Callable[[], Content]] = {}
         self._known: dict[str, Content] = {}
         self._pixels: dict[str, torch.Tensor] = {}
         self._order: list[str] = []
 
     def add(self, handle: str, pixels: torch.Tensor, look: Callable[[], Content]) -> None:
-        """Adds one; `look` says what it shows."""
+        """Add one; `look` says what it shows."""
         self._pixels[handle] = pixels
         self._looks.setdefault(handle, look)
         self._order.append(handle)
@@ -65,19 +65,19 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        """Starts with nothing."""
+        """Start with nothing."""
         self.pictures: Album[Scene] = Album()
         self.videos: Album[Clip] = Album()
 
     def receive(self, turn: Turn, record: TurnRecord) -> None:
-        """Adds the pictures and videos that the user sent."""
+        """Add the pictures and videos that the user sent."""
         for scene, handle, picture in zip(turn.scenes, record.handles, record.pictures, strict=True):
             self.pictures.add(handle, picture, partial(_itself, scene))
         for clip, handle, video in zip(turn.clips, record.clip_handles, record.clips, strict=True):
             self.videos.add(handle, video, partial(_itself, clip))
 
     def take(self, call: CallRecord) -> None:
-        """Adds the picture or video that a call made, if it made one."""
+        """Add the picture or video that a call made, if it made one."""
         if call.handle is None:
             return
         if call.image is not None:

@@ -32,7 +32,7 @@ class Sample:
 
 
 def shown(picture: torch.Tensor) -> Picture:
-    """Turns a picture, (3, H, W) uint8, into an array (H, W, 3): tensors do not travel well between processes."""
+    """Turn a picture, (3, H, W) uint8, into an array (H, W, 3): tensors do not travel well between processes."""
     return picture.permute(1, 2, 0).contiguous().numpy()
 
 
@@ -42,7 +42,7 @@ def moments(video: torch.Tensor) -> tuple[Picture, ...]:
 
 
 def over(picture: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Shows a mask on its picture: everything else is faded.
+    """Show a mask on its picture: everything else is faded.
 
     Args:
         picture: uint8 (3, H, W), or of a video (T, 3, H, W).
@@ -53,7 +53,7 @@ def over(picture: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def save_sheet(samples: list[Sample], path: Path) -> None:
-    """Writes a sheet; nothing for no samples.
+    """Write a sheet; nothing for no samples.
 
     Args:
         samples: The cases, at most 24 are shown.

@@ -79,7 +79,7 @@ class SilentCaller:
 
     @classmethod
     def fitted(cls, planner: VitronPlanner, seed: int, count: int = REQUESTS) -> "SilentCaller":
-        """Fits one to `count` requests in the wordings of training."""
+        """Fit one to `count` requests in the wordings of training."""
         asked = requests(seed, count)
         states = torch.stack([shared_states(planner, turn) for turn, _ in asked])
         return cls(planner, LinearReadout.fitted(states, [NAMES.index(letter) for _, letter in asked]))

@@ -38,7 +38,7 @@ class Trial:
 
 
 def run_request(specialist: Specialist, request: SpecialistRequest) -> tuple[SpecialistResult | None, float]:
-    """Runs a request; what the specialist refuses comes back as None."""
+    """Run a request; what the specialist refuses comes back as None."""
     start = time.perf_counter()
     try:
         result: SpecialistResult | None = specialist.run(request)

@@ -34,7 +34,7 @@ class Wordless:
         return f"{self.inner.revision}-wordless"
 
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
-        """Carries out a request without its words; raises what the specialist does."""
+        """Carry out a request without its words; raise what the specialist does."""
         layout = tuple(item.model_copy(update={"phrase": NEUTRAL}) for item in request.layout)
         command = request.command if request.command == BACKGROUND else NEUTRAL
         return self.inner.run(replace(request, command=command, layout=layout), progress)

@@ -45,7 +45,7 @@ def texture(seed: int, channels: int = 3) -> Tensor:
 def textured_clip(
     size: int = 64, count: int = 12, turn: float = 30.0, grow: float = 1.1, step: float = 0.3, pan: float = 0.12
 ) -> Truth:
-    """Draws a clip.
+    """Draw a clip.
 
     Args:
         size: Side in pixels.

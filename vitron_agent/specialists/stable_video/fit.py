@@ -45,7 +45,7 @@ class FitSettings:
 def fit_atlas(
     frames: Tensor, masks: Tensor, settings: FitSettings | None = None, progress: Progress = ignore_progress
 ) -> LayeredAtlas:
-    """Makes the layered atlas of a clip.
+    """Make the layered atlas of a clip.
 
     Args:
         frames: uint8 (T, 3, H, W) RGB.

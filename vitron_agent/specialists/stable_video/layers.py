@@ -97,7 +97,7 @@ def pixel_grid(height: int, width: int, device: torch.device | None = None) -> T
 
 
 def splat(values: Tensor, weights: Tensor, places: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Puts pixels into a texture, each shared among the four texels around it.
+    """Put pixels into a texture, each shared among the four texels around it.
 
     Args:
         values: (N, 3).
@@ -128,7 +128,7 @@ def splat(values: Tensor, weights: Tensor, places: Tensor, size: tuple[int, int]
 
 
 def filled(texture: Tensor, coverage: Tensor) -> Tensor:
-    """Fills texels that nothing fell on from their surroundings, coarse to fine (push-pull, Gortler et al. 1996).
+    """Fill texels that nothing fell on from their surroundings, coarse to fine (push-pull, Gortler et al. 1996).
 
     Args:
         texture: (C, h, w).

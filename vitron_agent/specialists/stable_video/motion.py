@@ -103,7 +103,7 @@ def _centred(affine: Affine) -> Affine:
 
 
 def _applied(affine: Affine, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Maps points (N, 2)."""
+    """Map points (N, 2)."""
     return points @ affine[:, :2].T + affine[:, 2]
 
 

@@ -18,7 +18,7 @@ SURE = 0.5  # of a keyframe's pixel, at least this share must be the layer's to 
 
 
 def keyframe_atlas(atlas: LayeredAtlas, layer: LayerName, keyframes: Mapping[int, Tensor]) -> tuple[Tensor, Tensor]:
-    """Puts edited keyframes into a layer's texture.
+    """Put edited keyframes into a layer's texture.
 
     Args:
         atlas: Of the clip.
@@ -46,7 +46,7 @@ def keyframe_atlas(atlas: LayeredAtlas, layer: LayerName, keyframes: Mapping[int
 
 
 def edit_layer(atlas: LayeredAtlas, layer: LayerName, texture: Tensor, coverage: Tensor, frames: Tensor) -> Tensor:
-    """Renders a clip with a changed texture.
+    """Render a clip with a changed texture.
 
     What the atlas gets wrong of the clip is not shown: each frame gets the difference of the two textures, so where
     nothing was edited, every pixel stays as it is.
