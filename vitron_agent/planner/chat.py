@@ -73,7 +73,7 @@ class ChatVitron(BaseChatModel):
         dtype: torch.dtype = torch.float32,
         **fields: Any,
     ) -> "ChatVitron":
-        """Loads a planner folder.
+        """Load a planner folder.
 
         Args:
             folder: See `VitronPlanner.from_pretrained`.
@@ -117,7 +117,7 @@ class ChatVitron(BaseChatModel):
         return self.planner
 
     def forget(self) -> None:
-        """Frees the memory that earlier conversations take: see `VitronPlanner.forget`."""
+        """Free the memory that earlier conversations take: see `VitronPlanner.forget`."""
         self._engine.forget()
 
     def get_token_ids(self, text: str) -> list[int]:
@@ -140,7 +140,7 @@ class ChatVitron(BaseChatModel):
         return len(self._engine.processor.serialise(read_turns(messages, self.store, self.sources)).ids)
 
     def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Runnable[Any, AIMessage]:
-        """Says which tools may be called; only VITRON's own modules are, by their names.
+        """Say which tools may be called; only VITRON's own modules are, by their names.
 
         Args:
             tools: Tools, functions or schemas.

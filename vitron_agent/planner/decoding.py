@@ -43,7 +43,7 @@ class Grammar:
     """Follows one reply: `allowed` says which ids may come next, `forced` which must, `feed` goes on."""
 
     def __init__(self, table: TokenTable, rules: Rules, budget: int) -> None:
-        """Starts at the beginning of a reply.
+        """Start at the beginning of a reply.
 
         Args:
             table: The vocabulary's table.
@@ -88,7 +88,7 @@ class Grammar:
         return [int(allowed)] if len(allowed) == 1 else []
 
     def feed(self, token: int) -> None:
-        """Takes the next id.
+        """Take the next id.
 
         Raises:
             ValueError: The id is not allowed here.

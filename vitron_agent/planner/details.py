@@ -21,7 +21,7 @@ class DetailEncoder(nn.Module):
     """Makes what is added to the tokens of pictures and regions, out of the tower's first and last features."""
 
     def __init__(self, d_vision: int, d_llm: int, pool: int, hidden: int = 256) -> None:
-        """Adds nothing at first: the last layers start at zero.
+        """Add nothing at first: the last layers start at zero.
 
         Args:
             d_vision: Width of the tower's features, first and last.

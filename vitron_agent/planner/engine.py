@@ -45,7 +45,7 @@ class VitronPlanner:
     def __init__(
         self, model: PlannerModel, vocabulary: Vocabulary, prefix_bytes: int = MAX_BYTES, system: str = ""
     ) -> None:
-        """Puts model and words together.
+        """Put model and words together.
 
         Args:
             model: The network; it may have rows for more words.
@@ -73,7 +73,7 @@ class VitronPlanner:
     def from_pretrained(
         cls, folder: str | Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> "VitronPlanner":
-        """Loads a planner folder (LLaVA layout, `extra.safetensors`, tokenizer).
+        """Load a planner folder (LLaVA layout, `extra.safetensors`, tokenizer).
 
         Args:
             folder: Where it lies.
@@ -122,7 +122,7 @@ class VitronPlanner:
         settings: Settings = DEFAULT_SETTINGS,
         on_token: Callable[[str], None] | None = None,
     ) -> PlannerOutput:
-        """Writes the next reply; the same as `stream`, with pieces of text handed to `on_token`.
+        """Write the next reply; the same as `stream`, with pieces of text handed to `on_token`.
 
         Args:
             conversation: Turns so far; the last one is the user's (or a tool's result).
@@ -153,7 +153,7 @@ class VitronPlanner:
         allowed_modules: Collection[Module] = (),
         settings: Settings = DEFAULT_SETTINGS,
     ) -> Generator[str, None, PlannerOutput]:
-        """Writes the next reply, yielding its free text piece by piece and returning the whole.
+        """Write the next reply, yielding its free text piece by piece and returning the whole.
 
         Arguments and errors are those of `reply`.
         """
@@ -213,12 +213,12 @@ class VitronPlanner:
         )
 
     def forget(self) -> None:
-        """Lets go of all that is kept to be quicker: what earlier conversations and media computed."""
+        """Let go of all that is kept to be quicker: what earlier conversations and media computed."""
         self.prefixes.clear()
         self.features.clear()
 
     def signal_run(self, module: Module, cache: Cache, lead: Sequence[int] = ()) -> tuple[SignalEmbeddings, Tensor]:
-        """Feeds a module's whole run of signal tokens behind a closed call (GILL's forced run).
+        """Feed a module's whole run of signal tokens behind a closed call (GILL's forced run).
 
         Args:
             module: Whose run.
@@ -251,7 +251,7 @@ class VitronPlanner:
         return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
 
     def _write(self, out: Reply, token: int) -> None:
-        """Writes an id and all that must follow it. They are read later: the user need not wait for that."""
+        """Write an id and all that must follow it. They are read later: the user need not wait for that."""
         grammar, calls, must = out.grammar, len(out.grammar.calls), [token]
         while must and grammar.budget > 0 and len(grammar.calls) == calls:
             if grammar.state is State.TEXT:
@@ -264,7 +264,7 @@ class VitronPlanner:
             out.unread.pop()  # the first of the signal run: the rest goes with it
 
     def _read(self, out: Reply) -> Tensor:
-        """Reads what was written, and the signals of a call it closed; returns the state that predicts the next id."""
+        """Read what was written, and the signals of a call it closed; return the state that predicts the next id."""
         ids, out.unread = out.unread, []
         out.fed += ids
         if not out.has_open_call:

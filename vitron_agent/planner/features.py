@@ -17,7 +17,7 @@ class FeatureCache:
     """Features by content; the least recently used of `MAX_MEDIA` leaves first. Threads may share it."""
 
     def __init__(self, model: PlannerModel) -> None:
-        """Starts empty."""
+        """Start empty."""
         self.model = model
         self._known: OrderedDict[str, Encoded] = OrderedDict()
         self._lock = threading.Lock()
@@ -48,6 +48,6 @@ class FeatureCache:
         return found
 
     def clear(self) -> None:
-        """Keeps none of them any longer."""
+        """Keep none of them any longer."""
         with self._lock:
             self._known.clear()

@@ -24,7 +24,7 @@ REMEDY = "restore the folder from the repository or train it again with `vitron-
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Reads a safetensors file, with a `CheckpointError` where it is damaged."""
+    """Read a safetensors file, with a `CheckpointError` where it is damaged."""
     try:
         return load_file(path)
     except (SafetensorError, OSError, RuntimeError) as error:
@@ -141,7 +141,7 @@ def brought(model: Model, device: torch.device | str, dtype: torch.dtype) -> Mod
 def load_llava(
     folder: Path, dtype: torch.dtype = torch.float32, bits: int | None = None, device: torch.device | str = "cpu"
 ) -> LlavaForConditionalGeneration:
-    """Loads a LLaVA folder and insists that every weight was there and fitted.
+    """Load a LLaVA folder and insist that every weight was there and fitted.
 
     Args:
         folder: Ours, or one in the layout of llava-hf/llava-1.5-7b-hf: one file or shards with an index.

@@ -107,7 +107,7 @@ class Seen:
     latest: MediaKind = MediaKind.IMAGE
 
     def add(self, kind: MediaKind, handle: str = "") -> None:
-        """Takes in one more."""
+        """Take in one more."""
         self.handles[kind].append(handle)
         self.latest = kind
 

@@ -47,7 +47,7 @@ class PlannerModel(nn.Module):
     """Tower, projector, region encoder and language model, with separate steps for each."""
 
     def __init__(self, llava: LlavaForConditionalGeneration, regions: nn.Module | None = None) -> None:
-        """Wraps a LLaVA model; its config's `vitron` entry (pooling, signal and frame counts) may be absent.
+        """Wrap a LLaVA model; its config's `vitron` entry (pooling, signal and frame counts) may be absent.
 
         Args:
             llava: The model.
@@ -120,7 +120,7 @@ class PlannerModel(nn.Module):
         return next(self.parameters()).device
 
     def encode_pictures(self, images: Tensor) -> Encoded:
-        """Encodes pictures.
+        """Encode pictures.
 
         Args:
             images: (B, 3, H, W) RGB, uint8 in [0, 255] or float in [0, 1].
@@ -138,7 +138,7 @@ class PlannerModel(nn.Module):
         return Encoded(tokens, patches)
 
     def encode_videos(self, videos: Tensor) -> Encoded:
-        """Encodes videos of F = `video_frames` frames each, see `sample_frames`.
+        """Encode videos of F = `video_frames` frames each, see `sample_frames`.
 
         The paper takes the mean over time alone, which cannot tell left from right: the frames' own tokens, pooled
         further by the setting `frame_pool`, stand behind it (unless `sees_frames` is off), with what moved there added.
@@ -161,7 +161,7 @@ class PlannerModel(nn.Module):
         return Encoded(torch.cat([part.flatten(1, 2) for part in shown], 1), each.patches[::frames])
 
     def numbered(self, tokens: Tensor, number: int) -> Tensor:
-        """Tells the tokens (n, d_llm) of a picture, or a video, its number in the conversation, from 1.
+        """Tell the tokens (n, d_llm) of a picture, or a video, its number in the conversation, from 1.
 
         They come from `encode_pictures` and `encode_videos` without it: what a picture shows is known before where it
         is shown. LLaVA knows numbers from the words before a picture alone, and so does a model without the setting.
@@ -191,7 +191,7 @@ class PlannerModel(nn.Module):
         regions: Tensor | None = None,
         region_places: Tensor | None = None,
     ) -> Tensor:
-        """Embeds ids and puts features where `<image>` stands and where the user drew.
+        """Embed ids and put features where `<image>` stands and where the user drew.
 
         Args:
             ids: (B, T) int64.
@@ -233,7 +233,7 @@ class PlannerModel(nn.Module):
         return self.llava.lm_head(states)
 
     def save(self, folder: Path) -> None:
-        """Writes config.json, model.safetensors and extra.safetensors, in the weights' own dtype."""
+        """Write config.json, model.safetensors and extra.safetensors, in the weights' own dtype."""
         folder.mkdir(parents=True, exist_ok=True)
         self.llava.save_pretrained(folder)
         save_file(self.extra_state(), folder / EXTRA_FILE, metadata={"format": "pt"})
@@ -250,7 +250,7 @@ class PlannerModel(nn.Module):
         dtype: torch.dtype = torch.float32,
         bits: int | None = None,
     ) -> "PlannerModel":
-        """Reads a folder written by `save`, or a published LLaVA folder with a region encoder beside it.
+        """Read a folder written by `save`, or a published LLaVA folder with a region encoder beside it.
 
         Args:
             folder: Holds config.json, model.safetensors (or shards and their index) and extra.safetensors.

@@ -14,7 +14,7 @@ class MotionEncoder(nn.Module):
     """Turns the patch features of a video's frames into what is added to each frame's tokens."""
 
     def __init__(self, d_vision: int, d_llm: int, frames: int, reduced: int = 48, hidden: int = 128) -> None:
-        """Adds nothing at first: the last layer starts at zero.
+        """Add nothing at first: the last layer starts at zero.
 
         Args:
             d_vision: Width of the tower's patch features.
@@ -39,7 +39,7 @@ class MotionEncoder(nn.Module):
         nn.init.zeros_(self.write.bias)
 
     def forward(self, patches: Tensor, pool: int) -> Tensor:
-        """Encodes videos.
+        """Encode videos.
 
         Args:
             patches: (B, F, P, d_vision), row-major, P a square number.

@@ -94,7 +94,7 @@ class TokenTable:
     """What the machine must know about a vocabulary, worked out once."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        """Sorts the pieces by what they can be part of."""
+        """Sort the pieces by what they can be part of."""
         pieces = vocabulary.pieces
         self.vocabulary = vocabulary
         self.size = len(pieces)

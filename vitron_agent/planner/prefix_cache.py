@@ -44,7 +44,7 @@ class PrefixCache:
     """
 
     def __init__(self, config: PretrainedConfig, max_bytes: int = MAX_BYTES) -> None:
-        """Starts empty.
+        """Start empty.
 
         Args:
             config: Of the language model.
@@ -73,7 +73,7 @@ class PrefixCache:
         return length, found.beginning(length)
 
     def keep(self, tokens: Tokens, cache: GrowingCache) -> None:
-        """Keeps a conversation; the caller must not write to the cache any more.
+        """Keep a conversation; the caller must not write to the cache any more.
 
         Args:
             tokens: What the cache holds, as many as it has places.
@@ -92,7 +92,7 @@ class PrefixCache:
                 self._kept.popitem(last=False)
 
     def clear(self) -> None:
-        """Keeps none of them any longer."""
+        """Keep none of them any longer."""
         with self._lock:
             self._kept.clear()
 

@@ -111,13 +111,13 @@ class Serialised:
         return sum(shown.is_video is videos for shown in self.media)
 
     def show(self, shown: Shown) -> Shown:
-        """Appends a picture or a video, and returns it with its number."""
+        """Append a picture or a video, and return it with its number."""
         numbered = replace(shown, number=self.count(shown.is_video) + 1)
         self.media.append(numbered)
         return numbered
 
     def add(self, ids: Sequence[int], learn: bool = False) -> None:
-        """Appends ids."""
+        """Append ids."""
         self.ids.extend(ids)
         self.learn.extend([learn] * len(ids))
 
@@ -134,7 +134,7 @@ class Processor:
         folds_case: bool = False,
         video_tokens: int = 0,
     ) -> None:
-        """Remembers the vocabulary.
+        """Remember the vocabulary.
 
         Args:
             vocabulary: Tokenizer and special ids.
@@ -158,7 +158,7 @@ class Processor:
         return self.video_tokens if shown.is_video else self.image_tokens
 
     def serialise(self, turns: Sequence[Turn], forgotten: int = 0) -> Serialised:
-        """Writes a conversation down; if the last turn is a user's, the ids end with `ASSISTANT:`.
+        """Write a conversation down; if the last turn is a user's, the ids end with `ASSISTANT:`.
 
         Args:
             turns: From the first to the last. Pictures are numbered over the whole conversation, and so are videos.

@@ -26,7 +26,7 @@ class LinearReadout:
 
     @classmethod
     def fitted(cls, features: Tensor, labels: Sequence[int], decay: float = 1e-2) -> "LinearReadout":
-        """Fits one.
+        """Fit one.
 
         Args:
             features: (N, d) float.

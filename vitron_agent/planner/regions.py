@@ -23,7 +23,7 @@ class RegionEncoder(nn.Module):
     """Turns masks into tokens of the language model's width."""
 
     def __init__(self, d_vision: int, d_llm: int, hidden: int = 256) -> None:
-        """Builds the two branches.
+        """Build the two branches.
 
         Args:
             d_vision: Width of the tower's patch features.
@@ -41,7 +41,7 @@ class RegionEncoder(nn.Module):
         )
 
     def forward(self, patches: Tensor, masks: Tensor) -> Tensor:
-        """Encodes one region per picture.
+        """Encode one region per picture.
 
         Args:
             patches: (N, P, d_vision) patch features of the pictures, row-major, P a square number.
@@ -63,12 +63,12 @@ class ProjectedRegions(nn.Module):
     """
 
     def __init__(self, projector: nn.Module) -> None:
-        """Reads regions with the picture's own projector, which stays the model's: it is not stored twice."""
+        """Read regions with the picture's own projector, which stays the model's: it is not stored twice."""
         super().__init__()
         self._projector = (projector,)
 
     def forward(self, patches: Tensor, masks: Tensor) -> Tensor:
-        """Encodes one region per picture; arguments and result as `RegionEncoder.forward`."""
+        """Encode one region per picture; arguments and result as `RegionEncoder.forward`."""
         tokens: Tensor = self._projector[0](masked_mean(patches, filled(masks).float()))
         return tokens
 

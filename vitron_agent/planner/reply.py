@@ -59,7 +59,7 @@ class Settings:
     cancelled: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be done.
+        """Refuse what cannot be done.
 
         Raises:
             InputError: A number that is none, or too small or large.

@@ -27,7 +27,7 @@ class Stored:
     store: MediaStore
 
     def pixels(self) -> Tensor:
-        """Reads it: a picture uint8 (3, H, W), or the frames of a video uint8 (T, 3, H, W).
+        """Read it: a picture uint8 (3, H, W), or the frames of a video uint8 (T, 3, H, W).
 
         Raises:
             StorageError: It is not there, not of its kind, or damaged.
@@ -51,7 +51,7 @@ def pixels_of(medium: Medium) -> Tensor:
 
 
 def content_digest(medium: Medium) -> str:
-    """Names a picture, a video or a mask by its content: by its handle, else by its pixels, shape and type."""
+    """Name a picture, a video or a mask by its content: by its handle, else by its pixels, shape and type."""
     if isinstance(medium, Stored):
         return medium.handle
     shape = repr((tuple(medium.shape), medium.dtype)).encode()

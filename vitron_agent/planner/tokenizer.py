@@ -38,7 +38,7 @@ def signal_names(per_module: int, shared: int) -> tuple[str, ...]:
 
 
 def train_tokenizer(texts: Iterable[str], size: int, per_module: int = 4, shared: int = 4) -> LlamaTokenizer:
-    """Learns pieces from texts; every share with two decimals becomes a piece, with and without a blank before it.
+    """Learn pieces from texts; every share with two decimals becomes a piece, with and without a blank before it.
 
     Args:
         texts: Plain text; tags in it are left out of the learning by the caller.

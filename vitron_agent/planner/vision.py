@@ -13,7 +13,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def to_pixel_values(images: Tensor, size: int) -> Tensor:
-    """Brings pictures to the tower's input size and scale.
+    """Bring pictures to the tower's input size and scale.
 
     Pictures that are not square are stretched, not padded: normalised coordinates then mean the same to the tower, the
     region encoder and the text.
@@ -64,7 +64,7 @@ def patch_embeddings(tower: nn.Module, pixel_values: Tensor) -> Tensor:
 
 
 def pool_patches(features: Tensor, factor: int) -> Tensor:
-    """Averages `factor` x `factor` neighbouring patches into one token.
+    """Average `factor` x `factor` neighbouring patches into one token.
 
     Args:
         features: (B, P, D) of a square grid, row-major.
@@ -87,7 +87,7 @@ def pool_patches(features: Tensor, factor: int) -> Tensor:
 
 
 def sample_frames(video: Tensor, count: int) -> Tensor:
-    """Takes `count` frames (count, 3, H, W) of a video (T, 3, H, W), evenly spread, the first and the last among them.
+    """Take `count` frames (count, 3, H, W) of a video (T, 3, H, W), evenly spread, the first and the last among them.
 
     A video of fewer frames shows some of them again.
     """
@@ -103,7 +103,7 @@ class FeatureAdapter(nn.Module):
     """
 
     def __init__(self, count: int, width: int, frames: int = 0, numbers: int = 0) -> None:
-        """Starts with a modest scale, small random places, and numbers that say nothing yet.
+        """Start with a modest scale, small random places, and numbers that say nothing yet.
 
         Args:
             count: Tokens per picture.
@@ -122,11 +122,11 @@ class FeatureAdapter(nn.Module):
         self.numbers = numbers
 
     def pictures(self, tokens: Tensor) -> Tensor:
-        """Adapts projected picture tokens (B, count, width)."""
+        """Adapt projected picture tokens (B, count, width)."""
         return F.rms_norm(tokens, tokens.shape[-1:]) * self.picture_gain + self.picture_place
 
     def numbered(self, tokens: Tensor, number: int) -> Tensor:
-        """Tells tokens (n, width) the number, from 1, of the picture or video that they are of.
+        """Tell tokens (n, width) the number, from 1, of the picture or video that they are of.
 
         The words before a picture say it, too ("Picture 2:"). Measured at toy size: a question about an earlier picture
         then finds the number, and the objects of the latest picture. The last number stands for all above it.
@@ -134,5 +134,5 @@ class FeatureAdapter(nn.Module):
         return tokens + self.number[min(number, self.numbers) - 1] if self.numbers else tokens
 
     def regions(self, tokens: Tensor) -> Tensor:
-        """Adapts region tokens (N, width)."""
+        """Adapt region tokens (N, width)."""
         return F.rms_norm(tokens, tokens.shape[-1:]) * self.region_gain

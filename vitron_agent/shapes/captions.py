@@ -33,17 +33,17 @@ EXTREMES: dict[str, Callable[[Obj], float]] = {
 
 
 def article(phrase: str) -> str:
-    """Puts "a" or "an" before a phrase."""
+    """Put "a" or "an" before a phrase."""
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
 def listed(parts: Sequence[str]) -> str:
-    """Joins names: "a, b and c"."""
+    """Join names: "a, b and c"."""
     return joined(parts, " and ")
 
 
 def joined(parts: Sequence[str], last: str) -> str:
-    """Joins parts by commas, but for the last, before which `last` stands: "a, b while c"."""
+    """Join parts by commas, but for the last, before which `last` stands: "a, b while c"."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}{last}{parts[-1]}"
 
 
@@ -53,7 +53,7 @@ def phrase_of(obj: Obj, rng: random.Random) -> str:
 
 
 def caption(scene: Scene, rng: random.Random) -> str:
-    """Describes a scene in one line, the form in which the planner writes a generation command.
+    """Describe a scene in one line, the form in which the planner writes a generation command.
 
     Objects are named in the scene's order or another one; places and relations are said in some captions only, since
     the layout says them anyway.

@@ -64,7 +64,7 @@ class Clip:
 
 
 def render_clip(clip: Clip, size: int = 64) -> Rendered:
-    """Draws all frames: images (FRAMES, 3, S, S) float32 in [0, 1] and masks (FRAMES, 3, S, S) bool by object slot."""
+    """Draw all frames: images (FRAMES, 3, S, S) float32 in [0, 1] and masks (FRAMES, 3, S, S) bool by object slot."""
     return render(clip.scenes, size)
 
 
@@ -85,17 +85,17 @@ def is_sound(clip: Clip) -> bool:
 
 
 def sample_motion(rng: random.Random) -> Motion:
-    """Draws a motion of any kind."""
+    """Draw a motion of any kind."""
     return sample_amount(rng, rng.choice(MOTIONS))
 
 
 def sample_amount(rng: random.Random, name: str) -> Motion:
-    """Draws how far or by how much, for a motion by its name."""
+    """Draw how far or by how much, for a motion by its name."""
     return Motion(name, rng.uniform(*(DISTANCE if name in DIRECTIONS else FACTOR)))
 
 
 def sample_clip(rng: random.Random, count: int | None = None, alike: bool = False) -> Clip:
-    """Draws a clip in which at least one object moves.
+    """Draw a clip in which at least one object moves.
 
     Args:
         rng: Source of randomness.

@@ -34,7 +34,7 @@ class Said:
 
 
 def read_film(command: str) -> tuple[tuple[Said, ...], str | None]:
-    """Reads a command of module D: its objects in order, and the background if it names one.
+    """Read a command of module D: its objects in order, and the background if it names one.
 
     Raises:
         ValueError: A word is unknown.

@@ -69,7 +69,7 @@ class Family:
 
 
 def _parse(text: str, at: int = 0, inside: bool = False) -> tuple[list[tuple[Node, ...]], int]:
-    """Parses alternatives from `at` up to the closing bracket (or the end); returns them and the place behind."""
+    """Parse alternatives from `at` up to the closing bracket (or the end); return them and the place behind."""
     options: list[tuple[Node, ...]] = []
     nodes: list[Node] = []
     while at < len(text):
@@ -96,7 +96,7 @@ def _parse(text: str, at: int = 0, inside: bool = False) -> tuple[list[tuple[Nod
 
 
 def read_template(family: str, line: str) -> Template:
-    """Reads one line of a family.
+    """Read one line of a family.
 
     Args:
         family: Its name, which becomes part of the id.
@@ -115,7 +115,7 @@ def read_template(family: str, line: str) -> Template:
 
 
 def read_families(text: str) -> dict[str, tuple[Template, ...]]:
-    """Reads a file of wordings (see the top of this file).
+    """Read a file of wordings (see the top of this file).
 
     Raises:
         ValueError: A line is no template, or stands before the first family.
@@ -177,7 +177,7 @@ class Writer:
     plain: bool = False
 
     def say(self, family: str, **slots: str) -> str:
-        """Words one template of a family.
+        """Word one template of a family.
 
         Args:
             family: Which family.
@@ -189,7 +189,7 @@ class Writer:
         return tidy(self._family(family, slots, top=True))
 
     def word(self, family: str) -> str:
-        """Words one template of a plain word list, such as "word.red"."""
+        """Word one template of a plain word list, such as "word.red"."""
         return self._family(family, {}, top=False)
 
     def chance(self, share: float) -> bool:
@@ -220,7 +220,7 @@ class Writer:
 
 
 def tidy(text: str) -> str:
-    """Repairs what filling slots leaves behind: double blanks, blanks before stops, "a orange"."""
+    """Repair what filling slots leaves behind: double blanks, blanks before stops, "a orange"."""
     text = _SPACES.sub(" ", text).strip()
     text = _DOUBLE_STOP.sub("", _BEFORE_STOP.sub("", text))
     text = _ITS.sub("its", text)

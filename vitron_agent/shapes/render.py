@@ -113,7 +113,7 @@ def coverage(shape: torch.Tensor, centre: torch.Tensor, r: torch.Tensor, size: i
 
 
 def render(scenes: Sequence[Scene], size: int = 64, device: torch.device | str = "cpu") -> Rendered:
-    """Draws a batch of scenes.
+    """Draw a batch of scenes.
 
     Args:
         scenes: B scenes with at most three objects each.

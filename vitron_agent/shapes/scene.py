@@ -96,7 +96,7 @@ class Scene:
 
 
 def place_of(x: float, y: float) -> str:
-    """Names a place: "centre", "left", "right", "top", "bottom" or a corner such as "top left".
+    """Name a place: "centre", "left", "right", "top", "bottom" or a corner such as "top left".
 
     Args:
         x: Share of the width.
@@ -139,7 +139,7 @@ def nearest_name(rgb: RGB, palette: dict[str, RGB]) -> str:
 
 
 def sample_shade(rng: random.Random, colour: str, spread: float = 0.07) -> RGB:
-    """Draws a shade around a colour's base that is still nearest to its own name.
+    """Draw a shade around a colour's base that is still nearest to its own name.
 
     Args:
         rng: Source of randomness.
@@ -160,7 +160,7 @@ def clashes(colour: str, background: str) -> bool:
 
 
 def sample_object(rng: random.Random, background: str = "gray") -> Obj:
-    """Draws one object at a random place, inside the picture and visible on `background`."""
+    """Draw one object at a random place, inside the picture and visible on `background`."""
     size: Size = rng.choice(("small", "large"))
     r = rng.uniform(*RADII[size])
     colour = rng.choice([name for name in COLOURS if not clashes(name, background)])
@@ -170,7 +170,7 @@ def sample_object(rng: random.Random, background: str = "gray") -> Obj:
 
 
 def sample_scene(rng: random.Random, count: int | None = None) -> Scene:
-    """Draws a scene whose objects keep a visible gap.
+    """Draw a scene whose objects keep a visible gap.
 
     Args:
         rng: Source of randomness.

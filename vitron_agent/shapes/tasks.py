@@ -123,7 +123,7 @@ class Conversation:
 
 
 def sample_conversation(rng: random.Random, split: Split, task: str | None = None, plain: bool = False) -> Conversation:
-    """Draws a conversation.
+    """Draw a conversation.
 
     Args:
         rng: Source of randomness.

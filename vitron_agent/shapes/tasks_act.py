@@ -37,7 +37,7 @@ def edit_facts(operation: str, before: Scene, after: Scene, target: int | None) 
 
 
 def _target(session: Session, by_region: bool) -> tuple[Reference, dict[str, bool]] | None:
-    """Points at an object by words or by a drawn region; with the fields that the call needs for it."""
+    """Point at an object by words or by a drawn region; with the fields that the call needs for it."""
     if not by_region:
         found = pick(session)
         return None if found is None else (found, {})
@@ -51,7 +51,7 @@ def _target(session: Session, by_region: bool) -> tuple[Reference, dict[str, boo
 def changed(
     session: Session, clause: str, target: Reference, new: Obj, is_now: str, size: bool, more: dict[str, Any]
 ) -> Step:
-    """Replaces an object: command, call, answer and facts."""
+    """Replace an object: command, call, answer and facts."""
     before = session.scene
     words = new.phrase if size else f"{new.colour} {new.shape}"
     action = session.call(Module.C, f"replace {target.phrase} with {article(words)}", **more)
@@ -62,7 +62,7 @@ def changed(
 
 
 def other_colour(session: Session, index: int) -> str:
-    """Draws a colour that an object does not have and that the background does not hide."""
+    """Draw a colour that an object does not have and that the background does not hide."""
     scene = session.scene
     wrong = scene.objects[index].colour
     return session.writer.rng.choice([c for c in COLOURS if c != wrong and not clashes(c, scene.background)])
@@ -77,7 +77,7 @@ def elliptic(session: Session, style: Style) -> Reference | None:
 
 
 def recolour(session: Session, style: Style, by_region: bool = False) -> Step | None:
-    """Asks for another colour of an object."""
+    """Ask for another colour of an object."""
     short = None if by_region else elliptic(session, style)
     found = (short, {}) if short else _target(session, by_region)
     if found is None:
@@ -94,7 +94,7 @@ def recolour(session: Session, style: Style, by_region: bool = False) -> Step | 
 
 
 def recolour_like(session: Session, style: Style) -> Step | None:
-    """Asks for the colour of another object, pointed at by words or by a drawn region."""
+    """Ask for the colour of another object, pointed at by words or by a drawn region."""
     scene, writer = session.scene, session.writer
     if len(scene.objects) < 2:
         return None
@@ -116,7 +116,7 @@ def recolour_like(session: Session, style: Style) -> Step | None:
 
 
 def reshape(session: Session, style: Style, by_region: bool = False) -> Step | None:
-    """Asks for another shape of an object."""
+    """Ask for another shape of an object."""
     short = None if by_region else elliptic(session, style)
     found = (short, {}) if short else _target(session, by_region)
     if found is None:
@@ -133,7 +133,7 @@ def reshape(session: Session, style: Style, by_region: bool = False) -> Step | N
 
 
 def replace_object(session: Session, style: Style, by_region: bool = False) -> Step | None:
-    """Asks for a new object in another one's place: other colour and shape, sometimes another size."""
+    """Ask for a new object in another one's place: other colour and shape, sometimes another size."""
     found = _target(session, by_region)
     if found is None:
         return None
@@ -155,7 +155,7 @@ def _has_room(scene: Scene, new: Obj, index: int) -> bool:
 
 
 def remake(session: Session, style: Style, by_region: bool = False) -> Step | None:
-    """Asks for another colour and size of an object at once."""
+    """Ask for another colour and size of an object at once."""
     found = _target(session, by_region)
     if found is None:
         return None
@@ -172,7 +172,7 @@ def remake(session: Session, style: Style, by_region: bool = False) -> Step | No
 
 
 def resize(session: Session, style: Style, by_region: bool = False) -> Step | None:
-    """Asks for an object to be bigger or smaller."""
+    """Ask for an object to be bigger or smaller."""
     short = None if by_region else elliptic(session, style)
     found = (short, {}) if short else _target(session, by_region)
     if found is None:
@@ -200,7 +200,7 @@ def _resize_words(session: Session, style: Style, words: str, bigger: bool) -> s
 
 
 def remove(session: Session, style: Style, by_region: bool = False) -> Step | None:
-    """Asks for an object to go away."""
+    """Ask for an object to go away."""
     found = _target(session, by_region)
     before = session.scene
     if found is None or len(before.objects) < 2 and session.writer.chance(0.8):
@@ -210,7 +210,7 @@ def remove(session: Session, style: Style, by_region: bool = False) -> Step | No
 
 
 def removed(session: Session, clause: str, target: Reference, more: dict[str, Any]) -> Step:
-    """Removes an object: command, call, answer and facts."""
+    """Remove an object: command, call, answer and facts."""
     before = session.scene
     action = session.call(Module.C, f"remove {target.phrase}", **more)
     session.focus = 0 if len(session.scene.objects) == 1 else None
@@ -220,7 +220,7 @@ def removed(session: Session, clause: str, target: Reference, more: dict[str, An
 
 
 def ground(session: Session, style: Style) -> Step | None:
-    """Asks for another background."""
+    """Ask for another background."""
     name = other_ground(session)
     word = session.writer.word(f"ground.{name}")
     if style == "full" and session.turns and session.writer.chance(0.2):
@@ -231,7 +231,7 @@ def ground(session: Session, style: Style) -> Step | None:
 
 
 def other_ground(session: Session) -> str:
-    """Draws a background that the picture in hand does not have and that hides none of its objects."""
+    """Draw a background that the picture in hand does not have and that hides none of its objects."""
     scene = session.scene
     return session.writer.rng.choice(
         [b for b in BACKGROUNDS if b != scene.background and not any(clashes(o.colour, b) for o in scene.objects)]
@@ -239,7 +239,7 @@ def other_ground(session: Session) -> str:
 
 
 def grounded(session: Session, clause: str, name: str) -> Step:
-    """Changes the background: command, call, answer and facts."""
+    """Change the background: command, call, answer and facts."""
     before, focus = session.scene, session.focus
     action = session.call(Module.C, f"change the background to {name}")
     session.focus = focus

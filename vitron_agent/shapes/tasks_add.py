@@ -18,7 +18,7 @@ from vitron_agent.shapes.tasks_words import Wish, a_wish, mark, new_object, pick
 
 
 def add(session: Session, style: Style) -> Step | None:
-    """Asks for one more object: anywhere, at a place, or beside one that is there."""
+    """Ask for one more object: anywhere, at a place, or beside one that is there."""
     writer, before = session.writer, session.scene
     if len(before.objects) >= 3:
         return None
@@ -46,7 +46,7 @@ def add(session: Session, style: Style) -> Step | None:
 
 
 def add_region(session: Session, style: Style) -> Step | None:
-    """Asks for one more object in a drawn box."""
+    """Ask for one more object in a drawn box."""
     writer, before = session.writer, session.scene
     if len(before.objects) >= 3 or session.media is not None:
         return None
@@ -67,7 +67,7 @@ def _jittered(box: Box, session: Session) -> Box:
 
 
 def added(session: Session, clause: str, wish: Wish, facts: Facts, place: str = "", **more: Any) -> Step:
-    """Adds an object: command, call, answer and facts."""
+    """Add an object: command, call, answer and facts."""
     before = session.scene
     new = article(wish.phrase)
     action = session.call(Module.C, f"add {new} {place}".strip(), **more)

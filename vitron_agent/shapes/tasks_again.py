@@ -28,7 +28,7 @@ REPEATABLE: tuple[tuple[Maker, float], ...] = (
 
 
 def again(session: Session, style: Style) -> Step | None:
-    """Asks for what was asked for last, for another object."""
+    """Ask for what was asked for last, for another object."""
     if style == "bare":
         return None
     facts, found = _last(session), _another(session)
@@ -65,7 +65,7 @@ def _last(session: Session) -> Facts | None:
 
 
 def _another(session: Session) -> tuple[Reference, bool] | None:
-    """Points at an object that is not the one spoken of last, and says whether as "the other one", all that is left."""
+    """Point at an object that is not the one spoken of last, and say whether as "the other one", all that is left."""
     others = [index for index in range(len(session.scene.objects)) if index != session.focus]
     if not others:
         return None
@@ -95,7 +95,7 @@ def _same(session: Session, clause: str, facts: Facts, target: Reference) -> Ste
 
 
 def _alike_changed(session: Session, clause: str, target: Reference, old: Obj, its: Obj) -> Step | None:
-    """Changes an object's colour, shape or size as another's was: exactly one of these, and not in vain."""
+    """Change an object's colour, shape or size as another's was: exactly one of these, and not in vain."""
     scene = session.scene
     mine = scene.objects[target.index]
     differs = [name for name in ("colour", "shape", "size") if getattr(old, name) != getattr(its, name)]

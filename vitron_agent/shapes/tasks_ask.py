@@ -33,7 +33,7 @@ def answered(
 
 
 def ordered(session: Session, style: Style, family: str, do: str, **slots: str) -> str:
-    """Words a question, or the order that asks for the same ("count the objects")."""
+    """Word a question, or the order that asks for the same ("count the objects")."""
     if not session.writer.chance(0.25):
         return session.asked(family, style, **slots)
     clause = session.writer.say(do, **slots)
@@ -65,7 +65,7 @@ def describe_scene(scene: Scene) -> str:
 
 
 def describe(session: Session, style: Style) -> Step:
-    """Asks for a description."""
+    """Ask for a description."""
     writer, scene = session.writer, session.scene
     draw = writer.rng.random()
     if draw < 0.4:
@@ -85,7 +85,7 @@ def told(said: str, yes: bool) -> str:
 
 
 def _pointed(session: Session, *avoid: str) -> Reference | None:
-    """Points at an object by words that do not hold what is asked for."""
+    """Point at an object by words that do not hold what is asked for."""
     found = pick(session, 0.3)
     if found is None or any(word in f"{found.phrase} {found.words}".split() for word in avoid):
         return None
@@ -94,7 +94,7 @@ def _pointed(session: Session, *avoid: str) -> Reference | None:
 
 
 def attribute(session: Session, style: Style) -> Step | None:
-    """Asks for the colour, shape or size of an object."""
+    """Ask for the colour, shape or size of an object."""
     scene, rng = session.scene, session.writer.rng
     found = _pointed(session)
     if found is None:
@@ -125,7 +125,7 @@ def medium(session: Session) -> str:
 
 
 def verify(session: Session, style: Style) -> Step | None:
-    """Asks whether an object, or the background, is what it may be."""
+    """Ask whether an object, or the background, is what it may be."""
     writer, scene, rng = session.writer, session.scene, session.writer.rng
     if writer.chance(0.2):
         asked = scene.background if writer.chance(0.5) else rng.choice(tuple(BACKGROUNDS))
@@ -164,7 +164,7 @@ def must_of(found: list[Obj]) -> list[str]:
 
 
 def where(session: Session, style: Style) -> Step | None:
-    """Asks where an object is: the answer names the place and the box."""
+    """Ask where an object is: the answer names the place and the box."""
     found = _pointed(session)
     if found is None:
         return None
@@ -188,14 +188,14 @@ def colour_answer(session: Session, clause: str, target: Reference) -> Step:
 
 
 def ground_of(session: Session, style: Style) -> Step:
-    """Asks for the background's colour."""
+    """Ask for the background's colour."""
     clause = ordered(session, style, "ground.of", "ground.of.do")
     answer = f"The background is {session.scene.background}."
     return answered(clause, "background", answer, (session.scene.background,), session.scene)
 
 
 def which_colour(session: Session, style: Style) -> Step:
-    """Asks which object has a colour."""
+    """Ask which object has a colour."""
     writer, scene = session.writer, session.scene
     there = [o.colour for o in scene.objects]
     colour = writer.rng.choice(there if there and writer.chance(0.8) else tuple(COLOURS))
@@ -207,7 +207,7 @@ def which_colour(session: Session, style: Style) -> Step:
 
 
 def colours(session: Session, style: Style) -> Step | None:
-    """Asks for the colours of the objects."""
+    """Ask for the colours of the objects."""
     scene = session.scene
     if not scene.objects:
         return None
@@ -217,7 +217,7 @@ def colours(session: Session, style: Style) -> Step | None:
 
 
 def missing(session: Session, style: Style) -> Step:
-    """Asks about an object that is not there, as about one that is."""
+    """Ask about an object that is not there, as about one that is."""
     words, phrase = point_at_nothing(session)
     held = phrase.split()
     families = ["where"]
@@ -237,7 +237,7 @@ def missing(session: Session, style: Style) -> Step:
 
 
 def region_what(session: Session, style: Style) -> Step | None:
-    """Asks what a drawn region holds, or for its colour, shape or size."""
+    """Ask what a drawn region holds, or for its colour, shape or size."""
     writer, scene = session.writer, session.scene
     drawn = around(session)
     if drawn is None:

@@ -25,7 +25,7 @@ def refusal(reason: str) -> Facts:
 
 
 def chat(session: Session, topic: str | None = None) -> None:
-    """Plays one turn of small talk."""
+    """Play one turn of small talk."""
     writer = session.writer
     topic = topic or writer.rng.choices(TOPICS, _TOPIC_WEIGHTS)[0]
     text = writer.say(topic)
@@ -74,7 +74,7 @@ _IMPERATIVES = {"draw", "make", "paint", "create", "add", "cut", "segment", "rem
 
 
 def refuse_strange(session: Session) -> None:
-    """Plays a request for what the small world or this agent does not have."""
+    """Play a request for what the small world or this agent does not have."""
     writer = session.writer
     family = writer.rng.choices(tuple(_STRANGE), [weight for _, _, weight in _STRANGE.values()])[0]
     name, picture, _ = _STRANGE[family]
@@ -102,7 +102,7 @@ def ghost_text(writer_session: Session) -> tuple[str, bool] | None:
 
 
 def refuse_no_picture(session: Session) -> None:
-    """Plays a request about a picture where none was given."""
+    """Play a request about a picture where none was given."""
     found = None
     while found is None:
         found = ghost_text(session)
@@ -110,7 +110,7 @@ def refuse_no_picture(session: Session) -> None:
 
 
 def refuse_no_region(session: Session) -> None:
-    """Plays a request that speaks of a drawn region where none was drawn."""
+    """Play a request that speaks of a drawn region where none was drawn."""
     writer, rng = session.writer, session.writer.rng
     session.upload(sample_scene(rng))
     words = writer.say("region.ghost")
@@ -127,7 +127,7 @@ def refuse_no_region(session: Session) -> None:
 
 
 def refuse_missing(session: Session) -> None:
-    """Plays a request for a mask or change of an object that the picture does not have."""
+    """Play a request for a mask or change of an object that the picture does not have."""
     writer, rng = session.writer, session.writer.rng
     if not session.pictures:
         session.upload(sample_scene(rng))
@@ -143,7 +143,7 @@ def refuse_missing(session: Session) -> None:
 
 
 def refuse_ambiguous(session: Session) -> None:
-    """Plays "make it blue" where three objects could be meant: the agent asks back."""
+    """Play "make it blue" where three objects could be meant: the agent asks back."""
     writer, rng = session.writer, session.writer.rng
     session.upload(sample_scene(rng, 3))
     slots = {
@@ -159,7 +159,7 @@ def refuse_ambiguous(session: Session) -> None:
 
 
 def refuse_undo(session: Session) -> None:
-    """Plays an undo where nothing was done yet."""
+    """Play an undo where nothing was done yet."""
     if session.writer.chance(0.5):
         session.upload(sample_scene(session.writer.rng))
     session.say(session.writer.say("undo"), reply(session, "no_undo"), refusal("nothing to undo"))

@@ -42,7 +42,7 @@ def _pair(session: Session) -> tuple[Reference, Reference] | None:
 
 
 def compare(session: Session, style: Style) -> Step | None:
-    """Asks which of two objects is bigger or smaller, or whether one is."""
+    """Ask which of two objects is bigger or smaller, or whether one is."""
     writer, scene = session.writer, session.scene
     pair = _pair(session)
     if pair is None:
@@ -70,7 +70,7 @@ def compare(session: Session, style: Style) -> Step | None:
 
 
 def related(session: Session, style: Style) -> Step | None:
-    """Asks whether one object is left of, right of, above or below another."""
+    """Ask whether one object is left of, right of, above or below another."""
     writer, scene = session.writer, session.scene
     pair = _pair(session)
     if pair is None:
@@ -89,7 +89,7 @@ def related(session: Session, style: Style) -> Step | None:
 
 
 def what_related(session: Session, style: Style) -> Step | None:
-    """Asks what is left of, right of, above or below an object."""
+    """Ask what is left of, right of, above or below an object."""
     writer, scene = session.writer, session.scene
     anchor = pick(session, 0.2, plain=True)
     if anchor is None or len(scene.objects) < 2:
@@ -104,7 +104,7 @@ def what_related(session: Session, style: Style) -> Step | None:
 
 
 def at(session: Session, style: Style) -> Step:
-    """Asks what is at a place."""
+    """Ask what is at a place."""
     writer, scene = session.writer, session.scene
     place = writer.rng.choice(tuple(PLACE_WORDS))
     if scene.objects and writer.chance(0.6):
@@ -115,7 +115,7 @@ def at(session: Session, style: Style) -> Step:
 
 
 def extreme(session: Session, style: Style) -> Step | None:
-    """Asks for the largest, smallest, leftmost … object."""
+    """Ask for the largest, smallest, leftmost … object."""
     writer, scene = session.writer, session.scene
     word = writer.rng.choice(
         ("largest", "smallest", "largest", "smallest", "leftmost", "rightmost", "topmost", "lowest")
@@ -137,7 +137,7 @@ def extreme(session: Session, style: Style) -> Step | None:
 
 
 def which_side(session: Session, style: Style) -> Step | None:
-    """Asks which of two objects is further left, right, up or down."""
+    """Ask which of two objects is further left, right, up or down."""
     scene, pair = session.scene, _pair(session)
     if pair is None:
         return None
@@ -154,7 +154,7 @@ def which_side(session: Session, style: Style) -> Step | None:
 
 
 def all_colour(session: Session, style: Style) -> Step | None:
-    """Asks whether all objects have a colour."""
+    """Ask whether all objects have a colour."""
     writer, scene = session.writer, session.scene
     if len(scene.objects) < 2:
         return None
@@ -167,7 +167,7 @@ def all_colour(session: Session, style: Style) -> Step | None:
 
 
 def touch(session: Session, style: Style) -> Step | None:
-    """Asks whether objects touch: here they never do."""
+    """Ask whether objects touch: here they never do."""
     pair = _pair(session)
     if pair is None:
         return None
@@ -176,7 +176,7 @@ def touch(session: Session, style: Style) -> Step | None:
 
 
 def same_colour(session: Session, style: Style) -> Step | None:
-    """Asks whether two objects have the same colour."""
+    """Ask whether two objects have the same colour."""
     writer, scene = session.writer, session.scene
     if len(scene.objects) < 2:
         return None

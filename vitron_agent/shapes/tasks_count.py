@@ -11,7 +11,7 @@ from vitron_agent.shapes.tasks_turns import Step, Style
 
 
 def count(session: Session, style: Style) -> Step:
-    """Asks for the number of objects: of all, of a shape, of a colour, of a colour and shape, or of a size."""
+    """Ask for the number of objects: of all, of a shape, of a colour, of a colour and shape, or of a size."""
     writer, scene, rng = session.writer, session.scene, session.writer.rng
     if writer.chance(0.4):
         total = len(scene.objects)
@@ -59,7 +59,7 @@ def _lower(sentence: str) -> str:
 
 
 def exists(session: Session, style: Style) -> Step:
-    """Asks whether there is an object of a shape, or of a colour and shape: half of the answers are yes."""
+    """Ask whether there is an object of a shape, or of a colour and shape: half of the answers are yes."""
     writer = session.writer
     there = bool(session.scene.objects) and writer.chance(0.5)
     words = _of_object(session) if there else _of_nothing(session)

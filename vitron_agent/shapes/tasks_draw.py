@@ -32,7 +32,7 @@ class Order:
 
 
 def draw(session: Session, style: Style) -> Step | None:
-    """Asks for a picture of one to three objects; the new picture is then in hand."""
+    """Ask for a picture of one to three objects; the new picture is then in hand."""
     writer, rng = session.writer, session.writer.rng
     background = rng.choice(tuple(BACKGROUNDS)) if writer.chance(0.55) else None
     if style == "full" and writer.chance(0.015):
@@ -56,7 +56,7 @@ def draw(session: Session, style: Style) -> Step | None:
 
 
 def _anything(session: Session) -> Step:
-    """Leaves the choice to the agent."""
+    """Leave the choice to the agent."""
     clause = session.worded("draw.any", "bare")
     wish, background = Wish("star"), "navy"
     facts = {"kind": "draw", "objects": (wish,), "relations": (), "background": None}

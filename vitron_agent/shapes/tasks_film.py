@@ -17,7 +17,7 @@ from vitron_agent.shapes.tasks_words import point_at, point_at_nothing
 
 
 def refuse_to_animate(session: Session) -> None:
-    """Plays a request to set something in motion that is not in the picture, or where there is none."""
+    """Play a request to set something in motion that is not in the picture, or where there is none."""
     writer, rng = session.writer, session.writer.rng
     form: Form = rng.choice(("clause", "noun", "let"))
     name = rng.choice(tuple(DIRECTIONS))

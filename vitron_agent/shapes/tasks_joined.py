@@ -25,7 +25,7 @@ Request = tuple[str, list[Step | None]]
 
 
 def change_two(session: Session) -> bool:
-    """Plays one turn that asks for two changes; False where the picture in hand does not allow them."""
+    """Play one turn that asks for two changes; False where the picture in hand does not allow them."""
     kinds, weights = zip(*_KINDS, strict=True)
     request = session.writer.rng.choices(kinds, weights)[0](session)
     if request is None:
@@ -59,7 +59,7 @@ def twice(session: Session, makers: Sequence[tuple[Maker, float]]) -> bool:
 
 
 def _two(session: Session) -> list[Reference] | None:
-    """Points at two different objects."""
+    """Point at two different objects."""
     objects = range(len(session.scene.objects))
     if len(objects) < 2:
         return None

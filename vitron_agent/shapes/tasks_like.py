@@ -34,7 +34,7 @@ REACH: dict[Size, tuple[float, float]] = {"small": (0.09, 0.13), "large": (0.15,
 
 
 def sample_like(rng: random.Random, split: Split, kind: str) -> Conversation:
-    """Draws a conversation: one request by an example, the right call, its exact outcome.
+    """Draw a conversation: one request by an example, the right call, its exact outcome.
 
     Args:
         rng: Source of randomness.
@@ -52,7 +52,7 @@ def sample_like(rng: random.Random, split: Split, kind: str) -> Conversation:
 
 
 def _say(session: Session, clause: str, call: Invocation, outcome: Scene | Clip, facts: Facts, about: str) -> bool:
-    """Plays the turn to its end: request, call, result, closing words."""
+    """Play the turn to its end: request, call, result, closing words."""
     session.user(session.writer.say("polite", do=clause))
     session.turns[-1] = replace(session.turns[-1], facts={"steps": (facts,)})
     session.assistant(LEADS[call.module], facts, call)

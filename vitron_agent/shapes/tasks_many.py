@@ -30,7 +30,7 @@ from vitron_agent.shapes.tasks_words import clear_size, kind_of, pick, point_at
 
 
 def move(session: Session, style: Style) -> Step | None:
-    """Asks for an object at another place: it is removed, then added there."""
+    """Ask for an object at another place: it is removed, then added there."""
     before, writer = session.scene, session.writer
     target = pick(session)
     if target is None:
@@ -51,7 +51,7 @@ def move(session: Session, style: Style) -> Step | None:
 
 
 def duplicate(session: Session, style: Style) -> Step | None:
-    """Asks for one more object like one that is there."""
+    """Ask for one more object like one that is there."""
     before = session.scene
     target = pick(session)
     if target is None or len(before.objects) > 2:
@@ -73,7 +73,7 @@ def _all_of(clause: str, actions: list[Action], answer: str, facts: Facts) -> St
 
 
 def recolour_all(session: Session, style: Style) -> Step | None:
-    """Asks for one colour for all objects: one call for each that has another."""
+    """Ask for one colour for all objects: one call for each that has another."""
     before = session.scene
     if len(before.objects) < 2:
         return None
@@ -99,7 +99,7 @@ def recolour_all(session: Session, style: Style) -> Step | None:
 
 
 def recolour_some(session: Session, style: Style) -> Step | None:
-    """Asks for another colour of all objects of a shape or colour: one call for each."""
+    """Ask for another colour of all objects of a shape or colour: one call for each."""
     before, found = session.scene, kind_of(session, 2)
     if found is None:
         return None
@@ -124,7 +124,7 @@ def by_place(scene: Scene) -> list[int]:
 
 
 def keep_only(session: Session, style: Style) -> Step | None:
-    """Asks for all objects but one to go: one call for each of the others."""
+    """Ask for all objects but one to go: one call for each of the others."""
     before, writer = session.scene, session.writer
     if len(before.objects) < 2:
         return None
@@ -141,7 +141,7 @@ def keep_only(session: Session, style: Style) -> Step | None:
 
 
 def swap_colours(session: Session, style: Style) -> Step | None:
-    """Asks for two objects to trade their colours: two calls."""
+    """Ask for two objects to trade their colours: two calls."""
     before, writer = session.scene, session.writer
     if len(before.objects) < 2:
         return None
@@ -167,7 +167,7 @@ def swap_colours(session: Session, style: Style) -> Step | None:
 
 
 def _removed(session: Session, scene: Scene, doomed: list[int]) -> list[Action] | None:
-    """Removes objects of a scene (the one in hand), one call for each; None where words do not tell one apart."""
+    """Remove objects of a scene (the one in hand), one call for each; None where words do not tell one apart."""
     actions = []
     for obj in [scene.objects[i] for i in doomed]:
         name = session.name_of(session.scene.objects.index(obj))
@@ -179,7 +179,7 @@ def _removed(session: Session, scene: Scene, doomed: list[int]) -> list[Action] 
 
 
 def remove_some(session: Session, style: Style) -> Step | None:
-    """Asks for all objects of a shape or colour to go, or for all objects: one call for each."""
+    """Ask for all objects of a shape or colour to go, or for all objects: one call for each."""
     before, writer = session.scene, session.writer
     if not before.objects:
         return None
@@ -199,7 +199,7 @@ def remove_some(session: Session, style: Style) -> Step | None:
 
 
 def resize_all(session: Session, style: Style) -> Step | None:
-    """Asks for all objects to be bigger or smaller: one call for each that has the other size."""
+    """Ask for all objects to be bigger or smaller: one call for each that has the other size."""
     before, writer = session.scene, session.writer
     size: Size = writer.rng.choice(("small", "large"))
     others = [i for i in by_place(before) if before.objects[i].size != size]

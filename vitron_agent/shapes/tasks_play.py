@@ -17,7 +17,7 @@ from vitron_agent.shapes.tasks_turns import Step, Style
 
 
 def attempt(session: Session, maker: Maker, style: Style) -> Step | None:
-    """Makes a step; a maker that gives up leaves the session as it was."""
+    """Make a step; a maker that gives up leaves the session as it was."""
     saved = session.saved()
     step = maker(session, style)
     if step is None:
@@ -28,7 +28,7 @@ def attempt(session: Session, maker: Maker, style: Style) -> Step | None:
 
 
 def some(session: Session, makers: Sequence[tuple[Maker, float]], style: Style) -> Step | None:
-    """Makes a step by one of several makers, drawn by weight; None if six of them gave nothing.
+    """Make a step by one of several makers, drawn by weight; None if six of them gave nothing.
 
     Each maker gets four chances, so that those that often give up are not drowned by the others.
     """
@@ -62,7 +62,7 @@ def one_more(session: Session, makers: Sequence[tuple[Maker, float]]) -> bool:
 
 
 def a_scene(session: Session, count: int | None = None) -> Scene:
-    """Draws a picture to upload; in some, several objects have one colour."""
+    """Draw a picture to upload; in some, several objects have one colour."""
     scene = sample_scene(session.writer.rng, count)
     if session.writer.chance(0.85):
         return scene
@@ -150,7 +150,7 @@ def chain(session: Session) -> bool:
 
 
 def joined(session: Session, steps: list[Step]) -> bool:
-    """Plays bare steps as one turn, their clauses joined."""
+    """Play bare steps as one turn, their clauses joined."""
     writer = session.writer
     if len(steps) == 1:
         text = steps[0].clause

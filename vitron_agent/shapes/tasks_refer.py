@@ -31,7 +31,7 @@ class Words:
 
 
 def read_words(phrase: str) -> Words:
-    """Reads an attribute phrase such as "a small red circle".
+    """Read an attribute phrase such as "a small red circle".
 
     Raises:
         ValueError: A word is unknown.

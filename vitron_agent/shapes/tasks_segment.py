@@ -18,7 +18,7 @@ def _segment_facts(scene: Scene, targets: object, number: int) -> Facts:
 
 
 def segment(session: Session, style: Style) -> Step | None:
-    """Asks for the mask of an object, of the background, or for all parts."""
+    """Ask for the mask of an object, of the background, or for all parts."""
     writer, scene, number = session.writer, session.scene, session.current
     draw = writer.rng.random()
     if draw < 0.08:
@@ -38,7 +38,7 @@ def segment(session: Session, style: Style) -> Step | None:
 
 
 def masked(session: Session, clause: str, target: Reference) -> Step:
-    """Cuts an object out: command, call, answer and facts."""
+    """Cut an object out: command, call, answer and facts."""
     facts = _segment_facts(session.scene, (target.index,), session.current)
     action = session.call(Module.B, target.phrase)
     session.focus = target.index
@@ -46,7 +46,7 @@ def masked(session: Session, clause: str, target: Reference) -> Step:
 
 
 def segment_some(session: Session, style: Style) -> Step | None:
-    """Asks for the masks of all objects of a shape or colour: one call for each."""
+    """Ask for the masks of all objects of a shape or colour: one call for each."""
     scene = session.scene
     found = kind_of(session, 2)
     if found is None:
@@ -63,7 +63,7 @@ def segment_some(session: Session, style: Style) -> Step | None:
 
 
 def area_of(session: Session, style: Style) -> Step | None:
-    """Asks how much of the picture an object covers: a mask measures it."""
+    """Ask how much of the picture an object covers: a mask measures it."""
     scene = session.scene
     found = pick(session, 0.3)
     if found is None:
@@ -78,7 +78,7 @@ def area_of(session: Session, style: Style) -> Step | None:
 
 
 def around(session: Session) -> tuple[int, Region] | None:
-    """Draws a region around some object of the picture in hand, such that it means that one."""
+    """Draw a region around some object of the picture in hand, such that it means that one."""
     scene, rng = session.scene, session.writer.rng
     if not scene.objects or session.media is not None:
         return None  # people draw on the latest picture
@@ -91,7 +91,7 @@ def around(session: Session) -> tuple[int, Region] | None:
 
 
 def segment_region(session: Session, style: Style) -> Step | None:
-    """Asks for the mask of what a drawn region means."""
+    """Ask for the mask of what a drawn region means."""
     writer, scene = session.writer, session.scene
     drawn = around(session)
     if drawn is None:

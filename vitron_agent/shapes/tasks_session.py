@@ -80,17 +80,17 @@ class Session:
         return None if self.current == len(self.pictures) else self.current
 
     def upload(self, scene: Scene) -> None:
-        """Gives a picture with the user's next turn."""
+        """Give a picture with the user's next turn."""
         self._new.append(scene)
         self._show(scene)
 
     def upload_clip(self, clip: Clip) -> None:
-        """Gives a video with the user's next turn."""
+        """Give a video with the user's next turn."""
         self._new_clips.append(clip)
         self.show_clip(clip)
 
     def draw(self, region: Region) -> None:
-        """Draws a region with the user's next turn; its wording says where the mark stands, or it is put at an end."""
+        """Draw a region with the user's next turn; its wording says where the mark stands, or it is put at an end."""
         self._drawn.append(region)
 
     def _show(self, scene: Scene) -> None:
@@ -98,12 +98,12 @@ class Session:
         self.current, self.playing, self.focus = len(self.pictures), 0, None
 
     def show_clip(self, clip: Clip) -> None:
-        """Takes a new video in hand."""
+        """Take a new video in hand."""
         self.videos.append(clip)
         self.playing, self.focus = len(self.videos), None
 
     def call(self, module: Module, command: str, **more: Any) -> Action:
-        """Makes a call on what is in hand and carries it out; the new picture or video, if any, is then in hand.
+        """Make a call on what is in hand and carry it out; the new picture or video, if any, is then in hand.
 
         Args:
             module: A, B or C, or for the video in hand E or F.
@@ -126,7 +126,7 @@ class Session:
         return Action(invocation, RESULT_PICTURE, scene)
 
     def film(self, module: Module, command: str, clip: Clip) -> Action:
-        """Makes a call that makes a video, D of words or G of the picture in hand; the video is then in hand.
+        """Make a call that makes a video, D of words or G of the picture in hand; the video is then in hand.
 
         Args:
             module: D or G.
@@ -138,20 +138,20 @@ class Session:
         return Action(Invocation(module=module, command=command, media=media), RESULT_PICTURE, None, clip)
 
     def take(self, number: int, focus: int | None = None) -> None:
-        """Takes a picture in hand."""
+        """Take a picture in hand."""
         self.current, self.playing, self.focus = number, 0, focus
 
     def take_clip(self, number: int, focus: int | None = None) -> None:
-        """Takes a video in hand."""
+        """Take a video in hand."""
         self.playing, self.focus = number, focus
 
     def go_back(self, number: int) -> None:
-        """Takes an earlier picture in hand, as the user asked; this can be undone."""
+        """Take an earlier picture in hand, as the user asked; this can be undone."""
         self.trail.append(self.current)
         self.take(number)
 
     def undo(self) -> None:
-        """Takes the picture in hand that was so before the last change."""
+        """Take the picture in hand that was so before the last change."""
         self.take(self.trail.pop())
 
     def saved(self) -> "Session":
@@ -162,41 +162,41 @@ class Session:
         return other
 
     def restore(self, saved: "Session") -> None:
-        """Goes back to a saved state."""
+        """Go back to a saved state."""
         vars(self).update(vars(saved))
 
     def say_of_it(self, family: str, **slots: str) -> str:
-        """Words a family; what is in hand is called a picture, or where it is one, a video."""
+        """Word a family; what is in hand is called a picture, or where it is one, a video."""
         if self.playing:
             slots = {"picture": self.writer.word("clip"), **slots}
         return self.writer.say(family, **slots)
 
     def worded(self, family: str, style: Style, **slots: str) -> str:
-        """Words a request from a family: alone with its frames and its `.full` forms, or as a bare imperative."""
+        """Word a request from a family: alone with its frames and its `.full` forms, or as a bare imperative."""
         if style == "full" and self.writer.chance(0.38):
             return self.say_of_it(f"{family}.full", **slots)
         clause = self.say_of_it(family, **slots)
         return self.say_of_it("polite", do=clause) if style == "full" else clause
 
     def framed(self, style: Style, family: str, **slots: str) -> str:
-        """Words a family's bare imperative, in a polite frame where the style is full."""
+        """Word a family's bare imperative, in a polite frame where the style is full."""
         clause = self.say_of_it(family, **slots)
         return self.say_of_it("polite", do=clause) if style == "full" else clause
 
     def direct(self, style: Style, family: str, **slots: str) -> str:
-        """Words a question that has no embedded form: as it is, or behind "tell me" in the bare style."""
+        """Word a question that has no embedded form: as it is, or behind "tell me" in the bare style."""
         question = self.say_of_it(family, **slots)
         return self.say_of_it("question", q=question) + "?" if style == "full" else f"tell me, {question}"
 
     def asked(self, family: str, style: Style, **slots: str) -> str:
-        """Words a question: direct, or embedded behind "tell me" (always so in the bare style)."""
+        """Word a question: direct, or embedded behind "tell me" (always so in the bare style)."""
         say, chance = self.say_of_it, self.writer.chance
         if style == "full" and chance(0.7):
             return say("question", q=say(family, **slots)) + "?"
         return say("ask.lead" if style == "full" else "ask.do", ask=say(f"{family}.in", **slots))
 
     def user(self, text: str, steps: Iterable[Step] = (), question: bool = False) -> None:
-        """Says a user's turn, typed as people type, with the new pictures, videos and drawn regions."""
+        """Say a user's turn, typed as people type, with the new pictures, videos and drawn regions."""
         rng = self.writer.rng
         missing = len(self._drawn) - text.count(REGION_MARK)
         text = roughen(tidy(text), rng, question)
@@ -208,11 +208,11 @@ class Session:
         self._new, self._new_clips, self._drawn = [], [], []
 
     def assistant(self, text: str, facts: Facts, invocation: Invocation | None = None) -> None:
-        """Says an assistant's turn."""
+        """Say an assistant's turn."""
         self.turns.append(Turn("assistant", text, invocation=invocation, facts=facts))
 
     def play(self, text: str, steps: list[Step], question: bool = False) -> None:
-        """Plays a user's turn to its end: the calls one by one with their results, then what is said at last.
+        """Play a user's turn to its end: the calls one by one with their results, then what is said at last.
 
         Where there are several steps, each is announced by its number of how many: what is left to do can then be read
         off the last one. Where a step is about an earlier picture, that is said first, too.
@@ -247,7 +247,7 @@ class Session:
         return f"In {'video' if of_video else 'picture'} {number},"
 
     def say(self, text: str, reply: str, facts: Facts, question: bool = False, number: int | None = None) -> None:
-        """Plays a user's turn that is answered by words alone, about the picture or video of a number where given."""
+        """Play a user's turn that is answered by words alone, about the picture or video of a number where given."""
         self.play(text, [Step(text, (), reply, facts, is_question=True, number=number)], question)
 
     def name_of(self, index: int) -> str | None:

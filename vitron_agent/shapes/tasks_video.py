@@ -23,7 +23,7 @@ _ASKS = ("what", "which", "where", "does", "how")
 
 
 def track(session: Session, style: Style, by_region: bool = False) -> Step | None:
-    """Asks to follow an object, pointed at by words or by a region drawn on the first frame."""
+    """Ask to follow an object, pointed at by words or by a region drawn on the first frame."""
     if by_region:
         drawn = around(session)
         if drawn is None:
@@ -43,14 +43,14 @@ def track(session: Session, style: Style, by_region: bool = False) -> Step | Non
 
 
 def _worded(session: Session, style: Style, family: str, **slots: str) -> str:
-    """Words an edit: half of the time as for a picture, else with the video in its words."""
+    """Word an edit: half of the time as for a picture, else with the video in its words."""
     return session.worded(f"{family}.clip" if session.writer.chance(0.5) else family, style, **slots)
 
 
 def _edited(
     session: Session, clause: str, target: Reference | None, new: Obj | None, ground: str | None, is_now: str
 ) -> Step:
-    """Changes an object, the background, or both: command, call, answer and facts."""
+    """Change an object, the background, or both: command, call, answer and facts."""
     before, number, focus = session.clip, session.playing, session.focus
     command = f"replace {target.phrase} with {article(f'{new.colour} {new.shape}')}" if target and new else ""
     action = session.call(Module.F, command, background=f"change the background to {ground}" if ground else None)
@@ -62,7 +62,7 @@ def _edited(
 
 
 def recolour_video(session: Session, style: Style) -> Step | None:
-    """Asks for another colour of an object."""
+    """Ask for another colour of an object."""
     short = elliptic(session, style)
     target = short or point_in_clip(session)
     if target is None:
@@ -78,7 +78,7 @@ def recolour_video(session: Session, style: Style) -> Step | None:
 
 
 def reshape_video(session: Session, style: Style) -> Step | None:
-    """Asks for another shape of an object."""
+    """Ask for another shape of an object."""
     target = point_in_clip(session)
     if target is None:
         return None
@@ -89,7 +89,7 @@ def reshape_video(session: Session, style: Style) -> Step | None:
 
 
 def _other_ground(session: Session, aside: int | None = None) -> str | None:
-    """Draws another background that hides no object (but may hide the one to be changed)."""
+    """Draw another background that hides no object (but may hide the one to be changed)."""
     scene = session.scene
     kept = [o.colour for i, o in enumerate(scene.objects) if i != aside]
     names = [b for b in BACKGROUNDS if b != scene.background and not any(clashes(c, b) for c in kept)]
@@ -97,7 +97,7 @@ def _other_ground(session: Session, aside: int | None = None) -> str | None:
 
 
 def ground_video(session: Session, style: Style) -> Step | None:
-    """Asks for another background."""
+    """Ask for another background."""
     ground = _other_ground(session)
     if ground is None:
         return None
@@ -106,7 +106,7 @@ def ground_video(session: Session, style: Style) -> Step | None:
 
 
 def both_video(session: Session, style: Style) -> Step | None:
-    """Asks for another colour of an object and another background at once."""
+    """Ask for another colour of an object and another background at once."""
     writer, target = session.writer, point_in_clip(session)
     ground = None if target is None else _other_ground(session, target.index)
     if target is None or ground is None:
@@ -135,7 +135,7 @@ _DIALOGUE: tuple[tuple[Maker, float], ...] = (
 
 
 def refuse_no_video(session: Session) -> None:
-    """Plays a request about a video where there is none; perhaps there is a picture."""
+    """Play a request about a video where there is none; perhaps there is a picture."""
     writer = session.writer
     if writer.chance(0.4):
         session.upload(sample_scene(writer.rng))
@@ -147,7 +147,7 @@ def refuse_no_video(session: Session) -> None:
 
 
 def refuse_missing_in_video(session: Session) -> None:
-    """Plays a request to follow, change or speak of an object that the video does not have."""
+    """Play a request to follow, change or speak of an object that the video does not have."""
     writer, rng = session.writer, session.writer.rng
     if not session.playing:
         session.upload_clip(sample_clip(rng))

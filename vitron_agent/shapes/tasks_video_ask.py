@@ -45,7 +45,7 @@ def doing(clip: Clip, *motions: str) -> list[Obj]:
 
 
 def point_in_clip(session: Session, pronoun: float = 0.4) -> Reference | None:
-    """Points at an object of the video in hand: mostly by its attributes, sometimes by what it does."""
+    """Point at an object of the video in hand: mostly by its attributes, sometimes by what it does."""
     found = _by_motion(session) if session.writer.chance(0.15) else None
     return found or _pick(session, pronoun)
 
@@ -87,7 +87,7 @@ def _of_clip(session: Session, step: Step) -> Step:
 
 
 def _about(session: Session) -> tuple[Reference, str] | None:
-    """Points at an object to ask what it does, which must not be said; with its motion."""
+    """Point at an object to ask what it does, which must not be said; with its motion."""
     found = _pick(session)
     if found is None:
         return None
@@ -96,7 +96,7 @@ def _about(session: Session) -> tuple[Reference, str] | None:
 
 
 def way(session: Session, style: Style) -> Step | None:
-    """Asks which way an object moves, or what it does."""
+    """Ask which way an object moves, or what it does."""
     about = _about(session)
     if about is None:
         return None
@@ -106,7 +106,7 @@ def way(session: Session, style: Style) -> Step | None:
 
 
 def does_move(session: Session, style: Style) -> Step | None:
-    """Asks whether an object moves at all."""
+    """Ask whether an object moves at all."""
     about = _about(session)
     if about is None:
         return None
@@ -117,7 +117,7 @@ def does_move(session: Session, style: Style) -> Step | None:
 
 
 def does_go(session: Session, style: Style) -> Step | None:
-    """Asks whether an object moves in some direction, grows, shrinks or stands still."""
+    """Ask whether an object moves in some direction, grows, shrinks or stands still."""
     about = _about(session)
     if about is None:
         return None
@@ -135,7 +135,7 @@ def _they(found: list[Obj], does: str) -> str:
 
 
 def what_goes(session: Session, style: Style) -> Step:
-    """Asks which objects do one thing, such as moving left."""
+    """Ask which objects do one thing, such as moving left."""
     writer, clip = session.writer, session.clip
     there = [motion_of(clip, i) for i in range(len(clip.motions))]
     motion = writer.rng.choice(there if writer.chance(0.75) else (*MOTIONS, STILL))
@@ -147,14 +147,14 @@ def what_goes(session: Session, style: Style) -> Step:
 
 
 def which_moves(session: Session, style: Style) -> Step:
-    """Asks which objects move."""
+    """Ask which objects move."""
     found = doing(session.clip, *DIRECTIONS)
     clause = session.asked("which.moves", style)
     return _told(session, clause, "which moves", _they(found, "moves"), must_of(found))
 
 
 def count_moves(session: Session, style: Style) -> Step:
-    """Asks how many objects move."""
+    """Ask how many objects move."""
     total = len(doing(session.clip, *DIRECTIONS))
     number = str(total) if total else "no"
     does = "object moves" if total == 1 else f"{plural('object')} move"
@@ -163,7 +163,7 @@ def count_moves(session: Session, style: Style) -> Step:
 
 
 def where_then(session: Session, style: Style) -> Step | None:
-    """Asks where an object is at the start or at the end."""
+    """Ask where an object is at the start or at the end."""
     about = _about(session)
     if about is None:
         return None
@@ -181,7 +181,7 @@ def describe_clip(clip: Clip) -> str:
 
 
 def describe_video(session: Session, style: Style) -> Step:
-    """Asks what happens, or for a description."""
+    """Ask what happens, or for a description."""
     say, clip, draw = session.say_of_it, session.clip, session.writer.rng.random()
     if draw < 0.4:
         clause = session.framed(style, "describe.clip")

@@ -36,7 +36,7 @@ Said = tuple[str | None, ...]
 
 
 def film(session: Session, style: Style) -> Step | None:
-    """Asks for a video of one to three objects, most of which move: the first frame is drawn, then set in motion.
+    """Ask for a video of one to three objects, most of which move: the first frame is drawn, then set in motion.
 
     The layout leaves room for what is to happen. The new video is in hand in the end.
     """
@@ -84,7 +84,7 @@ def _moves(rng: random.Random, count: int) -> tuple[str | None, ...]:
 
 
 def _set_in_motion(session: Session, moves: tuple[str | None, ...]) -> Action | None:
-    """Makes the call that sets what was just drawn in motion; None where words do not tell the objects apart."""
+    """Make the call that sets what was just drawn in motion; None where words do not tell the objects apart."""
     scene, names = session.scene, [session.name_of(index) for index in range(len(moves))]
     motions = _amounts(session.writer.rng, scene, moves)
     moving = [(name, move) for name, move in zip(names, moves, strict=True) if move]
@@ -130,7 +130,7 @@ def _joined(writer: Writer, parts: Sequence[str]) -> str:
 
 
 def animate(session: Session, style: Style) -> Step | None:
-    """Asks to set one or two objects of the picture in hand in motion; the new video is then in hand."""
+    """Ask to set one or two objects of the picture in hand in motion; the new video is then in hand."""
     writer, scene = session.writer, session.scene
     if session.playing or not scene.objects:
         return None

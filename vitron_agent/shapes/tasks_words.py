@@ -52,7 +52,7 @@ class Reference:
 
 
 def a_wish(rng: random.Random, background: str = "gray", size: float = 0.3) -> Wish:
-    """Draws a wish; the colour is mostly said, the size in this share of the cases."""
+    """Draw a wish; the colour is mostly said, the size in this share of the cases."""
     colours = [name for name in COLOURS if not clashes(name, background)]
     return Wish(
         rng.choice(SHAPES),
@@ -62,13 +62,13 @@ def a_wish(rng: random.Random, background: str = "gray", size: float = 0.3) -> W
 
 
 def new_object(writer: Writer, wish: Wish, shape_word: str | None = None) -> str:
-    """Words a new object: "a big crimson disc". The shape's word is drawn unless given."""
+    """Word a new object: "a big crimson disc". The shape's word is drawn unless given."""
     family = {(True, True): "np.csz", (True, False): "np.c", (False, True): "np.sz", (False, False): "np.plain"}
     return writer.say(family[wish.colour is not None, wish.size is not None], **_words(writer, wish, shape_word))
 
 
 def new_objects(writer: Writer, wish: Wish, count: int) -> str:
-    """Words several alike new objects: "two red circles"."""
+    """Word several alike new objects: "two red circles"."""
     family = {(True, True): "csz", (True, False): "c", (False, True): "sz", (False, False): "plain"}
     words = _words(writer, wish, None)
     name = f"np.plural.{family[wish.colour is not None, wish.size is not None]}"
@@ -211,7 +211,7 @@ def _by_relation(writer: Writer, scene: Scene, index: int) -> tuple[str, str] | 
 
 
 def pick(session: Session, pronoun: float = 0.5, plain: bool = False) -> Reference | None:
-    """Points at some object of the picture in hand; at the one spoken of by a pronoun in that share of the cases.
+    """Point at some object of the picture in hand; at the one spoken of by a pronoun in that share of the cases.
 
     "It" means the object spoken of last, or the only one there is.
     """
@@ -243,7 +243,7 @@ class Kind:
 
 
 def kind_of(session: Session, least: int) -> Kind | None:
-    """Points at all objects of a shape or of a colour, from left to right; None if they are fewer than `least`."""
+    """Point at all objects of a shape or of a colour, from left to right; None if they are fewer than `least`."""
     scene, writer = session.scene, session.writer
     if not scene.objects:
         return None

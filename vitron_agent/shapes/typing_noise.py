@@ -32,7 +32,7 @@ _SHORT = {"please": ("pls", "plz"), "picture": ("pic",), "you": ("u",), "backgro
 
 
 def roughen(text: str, rng: random.Random, question: bool = False) -> str:
-    """Types a request the way people do: any case, stops or none, now and then a lost article or a slip.
+    """Type a request the way people do: any case, stops or none, now and then a lost article or a slip.
 
     Args:
         text: The tidy request; every `REGION_MARK` in it survives.
@@ -61,7 +61,7 @@ def roughen(text: str, rng: random.Random, question: bool = False) -> str:
 
 
 def _case(text: str, rng: random.Random) -> str:
-    """Chooses the letter case: as it is, a capital first, all small, or (rarely) all capitals."""
+    """Choose the letter case: as it is, a capital first, all small, or (rarely) all capitals."""
     style = rng.random()
     if style < 0.5:
         return text[:1].upper() + text[1:]

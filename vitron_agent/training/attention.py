@@ -47,6 +47,6 @@ def plain_attention(
 
 
 def use_plain_attention(model: PreTrainedModel) -> None:
-    """Lets a language model attend with `plain_attention`; for training only, it takes no cache."""
+    """Let a language model attend with `plain_attention`; for training only, it takes no cache."""
     AttentionInterface.register(NAME, torch.compiler.disable(plain_attention))
     model.set_attn_implementation(NAME)

@@ -16,7 +16,7 @@ class Board:
     """The event files of one run, in a folder of its own; `tensorboard --logdir runs` shows all runs."""
 
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
-        """Touches nothing yet: of several processes only those that write open files.
+        """Touch nothing yet: of several processes only those that write open files.
 
         Args:
             folder: Of the run; the files lie in its folder `tensorboard`.
@@ -27,7 +27,7 @@ class Board:
         self._opened = False
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes numbers of one step; they can be read at once.
+        """Write numbers of one step; they can be read at once.
 
         What an earlier process of the run wrote for this step and later ones counts no more.
 

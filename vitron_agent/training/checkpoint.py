@@ -22,7 +22,7 @@ def write_checkpoint(
     optimiser: torch.optim.Optimizer,
     counters: Mapping[str, Any],
 ) -> None:
-    """Writes everything to one file, atomically.
+    """Write everything to one file, atomically.
 
     Args:
         path: Of the file.
@@ -55,7 +55,7 @@ def read_checkpoint(
     averages: Mapping[str, Mapping[str, Tensor]],
     optimiser: torch.optim.Optimizer,
 ) -> dict[str, Any]:
-    """Fills everything with what `write_checkpoint` wrote.
+    """Fill everything with what `write_checkpoint` wrote.
 
     Returns:
         The counters.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Makes clean renders look a little like what an autoencoder or a diffusion model draws.
+    """Make clean renders look a little like what an autoencoder or a diffusion model draws.
 
     Args:
         images: (B, 3, S, S) in [0, 1].

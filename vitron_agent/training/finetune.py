@@ -64,7 +64,7 @@ class Finetuning:
 
 
 def finetune(task: Finetuning, config: TrainingConfig) -> None:
-    """Trains adapters and writes them to `config.out`, where `planner/lora` of a profile is read from.
+    """Train adapters and write them to `config.out`, where `planner/lora` of a profile is read from.
 
     Args:
         task: What is learned.

@@ -16,7 +16,7 @@ from vitron_agent.errors import CheckpointError, StorageError, quoted
 def check_finite(
     value: float, step: int, checkpoint: Path, what: str = "loss", parts: Mapping[str, float] | None = None
 ) -> None:
-    """Sees to it that what a step is taken by is a number, before it spoils weights.
+    """See to it that what a step is taken by is a number, before it spoils weights.
 
     Args:
         value: Loss, or norm of the gradient.
@@ -38,7 +38,7 @@ def check_finite(
 
 
 def write_or_say(path: Path, write: Callable[[], object], step: int, checkpoint: Path) -> None:
-    """Lets `write` write to a path.
+    """Let `write` write to a path.
 
     Raises:
         StorageError: It cannot, mostly for want of space. What is half written to the checkpoint's folder is removed.
@@ -55,7 +55,7 @@ def write_or_say(path: Path, write: Callable[[], object], step: int, checkpoint:
 
 
 def log_or_say(path: Path, line: str, step: int, checkpoint: Path) -> None:
-    """Appends a line to a log.
+    """Append a line to a log.
 
     Raises:
         StorageError: It cannot be written, see `write_or_say`.

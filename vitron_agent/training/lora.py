@@ -62,7 +62,7 @@ class LoraPlanner(nn.Module):
     """A planner with adapters: returns losses of conversations, and writes what it learned."""
 
     def __init__(self, planner: VitronPlanner, rank: int, rates: Rates, dropout: float = 0.1) -> None:
-        """Puts adapters into the planner's model, which is changed. At first they change no logits.
+        """Put adapters into the planner's model, which is changed. At first they change no logits.
 
         Args:
             planner: As `full_size.load_base` gives it.
@@ -110,7 +110,7 @@ class LoraPlanner(nn.Module):
         return torch.optim.AdamW([group for group in groups if group["lr"]], weight_decay=0.0)
 
     def start_from(self, folder: Path) -> None:
-        """Goes on from the adapter of an earlier stage, see `export`.
+        """Go on from the adapter of an earlier stage, see `export`.
 
         Raises:
             CheckpointError: A file is missing or damaged, or the adapter is of another rank or for another model.
@@ -124,7 +124,7 @@ class LoraPlanner(nn.Module):
         fill_beside_words(self.model.llava, self.model.regions, folder)
 
     def export(self, folder: Path) -> None:
-        """Writes adapter_config.json, adapter_model.safetensors and non_lora_trainables.safetensors.
+        """Write adapter_config.json, adapter_model.safetensors and non_lora_trainables.safetensors.
 
         By the release's names, so that peft reads them onto the Vicuna below, and `starts.adapt` onto the planner.
         """

@@ -27,7 +27,7 @@ class Peers:
     """
 
     def __init__(self) -> None:
-        """Meets the others where the launcher's variables say that there are any; device "cuda" is one's own GPU."""
+        """Meet the others where the launcher's variables say that there are any; device "cuda" is one's own GPU."""
         self.rank, self.count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
         if self.count == 1:
             return
@@ -55,7 +55,7 @@ class Peers:
         dist.destroy_process_group()
 
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replaces each gradient by its mean over all processes; one that a process lacks counts as zero."""
+        """Replace each gradient by its mean over all processes; one that a process lacks counts as zero."""
         if self.count == 1:
             return
         trained = [p for p in parameters if p.requires_grad]

@@ -127,7 +127,7 @@ class Trainer:
     """One run: model, optimisers, clock and files."""
 
     def __init__(self, config: TrainingConfig, peers: Peers) -> None:
-        """Builds everything, and goes on from the checkpoint where `config.resume` asks for it."""
+        """Build everything, and go on from the checkpoint where `config.resume` asks for it."""
         torch.set_num_threads(config.threads)
         self.config = config
         self.peers = peers
@@ -210,7 +210,7 @@ class Trainer:
         self.counters["updates"] = self.ema.updates
 
     def log(self, line: str) -> None:
-        """Prints a line and appends it to the run's log.
+        """Print a line and append it to the run's log.
 
         Raises:
             StorageError: The log cannot be written.
@@ -220,14 +220,14 @@ class Trainer:
         log_or_say(self.config.run / "log.txt", stamped, int(self.counters["step"]), self.path)
 
     def report(self) -> None:
-        """Measures the averaged weights on held-out conversations, exports and saves them."""
+        """Measure the averaged weights on held-out conversations, export and save them."""
         model = averaged(self.model, self.ema)
         self.log(probe(model, self.processor, int(self.config.option("probe_count", DEFAULTS["probe_count"]))))
         self.written(self.config.out, lambda: export(model, self.vocabulary, self.config.out))
         self.save()
 
     def save(self) -> None:
-        """Writes the checkpoint.
+        """Write the checkpoint.
 
         Raises:
             StorageError: It cannot be written; the last one stays as it was.
@@ -235,11 +235,11 @@ class Trainer:
         self.written(self.path, lambda: save_checkpoint(self.path, self.model, self.ema, self.counters))
 
     def written(self, path: Path, write: Callable[[], None]) -> None:
-        """Lets `write` write weights to a path, see `write_or_say`."""
+        """Let `write` write weights to a path, see `write_or_say`."""
         write_or_say(path, write, int(self.counters["step"]), self.path)
 
     def run(self) -> None:
-        """Trains to the end of the planned time."""
+        """Train to the end of the planned time."""
         probe_seconds = self.config.option("probe_minutes", DEFAULTS["probe_minutes"]) * 60
         probed = saved = time.monotonic()
         while self.peers.agree(self.fraction, self.config.device) < 1:
@@ -259,7 +259,7 @@ class Trainer:
             self.report()
 
     def log_pace(self) -> None:
-        """Logs loss, speed since the last time, and how long it will take."""
+        """Log loss, speed since the last time, and how long it will take."""
         now = {"seconds": time.monotonic(), **{key: self.counters[key] for key in ("conversations", "tokens")}}
         passed = {key: value - self.mark[key] for key, value in now.items()}
         self.mark = now
@@ -275,13 +275,13 @@ class Trainer:
 
 
 def train(config: TrainingConfig) -> None:
-    """Runs the recipe; the trained planner is exported to `config.out`."""
+    """Run the recipe; the trained planner is exported to `config.out`."""
     with Peers() as peers:
         Trainer(config, peers).run()
 
 
 def main() -> None:
-    """Runs the recipe from the command line."""
+    """Run the recipe from the command line."""
     train(config_from_arguments("planner", Path("vitron_agent/weights/tiny/planner")))
 
 

@@ -67,7 +67,7 @@ class Batch:
 def collate(
     examples: Sequence[Serialised], processor: Processor, generator: torch.Generator | None, frames: int = 4
 ) -> Batch:
-    """Pads conversations and draws their pictures and videos.
+    """Pad conversations and draw their pictures and videos.
 
     Args:
         examples: Conversations whose pictures are scenes and whose videos are clips.

@@ -116,7 +116,7 @@ class Batches:
     """
 
     def __init__(self, processor: Processor, rng: random.Random, tokens: int) -> None:
-        """Begins a stream.
+        """Begin a stream.
 
         Args:
             processor: Writes conversations down.
@@ -180,5 +180,5 @@ def corpus(seed: int, count: int) -> Iterator[str]:
 
 
 def make_tokenizer(seed: int, conversations: int, size: int = 1792) -> LlamaTokenizer:
-    """Learns the tokenizer from generated conversations."""
+    """Learn the tokenizer from generated conversations."""
     return train_tokenizer(corpus(seed, conversations), size)

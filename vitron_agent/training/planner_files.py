@@ -30,7 +30,7 @@ def averaged(model: PlannerModel, ema: Ema) -> PlannerModel:
 
 
 def export(model: PlannerModel, vocabulary: Vocabulary, folder: Path) -> None:
-    """Writes the planner's folder in half precision (LLaVA layout, extra, tokenizer); the model becomes half too."""
+    """Write the planner's folder in half precision (LLaVA layout, extra, tokenizer); the model becomes half too."""
 
     def write(scratch: Path) -> None:
         model.half().save(scratch)
@@ -40,7 +40,7 @@ def export(model: PlannerModel, vocabulary: Vocabulary, folder: Path) -> None:
 
 
 def save_checkpoint(path: Path, model: PlannerModel, ema: Ema, counters: dict[str, float]) -> None:
-    """Writes weights, averages and counters atomically. Momenta are not kept: a resumed run warms up again."""
+    """Write weights, averages and counters atomically. Momenta are not kept: a resumed run warms up again."""
     tensors = {f"model/{k}": v for k, v in model.state_dict().items()} | {f"ema/{k}": v for k, v in ema.shadow.items()}
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     save_file(
@@ -50,7 +50,7 @@ def save_checkpoint(path: Path, model: PlannerModel, ema: Ema, counters: dict[st
 
 
 def load_checkpoint(path: Path, model: PlannerModel, ema: Ema) -> dict[str, float]:
-    """Reads what `save_checkpoint` wrote and returns the counters."""
+    """Read what `save_checkpoint` wrote and return the counters."""
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}
         counters: dict[str, float] = json.loads(file.metadata()["counters"])

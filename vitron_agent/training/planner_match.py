@@ -30,7 +30,7 @@ _SLOW = 10
 
 
 def put_matching_head(model: PlannerModel, vocabulary: Vocabulary, seed: int = 11) -> None:
-    """Replaces head `HEAD` of layer 0: a shape's word attends to the picture tokens that hold such an object.
+    """Replace head `HEAD` of layer 0: a shape's word attends to the picture tokens that hold such an object.
 
     What it reads there, the directions in which such tokens differ most, it writes as it is.
 

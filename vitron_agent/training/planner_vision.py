@@ -70,7 +70,7 @@ class DenseHeads(nn.Module):
     """Linear read-outs of cells and patches."""
 
     def __init__(self, width: int) -> None:
-        """Builds the heads for features of `width` numbers."""
+        """Build the heads for features of `width` numbers."""
         super().__init__()
         self.cell = nn.Linear(width, SLOTS * sum(FIELDS.values()))
         self.background = nn.Linear(width, len(BACKGROUNDS))
@@ -78,7 +78,7 @@ class DenseHeads(nn.Module):
         self.sides = nn.Linear(width, SLOTS * 4 * BINS)
 
     def forward(self, patches: Tensor) -> Outputs:
-        """Reads features.
+        """Read features.
 
         Args:
             patches: (B, P, D).
@@ -187,7 +187,7 @@ def accuracy(outputs: Outputs, targets: Targets) -> dict[str, float]:
 
 
 def make_batch(rng: random.Random, generator: torch.Generator, count: int) -> tuple[Tensor, Targets]:
-    """Draws `count` pictures (one in 30 without objects) and their targets."""
+    """Draw `count` pictures (one in 30 without objects) and their targets."""
     scenes = [sample_scene(rng, rng.choice((None, 3))) for _ in range(count)]
     scenes = [Scene(scene.background, ()) if rng.random() < 0.03 else scene for scene in scenes]
     drawn = render(scenes)
@@ -219,7 +219,7 @@ def make_optimiser(tower: nn.Module, heads: nn.Module, lr: float, muon: bool) ->
 
 
 def train(config: TrainingConfig) -> None:
-    """Trains the tower with a warm-up and a linear decay.
+    """Train the tower with a warm-up and a linear decay.
 
     `tower.safetensors` is written into the run folder, where recipe `planner` finds it; own settings are `lr` (peak
     learning rate), `held_out` (pictures per measurement) and `muon` (0: AdamW for the matrices too). `config.out` is
@@ -255,13 +255,13 @@ def _loss(tower: nn.Module, heads: nn.Module, batch: tuple[Tensor, Targets], dev
 
 
 def save(folder: Path, tower: nn.Module) -> None:
-    """Writes the tower's weights into the run folder."""
+    """Write the tower's weights into the run folder."""
     tensors = {key: value.detach().cpu() for key, value in tower.state_dict().items()}
     replace_folder_files(folder, lambda scratch: save_file(tensors, scratch / "tower.safetensors"))
 
 
 def main() -> None:
-    """Runs the recipe from the command line."""
+    """Run the recipe from the command line."""
     train(config_from_arguments("planner_vision", Path("vitron_agent/weights/tiny/planner")))
 
 

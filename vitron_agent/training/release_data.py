@@ -52,7 +52,7 @@ class ReleaseSample:
 
 
 def read_release(files: Sequence[str | Path], media: str | Path) -> list[ReleaseSample]:
-    """Reads and checks JSON files.
+    """Read and check JSON files.
 
     Args:
         files: Each holds a list of samples.
@@ -169,7 +169,7 @@ def _dialogue(value: Any, name: str) -> tuple[tuple[str, str], ...]:
 
 
 def load_turns(sample: ReleaseSample) -> list[Turn]:
-    """Decodes a sample's media and makes the planner's turns of it; all media come with the first words.
+    """Decode a sample's media and make the planner's turns of it; all media come with the first words.
 
     A box is a region where the words hold `<objs>`, or where it is smaller than the picture; `<objs>` without a box
     means the whole picture.

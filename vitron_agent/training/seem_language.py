@@ -168,7 +168,7 @@ def training_phrase(scene: Scene, rng: random.Random) -> Phrase:
 
 
 def held_out_phrase(scene: Scene, rng: random.Random) -> Phrase:
-    """Make a phrase for one object in a wording of `HELD_OUT`; falls back to `referring` when none is unique."""
+    """Make a phrase for one object in a wording of `HELD_OUT`; fall back to `referring` when none is unique."""
     for _ in range(10):
         index = rng.randrange(len(scene.objects))
         obj = scene.objects[index]

@@ -70,7 +70,7 @@ class AlignedDiffusion:
     module: Module
 
     def __init__(self, weights: Path, d_llm: int, unet: Path) -> None:
-        """Loads `weights`/gligen and the UNet of a folder."""
+        """Load `weights`/gligen and the UNet of a folder."""
         folder = weights / "gligen"
         edits = self.module is Module.C
         self.parts = load_parts(folder, unet, None, "gligen", "cpu", torch.float32, edits=edits)
@@ -110,7 +110,7 @@ class AlignedGenerator(AlignedDiffusion):
     module = Module.A
 
     def __init__(self, weights: Path, d_llm: int) -> None:
-        """Loads `weights`/gligen."""
+        """Load `weights`/gligen."""
         super().__init__(weights, d_llm, weights / "gligen" / "unet")
 
     def usable(self, call: SignalledCall) -> bool:
@@ -158,7 +158,7 @@ class AlignedSegmenter:
     module = Module.B
 
     def __init__(self, weights: Path, d_llm: int) -> None:
-        """Loads `weights`/seem."""
+        """Load `weights`/seem."""
         segmenter = SeemSegmenter.from_pretrained(weights / "seem")
         self.model, self.tokenizer = segmenter.model.requires_grad_(False), segmenter.tokenizer
         config = self.model.config
@@ -212,7 +212,7 @@ TASKS: dict[str, Callable[[Path, int], Aligned]] = {
 
 
 def load_planner(folder: Path) -> tuple[PlannerModel, Vocabulary]:
-    """Loads a trained planner, in evaluation mode, with its vocabulary.
+    """Load a trained planner, in evaluation mode, with its vocabulary.
 
     Raises:
         CheckpointError: A file is missing, damaged or of another shape.
@@ -237,7 +237,7 @@ def _export(mapper: SignalMapper, ema: Ema, folder: Path, name: str) -> None:
 
 
 def train_mapper(name: str, config: TrainingConfig) -> dict[str, Any]:
-    """Trains one mapper and writes `config.out`/mappers/<name>.safetensors.
+    """Train one mapper and write `config.out`/mappers/<name>.safetensors.
 
     Args:
         name: One of `TASKS`.
@@ -283,7 +283,7 @@ def _compare(task: Aligned, model: PlannerModel, vocabulary: Vocabulary, config:
 
 
 def train(config: TrainingConfig) -> None:
-    """Trains every mapper one after the other, each for its share of the planned time."""
+    """Train every mapper one after the other, each for its share of the planned time."""
     for name in TASKS:
         share = TrainingConfig(**{**vars(config), "run": config.run / name, "minutes": config.minutes / len(TASKS)})
         found = train_mapper(name, share)

@@ -50,7 +50,7 @@ def planner_states(model: PlannerModel, batch: Batch) -> Tensor:
 
 
 def signal_runs(ids: Tensor, states: Tensor, vocabulary: Vocabulary) -> list[list[Tensor]]:
-    """Cuts the states at every forced run out of a batch.
+    """Cut the states at every forced run out of a batch.
 
     Args:
         ids: (B, T) int64.

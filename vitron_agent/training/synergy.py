@@ -56,7 +56,7 @@ class Trainer:
         tasks: Mapping[str, Aligned],
         config: TrainingConfig,
     ) -> None:
-        """Puts everything together, and goes on from the checkpoint where `config.resume` asks for it.
+        """Put everything together, and go on from the checkpoint where `config.resume` asks for it.
 
         Args:
             model: The trained planner, in evaluation mode.
@@ -105,7 +105,7 @@ class Trainer:
         return self.stage.probe(int(self.option("probe")), self.config.seed)
 
     def export(self) -> None:
-        """Writes averaged mappers and the planner with its averaged signal tokens to `config.out`."""
+        """Write averaged mappers and the planner with its averaged signal tokens to `config.out`."""
 
         def write(scratch: Path) -> None:
             for name, task in self.stage.tasks.items():
@@ -120,7 +120,7 @@ class Trainer:
             export(planner, self.stage.vocabulary, self.config.out / "planner")
 
     def train(self) -> dict[str, dict[str, float]]:
-        """Runs to the end of the planned length; probes go to `config.run`/probe.json.
+        """Run to the end of the planned length; probes go to `config.run`/probe.json.
 
         Returns:
             The probes "before" and "after".
@@ -145,7 +145,7 @@ class Trainer:
 
 
 def aligned(weights: Path, seed: int) -> tuple[PlannerModel, Vocabulary, dict[str, Aligned]]:
-    """Loads a profile's planner, and its specialists with the mappers that it has; `seed` begins others.
+    """Load a profile's planner, and its specialists with the mappers that it has; `seed` begins others.
 
     Raises:
         CheckpointError: Weights are missing or damaged.
@@ -165,7 +165,7 @@ def aligned(weights: Path, seed: int) -> tuple[PlannerModel, Vocabulary, dict[st
 
 
 def train(config: TrainingConfig) -> None:
-    """Runs the recipe on the profile in `config.out`; its planner and mappers are replaced there.
+    """Run the recipe on the profile in `config.out`; its planner and mappers are replaced there.
 
     Raises:
         CheckpointError: Weights are missing, or a checkpoint is of another architecture; the loss is no number.

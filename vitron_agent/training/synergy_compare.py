@@ -55,7 +55,7 @@ class Finding:
 
 
 def train(config: TrainingConfig) -> None:
-    """Runs all that compare.json in `config.run` does not hold yet, and writes synergy.md to `config.out`.
+    """Run all that compare.json in `config.run` does not hold yet, and write synergy.md to `config.out`.
 
     Args:
         config: `out` is the folder of the page. `steps` or `minutes` are of one run, `seed` is the first.
@@ -89,7 +89,7 @@ def _runs(found: Mapping[str, Finding], strength: float) -> list[Finding]:
 
 
 def _run(config: TrainingConfig, seed: int, strength: float) -> Finding:
-    """Trains once, in a folder of its own, and measures."""
+    """Train once, in a folder of its own, and measure."""
     folder = config.run / _name(strength, seed).replace(" ", "-")
     options = {**config.options, "synergy": str(strength)}
     own = replace(config, run=folder, out=folder / "weights", seed=seed, options=options)
@@ -101,7 +101,7 @@ def _run(config: TrainingConfig, seed: int, strength: float) -> Finding:
 
 @torch.no_grad()
 def held_out(stage: Stage, batches: int, seed: int) -> dict[str, list[float]]:
-    """Returns every task's losses on held-out conversations, as shares of what they are without signals.
+    """Return every task's losses on held-out conversations, as shares of what they are without signals.
 
     Args:
         stage: What is measured.
@@ -126,7 +126,7 @@ def held_out(stage: Stage, batches: int, seed: int) -> dict[str, list[float]]:
 
 
 def difference(found: Mapping[str, Finding], task: str, strength: float) -> tuple[float, float, float]:
-    """Returns how much synergy changes a task's loss, with its 95% interval over all pairs (bootstrap)."""
+    """Return how much synergy changes a task's loss, with its 95% interval over all pairs (bootstrap)."""
     pairs = zip(_runs(found, 0.0), _runs(found, strength), strict=True)
     values = np.concatenate([np.subtract(on.losses[task], off.losses[task]) for off, on in pairs])
     low, high = stats.bootstrap(

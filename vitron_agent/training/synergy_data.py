@@ -53,7 +53,7 @@ class Example:
 def sample_example(
     rng: random.Random, processor: Processor, split: Split = "train", task: str | None = None
 ) -> Example:
-    """Draws a conversation with a call.
+    """Draw a conversation with a call.
 
     Args:
         rng: Source of randomness.
@@ -86,7 +86,7 @@ class ExampleEditor(AlignedDiffusion):
     module = Module.C
 
     def __init__(self, weights: Path, d_llm: int) -> None:
-        """Loads `weights`/gligen and `weights`/gligen_inpaint."""
+        """Load `weights`/gligen and `weights`/gligen_inpaint."""
         super().__init__(weights, d_llm, weights / "gligen_inpaint" / "unet")
 
     def usable(self, call: SignalledCall) -> bool:

@@ -24,7 +24,7 @@ class SignalRows(nn.Module):
     """
 
     def __init__(self, model: PlannerModel, vocabulary: Vocabulary) -> None:
-        """Begins with the planner's own rows."""
+        """Begin with the planner's own rows."""
         super().__init__()
         self.ids = sorted({token for module in Module for token in vocabulary.signals(module)})
         table = model.language_model.get_input_embeddings().weight
@@ -40,7 +40,7 @@ class SignalRows(nn.Module):
 
     @torch.no_grad()
     def write_into(self, model: PlannerModel) -> None:
-        """Gives a planner these rows."""
+        """Give a planner these rows."""
         table = model.language_model.get_input_embeddings().weight
         table[self.ids] = self.rows.to(table.device, table.dtype)
 
@@ -59,7 +59,7 @@ class _Reversal(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor, strength: float) -> Tensor:
-    """Returns x; its gradient comes back times -strength, so that what is behind x learns the opposite."""
+    """Return x; its gradient comes back times -strength, so that what is behind x learns the opposite."""
     found: Tensor = _Reversal.apply(x, strength)
     return found
 
@@ -76,7 +76,7 @@ class Discriminator(nn.Module):
     """
 
     def __init__(self, d_llm: int, tasks: int, width: int = 64, layers: int = 2, heads: int = 4) -> None:
-        """Builds an untrained one.
+        """Build an untrained one.
 
         Args:
             d_llm: Width of the planner's states.

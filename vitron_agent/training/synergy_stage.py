@@ -41,7 +41,7 @@ class Stage:
     def __init__(
         self, model: PlannerModel, vocabulary: Vocabulary, tasks: Mapping[str, Aligned], width: int, seed: int
     ) -> None:
-        """Puts everything together.
+        """Put everything together.
 
         Args:
             model: The trained planner, in evaluation mode; it is frozen here.

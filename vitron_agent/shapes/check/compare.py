@@ -159,7 +159,7 @@ def _judge(objects: Sequence[Obj | None], wanted: Wanted) -> tuple[bool, bool, b
 
 
 def same_objects(scene: Scene, wanted: Wanted) -> GenerationCheck:
-    """Compares a read scene with what was wanted, under the assignment of objects that fits best."""
+    """Compare a read scene with what was wanted, under the assignment of objects that fits best."""
     slots: list[Obj | None] = [*scene.objects[:5]]  # a picture with more objects is wrong anyway
     slots += [None] * max(0, len(wanted.objects) - len(slots))
 
@@ -173,7 +173,7 @@ def same_objects(scene: Scene, wanted: Wanted) -> GenerationCheck:
 
 
 def check_generation(image: torch.Tensor, expected: Scene | Wanted) -> GenerationCheck:
-    """Reads a picture and compares it with what was asked.
+    """Read a picture and compare it with what was asked.
 
     Args:
         image: (3, S, S) uint8, or float in [0, 1].
@@ -186,7 +186,7 @@ def check_generation(image: torch.Tensor, expected: Scene | Wanted) -> Generatio
 def check_edit(
     before: torch.Tensor, after: torch.Tensor, expected: Scene | Wanted, region: torch.Tensor | None = None
 ) -> EditCheck:
-    """Judges an edit by its result.
+    """Judge an edit by its result.
 
     Args:
         before: (3, S, S) uint8, or float in [0, 1].

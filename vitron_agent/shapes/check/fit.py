@@ -86,7 +86,7 @@ def _iou(cover: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
 
 
 def fit_shape(alpha: torch.Tensor) -> Fit:
-    """Finds the shape that explains a silhouette best.
+    """Find the shape that explains a silhouette best.
 
     Args:
         alpha: (S, S) float in [0, 1], coverage of each pixel.

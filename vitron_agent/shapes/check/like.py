@@ -41,7 +41,7 @@ def factor_off(found: float, wanted: float) -> float:
 
 
 def find_like(image: torch.Tensor, wanted: Obj, others: Sequence[Obj] = ()) -> Obj | None:
-    """Finds the object that stands for `wanted`: of its shape, and none of the others; of several the nearest.
+    """Find the object that stands for `wanted`: of its shape, and none of the others; of several the nearest.
 
     Args:
         image: (3, S, S) uint8, or float in [0, 1].
@@ -63,7 +63,7 @@ def _unlike(found: Obj, other: Obj) -> float:
 
 
 def likeness(image: torch.Tensor, wanted: Obj, others: Sequence[Obj] = ()) -> Likeness | None:
-    """Measures how far a picture's object is from what it should be exactly; None where it is not there at all.
+    """Measure how far a picture's object is from what it should be exactly; None where it is not there at all.
 
     Args:
         image: (3, S, S) uint8, or float in [0, 1].
@@ -78,7 +78,7 @@ def likeness(image: torch.Tensor, wanted: Obj, others: Sequence[Obj] = ()) -> Li
 
 
 def speed_error(frames: torch.Tensor, wanted: Obj, motion: Motion) -> float | None:
-    """Measures how far an object's speed is from what it should be: the factor, less 1.
+    """Measure how far an object's speed is from what it should be: the factor, less 1.
 
     The speed is the slope of a straight line through the object's places along the motion's direction, in the frames in
     which something of its shape or colour is seen.
@@ -100,7 +100,7 @@ def speed_error(frames: torch.Tensor, wanted: Obj, motion: Motion) -> float | No
 
 
 def reach_error(frames: torch.Tensor, wanted: Obj, motion: Motion) -> float | None:
-    """Measures how far from where it should be an object ends, as a share of the picture's side.
+    """Measure how far from where it should be an object ends, as a share of the picture's side.
 
     Args:
         frames: (T, 3, S, S) uint8, or float in [0, 1], T at least 2; RGB.

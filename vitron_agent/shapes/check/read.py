@@ -37,7 +37,7 @@ class ReadScene:
 
 
 def as_float(image: torch.Tensor) -> torch.Tensor:
-    """Brings a picture to float32 in [0, 1] on the CPU.
+    """Bring a picture to float32 in [0, 1] on the CPU.
 
     Args:
         image: (3, S, S) uint8 or float in [0, 1].
@@ -52,7 +52,7 @@ def as_float(image: torch.Tensor) -> torch.Tensor:
 
 
 def _describe(component: Component) -> tuple[Obj, torch.Tensor, float]:
-    """Names one component: the object, its mask (S, S) bool, and the fit's IoU."""
+    """Name one component: the object, its mask (S, S) bool, and the fit's IoU."""
     fit = fit_shape(component.alpha)
     red, green, blue = component.rgb.tolist()
     colour = nearest_name((red, green, blue), COLOURS)
@@ -62,7 +62,7 @@ def _describe(component: Component) -> tuple[Obj, torch.Tensor, float]:
 
 
 def read_scene(image: torch.Tensor) -> ReadScene:
-    """Reads a picture back into a scene.
+    """Read a picture back into a scene.
 
     Args:
         image: (3, S, S) uint8, or float in [0, 1]; RGB.

@@ -34,17 +34,17 @@ class Component:
 
 
 def dilate(mask: torch.Tensor, radius: int = 1) -> torch.Tensor:
-    """Grows a (S, S) bool mask by `radius` pixels in all eight directions."""
+    """Grow a (S, S) bool mask by `radius` pixels in all eight directions."""
     return F.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0
 
 
 def erode(mask: torch.Tensor) -> torch.Tensor:
-    """Shrinks a (S, S) bool mask by one pixel in all eight directions; beyond the picture nothing is inside."""
+    """Shrink a (S, S) bool mask by one pixel in all eight directions; beyond the picture nothing is inside."""
     return ~dilate(F.pad(~mask, (1, 1, 1, 1), value=True))[1:-1, 1:-1]
 
 
 def connected(mask: torch.Tensor, groups: torch.Tensor | None = None) -> list[torch.Tensor]:
-    """Splits a mask into its four-connected parts, largest first.
+    """Split a mask into its four-connected parts, largest first.
 
     Args:
         mask: (H, W) bool.
@@ -75,7 +75,7 @@ def connected(mask: torch.Tensor, groups: torch.Tensor | None = None) -> list[to
 
 
 def read_background(image: torch.Tensor) -> tuple[str, torch.Tensor, float]:
-    """Finds the ground's colour from the picture's frame.
+    """Find the ground's colour from the picture's frame.
 
     Args:
         image: (3, S, S) float in [0, 1].
@@ -129,7 +129,7 @@ def _seeds(part: torch.Tensor, difference: torch.Tensor, image: torch.Tensor, le
 
 
 def _grow(seeds: list[torch.Tensor], mask: torch.Tensor) -> list[torch.Tensor]:
-    """Shares out a mask's pixels among seeds, each pixel to the seed that reaches it first."""
+    """Share out a mask's pixels among seeds, each pixel to the seed that reaches it first."""
     if len(seeds) == 1:
         return [mask]
     owner = torch.zeros(mask.shape)
@@ -145,7 +145,7 @@ def _grow(seeds: list[torch.Tensor], mask: torch.Tensor) -> list[torch.Tensor]:
 
 
 def find_components(image: torch.Tensor, ground: torch.Tensor, noise: float) -> list[Component]:
-    """Finds the objects of a picture.
+    """Find the objects of a picture.
 
     Args:
         image: (3, S, S) float in [0, 1].
@@ -169,7 +169,7 @@ def find_components(image: torch.Tensor, ground: torch.Tensor, noise: float) -> 
 
 
 def split(image: torch.Tensor, ground: torch.Tensor, component: Component) -> list[Component]:
-    """Cuts a component at its waists: two objects of one colour whose soft edges meet.
+    """Cut a component at its waists: two objects of one colour whose soft edges meet.
 
     Args:
         image: (3, S, S) float in [0, 1].
@@ -192,7 +192,7 @@ def split(image: torch.Tensor, ground: torch.Tensor, component: Component) -> li
 
 
 def _component(image: torch.Tensor, ground: torch.Tensor, part: torch.Tensor, others: torch.Tensor) -> Component:
-    """Measures colour and coverage of one part; `others` are the pixels that belong to other objects."""
+    """Measure colour and coverage of one part; `others` are the pixels that belong to other objects."""
     core = part
     for _ in range(2):  # two erosions where the object is thick enough, so that soft edges do not tint the colour
         core = erode(core) if int(erode(core).sum()) >= 4 else core
