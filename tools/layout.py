@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vitron_agent.errors import NothingFoundError
-from vitron_agent.invocation import GroundedPhrase, parse_edit
+from vitron_agent.invocation import RELATIONS, GroundedPhrase, parse_edit
 from vitron_agent.media import Box
 from vitron_agent.tools.placing import ANY, Size, Spot, centre_of, free_place, size_of, spot_at, spot_beside
 
@@ -49,7 +49,7 @@ def settled(command: str, layout: tuple[GroundedPhrase, ...]) -> tuple[GroundedP
         for number in sorted(wrong, key=lambda number: _freedom(said[number])):
             if _is_wrong(number, said, boxes, among=right):
                 others = [boxes[other] for other in right]
-                x1, y1, x2, y2 = free_place(others, sizes[number] or ANY, said[number].spot(boxes))
+                x1, y1, x2, y2 = free_place(others, sizes[number] or _as_it_is(boxes[number]), said[number].spot(boxes))
                 boxes[number] = (round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2))
             right.append(number)
     except NothingFoundError:
@@ -71,11 +71,12 @@ def _said(command: str, phrases: Sequence[str]) -> list[_Said]:
     for mention in filter(None, mentions):
         edit = parse_edit(f"add {mention}")
         number = taken(edit.new)
-        anchor = taken(edit.beside[1][0]) if edit.beside is not None else None
+        relation, names = edit.beside or (None, ())
+        anchors = [taken(name) for name in names]
         if number is None:
             continue
-        if edit.beside is not None and anchor is not None and edit.beside[0] != "between":
-            said[number] = _Said(beside=(edit.beside[0], anchor))
+        if relation in RELATIONS and anchors[0] is not None:
+            said[number] = _Said(beside=(relation, anchors[0]))
         elif edit.place is not None:
             said[number] = _Said(place=edit.place)
     return said
@@ -104,6 +105,12 @@ def _is_wrong(number: int, said: Sequence[_Said], boxes: Sequence[Box], among: S
     return any(
         _shared(boxes[number], boxes[other]) > (SHARED if {number, other} <= placed else COVERED) for other in others
     )
+
+
+def _as_it_is(box: Box) -> Size:
+    """Return the size of a box, or what is left of it where there is less room."""
+    radius = centre_of(box)[2]
+    return Size(min(ANY.least, radius), radius, radius)
 
 
 def _shared(one: Box, other: Box) -> float:

@@ -64,7 +64,6 @@ def test_an_end_is_compared_by_its_distance():
     assert reach_error(frames_of(clip), STAR, Motion("right", 0.3)) < 0.01
     assert reach_error(frames_of(clip), STAR, Motion("right", 0.2)) == pytest.approx(0.1, abs=0.01)
     assert reach_error(frames_of(clip), STAR, Motion("left", 0.3)) is None
-    assert reach_error(frames_of(clip)[[0, 1, 2, 3, 4, 0]], replace(STAR, colour="green"), Motion("left", 0.3)) is None
 
 
 def test_what_is_gone_at_the_end_has_no_end_to_compare():

@@ -181,11 +181,8 @@ def _record(messages: list[AnyMessage], store: MediaStore, seconds: float) -> Tu
 
 def invocation_of(letter: str, arguments: dict[str, Any]) -> Invocation | None:
     """The invocation that a call's arguments stand for, None if they do not fit the tool's schema."""
-    module = next((module for module in Module if module.letter == letter), None)
-    if module is None:
-        return None
     try:
-        return ARGUMENTS[module].model_validate(arguments).invocation()
+        return ARGUMENTS[Module(letter)].model_validate(arguments).invocation()
     except (ValueError, VitronError):
         return None
 

@@ -48,8 +48,8 @@ OPEN = (0.13, 0.13, 0.13, 0.58, 0.58)
 """How far each quality spreads where its word is known ("blue", "small"): what is missed is counted in these, or the
 shade, of which the word tells nearly all, would hardly be learned beside size and speed."""
 WIDE = 0.5
-"""The same of places. Where something is and where it is to go is asked for besides how far that is: from the distance
-alone, a difference of what two tokens hold, nothing was learned in an hour."""
+"""The same of places. Where something is and where it is to go is asked for besides how far that is: the distance
+alone, a difference of what two tokens hold, was hardly learned in three quarters of an hour."""
 REGION = 0.3
 """Weight of what regions' tokens must know."""
 EXAMPLE = 0.3
@@ -126,8 +126,8 @@ class LikeLesson:
         batch = collate([self.processor.serialise(turns_of(talk)) for talk in talks], self.processor, None)
         batch = batch.to(str(model.device))
         states = model.hidden(embed(model, batch))
-        places = batch.weights[:, 1:] > 0
-        words = F.cross_entropy(model.logits(states[:, :-1][places]).float(), batch.ids[:, 1:][places])
+        learned = batch.weights[:, 1:] > 0
+        words = F.cross_entropy(model.logits(states[:, :-1][learned]).float(), batch.ids[:, 1:][learned])
         signals = torch.stack([runs[0] for runs in signal_runs(batch.ids, states, self.processor.vocabulary)])
         facts = [talk.turns[-1].facts for talk in talks]
         wanted, asked = (part.to(signals.device) for part in qualities(facts, kinds))
