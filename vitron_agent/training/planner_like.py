@@ -41,7 +41,7 @@ _ASKED = {
 """Kind of request -> its qualities; how far it is to a click is as good as a speed. Of "place" nothing is read: where
 that click is has been said by the region that goes with the call."""
 
-_OFTEN = {"shade": 1, "picture": 1, "size": 1, "speed": 1, "reach": 2}
+_OFTEN = {"shade": 1, "picture": 1, "size": 1, "speed": 1, "reach": 4}
 """How often each is asked for: how far it is from one place to another takes longest to learn."""
 
 OPEN = (0.13, 0.13, 0.13, 0.58, 0.58)
