@@ -25,7 +25,7 @@ from vitron_agent.planner.full_size import load_base, load_full_size
 from vitron_agent.training import checkpoint
 from vitron_agent.training.finetune import finetune, shuffled
 from vitron_agent.training.release_data import load_turns, read_release
-from vitron_agent.training.release_loss import conversation_loss
+from vitron_agent.training.release_loss import ReadConversation, read_conversation
 
 SCRIPT = ROOT / "tests/training/finetune_run.py"
 TOLERANCE = 1e-5
@@ -63,7 +63,8 @@ def loss_of(folder: Path, lora: Path | None) -> float:
         link.symlink_to(lora)
     planner = (load_full_size if lora else load_base)(planner_folder, "cpu", torch.float32)
     samples = read_release([folder / "media" / "data.json"], folder / "media")
-    losses = [conversation_loss(planner.model, planner.processor, load_turns(sample)) for sample in samples]
+    read = [read_conversation(planner.model, planner.processor, load_turns(sample)) for sample in samples]
+    losses = [conversation.words_loss(planner.model) for conversation in read]
     return float(torch.stack(losses).mean())
 
 
@@ -132,6 +133,23 @@ def test_alignment_moves_the_projector_alone_and_grounding_goes_on_from_it(folde
         finetune(task(folder, stage="1.1"), config(tmp_path / "c", tmp_path / "run3", 1))
 
 
+def test_synergy_teaches_a_discriminator_beside_the_adapter(folder: Path, whole: Path, tmp_path: Path) -> None:
+    out, run = tmp_path / "out", tmp_path / "run"
+    finetune(task(folder, stage="3", start=whole, lr=1e-3), config(out, run, 2))
+    assert steps_saved(run / "checkpoint.safetensors") == 2
+    learned, before = (load_file(lora / "adapter_model.safetensors") for lora in (out, whole))
+    assert learned.keys() == before.keys()
+    assert any(not torch.equal(learned[name], before[name]) for name in learned)
+    assert loss_of(folder, out) < 1.02 * loss_of(folder, whole)
+
+
+def test_synergy_of_one_module_is_refused(folder: Path, whole: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.json"
+    alone.write_text(json.dumps(json.loads((folder / "media" / "data.json").read_text())[:1]))
+    with pytest.raises(InputError, match="stage 3 learns what modules share, the data call B: add samples that call"):
+        finetune(task(folder, stage="3", start=whole, data=[alone]), config(tmp_path / "out", tmp_path / "run", 1))
+
+
 def test_a_checkpoint_of_another_rank_is_refused_and_stays(folder: Path, tmp_path: Path) -> None:
     finetune(task(folder, batch=1), config(tmp_path / "out", tmp_path / "run", 1))
     kept = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
@@ -147,8 +165,8 @@ def test_a_loss_that_is_no_number_and_a_full_disk_keep_the_last_checkpoint(
     finetune(task(folder, batch=1), config(out, run, 1))
     kept = (run / "checkpoint.safetensors").read_bytes()
     with monkeypatch.context() as patch:
-        spoiled = lambda *parts: conversation_loss(*parts) * float("nan")  # noqa: E731
-        patch.setattr("vitron_agent.training.lora.conversation_loss", spoiled)
+        sound = ReadConversation.words_loss
+        patch.setattr(ReadConversation, "words_loss", lambda *parts: sound(*parts) * float("nan"))
         with pytest.raises(CheckpointError, match=r"the loss is nan at step 1: .*last good checkpoint is kept"):
             finetune(task(folder, batch=1), config(out, run, 9, resume=True))
     assert (run / "checkpoint.safetensors").read_bytes() == kept

@@ -20,7 +20,7 @@ from vitron_agent.planner.processor import AssistantTurn, DrawnRegion, UserTurn
 from vitron_agent.planner.published import llava_config
 from vitron_agent.planner.starts import merged
 from vitron_agent.training.lora import LINEAR, STAGES, LoraPlanner
-from vitron_agent.training.release_loss import conversation_loss
+from vitron_agent.training.release_loss import read_conversation
 
 TOLERANCE = 1e-4
 """How far logits of adapters that were merged into the weights may be from those of adapters beside them."""
@@ -119,7 +119,7 @@ def test_half_precision_weights_learn_in_full_precision(folder: Path) -> None:
     planner = LoraPlanner(load_base(folder, "cpu", torch.bfloat16), 4, STAGES["1.2"])
     assert {p.dtype for p in planner.learned()} == {torch.float32}
     with torch.autocast("cpu", torch.bfloat16):
-        conversation_loss(planner.model, planner.processor, TALK).backward()
+        read_conversation(planner.model, planner.processor, TALK).words_loss(planner.model).backward()
     assert sum(float(p.grad.abs().sum()) for p in planner.learned() if p.grad is not None) > 0
 
 

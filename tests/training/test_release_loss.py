@@ -16,7 +16,7 @@ from vitron_agent.planner.published import llava_config
 from vitron_agent.planner.tokenizer import Vocabulary
 from vitron_agent.profiles import TINY
 from vitron_agent.training.release_data import load_turns, read_release
-from vitron_agent.training.release_loss import conversation_loss
+from vitron_agent.training.release_loss import read_conversation
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_handful_of_samples_is_learned(planner: tuple[PlannerModel, Processor]
     for _ in range(8):
         optimiser.zero_grad()
         for talk in talks:  # gradients of several conversations, one optimiser step
-            loss = conversation_loss(model, processor, talk) / len(talks)
+            loss = read_conversation(model, processor, talk).words_loss(model) / len(talks)
             loss.backward()
             losses.append(float(loss.detach()) * len(talks))
         optimiser.step()
@@ -84,4 +84,4 @@ def test_a_handful_of_samples_is_learned(planner: tuple[PlannerModel, Processor]
 def test_a_conversation_that_is_too_long_is_refused(planner: tuple[PlannerModel, Processor]) -> None:
     model, processor = planner
     with pytest.raises(InputError, match=r"has \d+ tokens, at most"):
-        conversation_loss(model, processor, [UserTurn("word " * 5000), AssistantTurn("No.")])
+        read_conversation(model, processor, [UserTurn("word " * 5000), AssistantTurn("No.")])

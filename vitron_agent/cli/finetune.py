@@ -21,6 +21,7 @@ class Stage(StrEnum):
     ALIGNMENT = "1.1"
     INVOCATION = "1.2"
     GROUNDING = "2"
+    SYNERGY = "3"
 
 
 class Precision(StrEnum):
@@ -32,7 +33,7 @@ class Precision(StrEnum):
 
 @plainly
 def finetune(
-    stage: Annotated[Stage, typer.Argument(help="1.1 projector alone, 1.2 calls of tools, 2 grounding.")],
+    stage: Annotated[Stage, typer.Argument(help="1.1 projector alone, 1.2 calls of tools, 2 grounding, 3 synergy.")],
     data: Annotated[list[Path], typer.Option(help="JSON in the release's format; may be given again.")],
     media: Annotated[Path, typer.Option(help="Folder that the data's paths begin in.")],
     weights: Weights = None,

@@ -1,4 +1,4 @@
-"""Teaches a planner of published size on conversations in the release's format: the paper's stages 1.1, 1.2 and 2.
+"""Teaches a planner of published size on conversations in the release's format: the paper's stages 1.1, 1.2, 2 and 3.
 
 Several GPUs train together under `accelerate launch`: here accelerate chooses the device and the precision, and
 averages gradients while they are computed. The recipes of the tiny profile do without it (peers.py): they train several
@@ -24,6 +24,7 @@ from vitron_agent.planner.full_size import load_base
 from vitron_agent.training.loop import Run, TrainingConfig, replace_folder_files, warm_cosine
 from vitron_agent.training.lora import STAGES, LoraPlanner, Rates
 from vitron_agent.training.release_data import ReleaseSample, load_turns, read_release
+from vitron_agent.training.release_synergy import check_modules
 
 PRECISIONS = {"bf16": torch.bfloat16, "no": torch.float32}
 """accelerate's name of a mixed precision -> type of the frozen weights."""
@@ -96,7 +97,8 @@ def finetune(task: Finetuning, config: TrainingConfig) -> None:
     losses = _Losses(accelerator, planner, samples, config.seed)
     while not run.done:
         try:
-            run.advance(losses.of_step(run.step, task.batch), task.batch, factor=warm_cosine(run.fraction, floor=0.0))
+            shares = losses.of_step(run.step, task.batch, run.fraction)
+            run.advance(shares, task.batch, factor=warm_cosine(run.fraction, floor=0.0))
         except InputError:  # of a sample whose media turn out to be bad: mend it, then resume
             if accelerator.is_main_process:
                 run.save()
@@ -120,6 +122,8 @@ def _samples(task: Finetuning, config: TrainingConfig) -> list[ReleaseSample]:
     samples = read_release(task.data, task.media)
     if not task.rates.adapters and (dark := [s.name for s in samples if not s.images + s.videos]):
         raise InputError(f"stage {task.stage} learns from pictures and videos only: take {listed(dark)} out")
+    if task.rates.adversary:
+        check_modules({module for sample in samples for module in sample.modules})
     return samples
 
 
@@ -132,22 +136,22 @@ class _Losses:
         self.accelerator, self.samples, self.seed = accelerator, samples, seed
         self.planner: Any = accelerator.prepare_model(planner)
 
-    def of_step(self, step: int, batch: int) -> Iterator[Tensor]:
+    def of_step(self, step: int, batch: int, done: float) -> Iterator[Tensor]:
         """This process's share of a batch, one conversation after the other; their sum is the mean over the share."""
         first, count = self.accelerator.process_index, self.accelerator.num_processes
         places = range(step * batch + first, (step + 1) * batch, count)
         for place in places:
             # only behind the last conversation do processes exchange their gradients
             with self.accelerator.no_sync(self.planner) if place != places[-1] else nullcontext():
-                yield self._loss(place) / len(places)
+                yield self._loss(place, done) / len(places)
 
-    def _loss(self, place: int) -> Tensor:
+    def _loss(self, place: int, done: float) -> Tensor:
         epoch, within = divmod(place, len(self.samples))
         sample = self.samples[shuffled(len(self.samples), epoch, self.seed)[within]]
         turns = load_turns(sample)
         torch.manual_seed(self.seed * 1_000_003 + place)  # of dropout: the same after a resume, in whichever process
         try:
-            loss: Tensor = self.planner(turns)
+            loss: Tensor = self.planner(turns, done)
         except InputError as error:
             raise InputError(f"{sample.name}: {error}") from None
         return loss

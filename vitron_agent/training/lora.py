@@ -23,7 +23,8 @@ from vitron_agent.planner.engine import VitronPlanner
 from vitron_agent.planner.processor import Turn
 from vitron_agent.planner.starts import ADAPTED, PROJECTOR, PROJECTOR_LAYERS, REGIONS, fill_beside_words
 from vitron_agent.planner.tokenizer import TAGS, signal_names
-from vitron_agent.training.release_loss import conversation_loss
+from vitron_agent.training.release_loss import read_conversation
+from vitron_agent.training.release_synergy import ModuleAdversary
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The language model's layers that LoRA adapts."""
@@ -39,21 +40,28 @@ class Rates:
     Attributes:
         adapters: of LoRA and the words' rows.
         beside: of projector and region encoder.
+        adversary: of the discriminator that stage 3 has.
+        reversal: weight of its reversed gradient at the end of a run.
     """
 
     adapters: float
     beside: float
+    adversary: float = 0.0
+    reversal: float = 0.0
 
     def scaled_to(self, lr: float) -> "Rates":
         """The same proportions with `lr` as the adapters' rate; where they have none, as the other's."""
         factor = lr / (self.adapters or self.beside)
-        return Rates(self.adapters * factor, self.beside * factor)
+        return replace(
+            self, adapters=self.adapters * factor, beside=self.beside * factor, adversary=self.adversary * factor
+        )
 
 
 STAGES = {
     "1.1": Rates(0.0, 3e-4),  # alignment of the encoders, language model frozen; paper, appendix C
     "1.2": Rates(2e-4, 2e-5),  # invocation tuning; the release's script
     "2": Rates(1e-5, 1e-5),  # grounding; paper, appendix C
+    "3": Rates(1e-5, 1e-5, 1e-4, 0.3),  # synergy; the paper names the first rate alone
 }
 """The paper's stages that teach the planner from conversations."""
 
@@ -89,23 +97,32 @@ class LoraPlanner(nn.Module):
             for parameter in parameters:
                 parameter.data = parameter.data.float()  # small steps are lost in half precision
                 parameter.requires_grad_(rate > 0)
+        self.adversary: ModuleAdversary | None = None
+        if rates.adversary:
+            self.adversary = ModuleAdversary(planner.vocabulary, self.model.d_llm, rates.reversal)
         layer: Any
         for layer in self.model.language_model.layers:  # activations are computed twice instead of kept
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
 
-    def forward(self, turns: Sequence[Turn]) -> Tensor:
-        """The loss of one conversation, see `conversation_loss`."""
-        return conversation_loss(self.model, self.processor, turns)
+    def forward(self, turns: Sequence[Turn], done: float = 0.0) -> Tensor:
+        """The loss of one conversation when `done` (0 to 1) of a run is over: of its words, and stage 3's adversary."""
+        read = read_conversation(self.model, self.processor, turns)
+        loss = read.words_loss(self.model)
+        return loss if self.adversary is None else loss + self.adversary(read.ids, read.states, done)
 
     def learned(self) -> nn.ParameterList:
         """What this stage changes, in a fixed order."""
-        return nn.ParameterList(p for p in (*self.adapters, *self.beside) if p.requires_grad)
+        return nn.ParameterList(p for p in (*self.adapters, *self.beside, *self._opposed()) if p.requires_grad)
+
+    def _opposed(self) -> list[nn.Parameter]:
+        return [] if self.adversary is None else list(self.adversary.parameters())
 
     def optimiser(self) -> torch.optim.AdamW:
         """AdamW with the stage's rates, without decay, as the release's script."""
         groups = [
             {"params": self.adapters, "lr": self.rates.adapters},
             {"params": self.beside, "lr": self.rates.beside},
+            {"params": self._opposed(), "lr": self.rates.adversary},
         ]
         return torch.optim.AdamW([group for group in groups if group["lr"]], weight_decay=0.0)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vitron_agent.errors import InputError, quoted
-from vitron_agent.invocation import parse_reply
+from vitron_agent.invocation import Module, parse_reply
 from vitron_agent.media.images import load_image
 from vitron_agent.media.videos import load_video
 from vitron_agent.planner.processor import AssistantTurn, DrawnRegion, Turn, UserTurn
@@ -49,6 +49,12 @@ class ReleaseSample:
     videos: tuple[Path, ...]
     bbox: Bbox | None
     dialogue: tuple[tuple[str, str], ...]
+
+    @property
+    def modules(self) -> set[Module]:
+        """The modules that its answers call."""
+        replies = [parse_reply(text, _ANY_SIZE) for who, text in self.dialogue if who == "gpt"]
+        return {invocation.module for reply in replies for invocation in reply.invocations}
 
 
 def read_release(files: Sequence[str | Path], media: str | Path) -> list[ReleaseSample]:

@@ -1,10 +1,11 @@
-"""What a planner of any size loses on one conversation with real media: the kernel of stages 1.2 and 2 at full size.
+"""What a planner of any size loses on one conversation with real media: the kernel of all stages at full size.
 
 Pictures of different sizes cannot be batched before the tower has seen them, so conversations come one by one and
 gradients are summed by whoever trains. Knows the network and written-down conversations; not where they come from.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,28 @@ from vitron_agent.planner.processor import Processor, Serialised, Shown, Turn
 from vitron_agent.planner.vision import sample_frames
 
 
-def conversation_loss(model: PlannerModel, processor: Processor, turns: Sequence[Turn]) -> Tensor:
-    """Mean cross-entropy of what the assistant says, its calls and the first signal token behind each.
+@dataclass(frozen=True, eq=False)
+class ReadConversation:
+    """A conversation that a planner has read.
+
+    Attributes:
+        ids: (T,) int64.
+        states: (T, d_llm), of the last layer.
+        learned: (T,) bool, the ids that the assistant has to write.
+    """
+
+    ids: Tensor
+    states: Tensor
+    learned: Tensor
+
+    def words_loss(self, model: PlannerModel) -> Tensor:
+        """Mean cross-entropy of the learned ids, each foretold by the state before it."""
+        places = self.learned[1:]
+        return F.cross_entropy(model.logits(self.states[:-1][places]).float(), self.ids[1:][places])
+
+
+def read_conversation(model: PlannerModel, processor: Processor, turns: Sequence[Turn]) -> ReadConversation:
+    """Let a planner read a whole conversation.
 
     Args:
         model: The planner; gradients reach whatever of it is not frozen.
@@ -34,8 +55,7 @@ def conversation_loss(model: PlannerModel, processor: Processor, turns: Sequence
         )
     ids = torch.tensor([written.ids], device=model.device)
     states = model.hidden(_embedded(model, written, ids, processor.vocabulary.tags["<objs>"]))
-    places = torch.tensor(written.learn[1:], device=model.device)
-    return F.cross_entropy(model.logits(states[0, :-1][places]).float(), ids[0, 1:][places])
+    return ReadConversation(ids[0], states[0], torch.tensor(written.learn, device=model.device))
 
 
 def _embedded(model: PlannerModel, written: Serialised, ids: Tensor, mark: int) -> Tensor:
