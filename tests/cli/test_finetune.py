@@ -9,7 +9,7 @@ from accelerate.state import AcceleratorState
 from tests.training.finetune_run import write_all
 from vitron_agent.cli.finetune import Precision, Stage
 from vitron_agent.training import finetune as recipe
-from vitron_agent.training.finetune import PRECISIONS
+from vitron_agent.training.finetune import MAPPERS, PRECISIONS
 from vitron_agent.training.lora import STAGES
 
 
@@ -26,7 +26,7 @@ def given(folder: Path) -> list[str]:
 
 
 def test_the_choices_are_those_of_the_recipe() -> None:
-    assert {stage.value for stage in Stage} == STAGES.keys()
+    assert {stage.value for stage in Stage} == {*STAGES, MAPPERS}
     assert {precision.value for precision in Precision} == PRECISIONS.keys()
 
 
@@ -52,6 +52,15 @@ def test_everything_is_handed_over(run: Any, folder: Path, monkeypatch: pytest.M
     assert (task.stage, task.weights, task.start) == ("2", folder / "planner", Path("earlier"))
     assert (task.lr, task.epochs, task.batch, task.rank, task.precision) == (0.001, 2.0, 16, 128, "bf16")
     assert (config.out, config.run, config.seed, config.steps, config.device) == (Path("o"), Path("r"), 4, None, "auto")
+
+
+def test_a_mapper_is_written_where_the_weights_are_read_from(
+    run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(recipe, "finetune", lambda *parts: seen.extend(parts))
+    assert run("finetune", "1.3", *given(folder)).exit_code == 0
+    assert (seen[0].stage, seen[1].out, seen[1].run) == ("1.3", folder / "mappers", Path("runs/finetune-1.3"))
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,16 @@ EXPORT_MINUTES = 30.0  # a checkpoint at rank 128 is 4 GB
 
 
 class Stage(StrEnum):
-    """The stages that teach the planner from conversations."""
+    """The stages that learn from conversations."""
 
     ALIGNMENT = "1.1"
     INVOCATION = "1.2"
+    MAPPERS = "1.3"
     GROUNDING = "2"
     SYNERGY = "3"
+
+
+STAGES_HELP = "1.1 projector alone, 1.2 calls of tools, 1.3 GLIGEN's mapper, 2 grounding, 3 synergy."
 
 
 class Precision(StrEnum):
@@ -33,12 +37,17 @@ class Precision(StrEnum):
 
 @plainly
 def finetune(
-    stage: Annotated[Stage, typer.Argument(help="1.1 projector alone, 1.2 calls of tools, 2 grounding, 3 synergy.")],
+    stage: Annotated[
+        Stage,
+        typer.Argument(help="1.1 projector alone, 1.2 calls of tools, 1.3 GLIGEN's mapper, 2 grounding, 3 synergy."),
+    ],
     data: Annotated[list[Path], typer.Option(help="JSON in the release's format; may be given again.")],
     media: Annotated[Path, typer.Option(help="Folder that the data's paths begin in.")],
     weights: Weights = None,
     start: Annotated[Path | None, typer.Option(help="Adapter of an earlier stage to go on from.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the adapter; planner/lora of the weights.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to; planner/lora or mappers of the weights.")
+    ] = None,
     run: Annotated[Path | None, typer.Option(help="Folder for checkpoint and log; runs/finetune-STAGE.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     epochs: Annotated[float, typer.Option(min=0.0, help="How often everything is read.")] = 1.0,
@@ -51,8 +60,8 @@ def finetune(
 ) -> None:
     """Teach the planner of vitron-7b on your own data: LoRA (of peft) beside frozen weights, as VITRON was trained.
 
-    The adapter is used from then on, where it lies in planner/lora. On several GPUs: `accelerate launch -m
-    vitron_agent.cli finetune ...`.
+    The adapter is used from then on, where it lies in planner/lora; so is the mapper of stage 1.3 in mappers. On
+    several GPUs: `accelerate launch -m vitron_agent.cli finetune ...`.
     """
     quiet_libraries()
     from vitron_agent.locations import loadable
@@ -70,9 +79,10 @@ def finetune(
 
     planner = folder / "planner"
     task = Finetuning(stage.value, planner, data, media, start, batch, epochs, precision.value, rank, lr)
-    target, runs = out or planner / "lora", run or Path("runs") / f"finetune-{stage.value}"
+    target = out or (folder / "mappers" if stage is Stage.MAPPERS else planner / "lora")
+    runs = run or Path("runs") / f"finetune-{stage.value}"
     check_writable(target)
     check_writable(runs, "choose another with --run")
     device = "cpu" if cpu else "auto"
     train(task, TrainingConfig(target, runs, device=device, resume=resume, seed=seed, export_minutes=EXPORT_MINUTES))
-    say(f"adapter: {target}")
+    say(f"written to {target}")

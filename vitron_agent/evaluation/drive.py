@@ -182,8 +182,8 @@ def _record(messages: list[AnyMessage], store: MediaStore, seconds: float) -> Tu
 def invocation_of(letter: str, arguments: dict[str, Any]) -> Invocation | None:
     """The invocation that a call's arguments stand for, None if they do not fit the tool's schema."""
     try:
-        return ARGUMENTS[Module(letter)].model_validate(arguments).invocation()
-    except (ValueError, VitronError):
+        return ARGUMENTS[Module[letter]].model_validate(arguments).invocation()
+    except (KeyError, ValueError, VitronError):
         return None
 
 

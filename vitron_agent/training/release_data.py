@@ -2,8 +2,9 @@
 
 A sample (its data/README.md): `image` and/or `video` (a path or a list of them), `bbox` (x1, y1, x2, y2 in pixels of
 the original picture; none, or the whole picture, where no region is meant), `conversations` of `from` ("human" or
-"gpt") and `value`. Everything that can be checked without decoding media is checked at once, so that a run does not
-end in its third hour. This file knows nothing of tensors beyond handing pixels on, and nothing of training.
+"gpt") and `value`. Ours alone is `target`, the picture that a drawing call should make (stage 1.3). Everything that can
+be checked without decoding media is checked at once, so that a run does not end in its third hour. This file knows
+nothing of tensors beyond handing pixels on, and nothing of training.
 """
 
 import json
@@ -41,6 +42,7 @@ class ReleaseSample:
         images: Paths of its pictures.
         videos: Paths of its videos.
         bbox: (x1, y1, x2, y2) in pixels of the last picture, or of the last video where there is no picture; or None.
+        target: Path of the picture that its drawing call should make, which the planner is not shown; or None.
         dialogue: What human and model say in turn, the human first; placeholders of media are taken out.
     """
 
@@ -49,12 +51,13 @@ class ReleaseSample:
     videos: tuple[Path, ...]
     bbox: Bbox | None
     dialogue: tuple[tuple[str, str], ...]
+    target: Path | None = None
 
     @property
-    def modules(self) -> set[Module]:
-        """The modules that its answers call."""
+    def modules(self) -> list[Module]:
+        """The modules that its answers call, one for every call."""
         replies = [parse_reply(text, _ANY_SIZE) for who, text in self.dialogue if who == "gpt"]
-        return {invocation.module for reply in replies for invocation in reply.invocations}
+        return [invocation.module for reply in replies for invocation in reply.invocations]
 
 
 def read_release(files: Sequence[str | Path], media: str | Path) -> list[ReleaseSample]:
@@ -121,7 +124,10 @@ def _checked(entry: Any, name: str, folder: Path) -> ReleaseSample:
     bbox = _bbox(entry.get("bbox"), name)
     if bbox is not None and not images + videos:
         raise InputError(f"{name} has a bbox but neither image nor video: take the bbox out, or add what it is of")
-    return ReleaseSample(name, images, videos, bbox, _dialogue(entry.get("conversations"), name))
+    targets = _paths(entry.get("target"), "target", name, folder)
+    if len(targets) > 1:
+        raise InputError(f"{name} has {len(targets)} targets: name the one picture that its drawing call should make")
+    return ReleaseSample(name, images, videos, bbox, _dialogue(entry.get("conversations"), name), *targets)
 
 
 def _paths(value: Any, key: str, name: str, folder: Path) -> tuple[Path, ...]:
