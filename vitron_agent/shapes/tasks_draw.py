@@ -14,6 +14,13 @@ from vitron_agent.shapes.tasks_words import Wish, a_wish, new_object, new_object
 
 RELATIONS = ("left of", "right of", "above", "below")
 PLACES = tuple(PLACE_WORDS)
+_ROOM = {
+    "left of": ("right", "centre", "top", "bottom", "top right", "bottom right"),
+    "right of": ("left", "centre", "top", "bottom", "top left", "bottom left"),
+    "above": ("bottom", "centre", "left", "right", "bottom left", "bottom right"),
+    "below": ("top", "centre", "left", "right", "top left", "top right"),
+}
+"""Where the second of two may stand for the first to have room in a relation to it."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def _one(writer: Writer, ground: str) -> Order:
     words = new_object(writer, wish, writer.word("shape_noun") if unnamed else None)
     if writer.chance(0.4):
         wish = replace(wish, place=writer.rng.choice(PLACES))
-        words = writer.say("at.1", a=words, place=writer.word(f"place.{wish.place}"))
+        words = _at(writer, words, wish)
     return Order((wish,), (), words)
 
 
@@ -144,6 +151,9 @@ def _related(writer: Writer, ground: str) -> Order:
     a, b = _different(writer, ground)
     word = writer.rng.choice(RELATIONS)
     names = _shape_words(writer, a, b)
+    if writer.chance(0.3):  # "a star at the top left and a circle below it"
+        b = replace(b, place=writer.rng.choice(_ROOM[word]))
+        names["b"] = _at(writer, names["b"], b)
     if writer.chance(0.25):
         words = writer.say("its.2", **names, its=writer.word(f"its.{word}"))
     else:
@@ -153,6 +163,26 @@ def _related(writer: Writer, ground: str) -> Order:
     c = a_wish(writer.rng, ground)
     words = f"{words}{writer.rng.choice((', and ', ' and ', ', plus ', ' and also '))}{new_object(writer, c)}"
     return Order((a, b, c), ((0, word, 1),), words)
+
+
+def _at(writer: Writer, words: str, wish: Wish) -> str:
+    """Words for an object, with its place."""
+    return writer.say("at.1", a=words, place=writer.word(f"place.{wish.place}"))
+
+
+def _partly(writer: Writer, ground: str) -> Order:
+    """A list in which some have their place: "a red circle on the left and a star"."""
+    count = 2 if writer.chance(0.6) else 3
+    places: list[str | None] = [None] * count
+    placed = writer.rng.sample(range(count), writer.rng.randint(1, count - 1))
+    for index, place in zip(placed, writer.rng.sample(PLACES, len(placed)), strict=True):
+        places[index] = place
+    wishes = tuple(replace(a_wish(writer.rng, ground), place=place) for place in places)
+    named = {
+        letter: _at(writer, words, wish) if wish.place else words
+        for (letter, words), wish in zip(_named(writer, wishes).items(), wishes, strict=True)
+    }
+    return Order(wishes, (), writer.say(f"list.{count}", **named))
 
 
 def _ones(writer: Writer, ground: str) -> Order:
@@ -201,13 +231,18 @@ def _in_line(writer: Writer, ground: str) -> Order:
 
 
 def _alike(writer: Writer, ground: str) -> Order:
-    """Several of one kind: "two red circles", "three stars", "two red circles and a star"."""
-    wish = a_wish(writer.rng, ground)
+    """Several of one kind: "two red circles", "two red circles and a star", "three stars in a row"."""
+    wish = a_wish(writer.rng, ground, size=0.2)
     count = 2 if writer.chance(0.6) else 3
     words = new_objects(writer, wish, count)
     if count == 2 and writer.chance(0.3):
         other = a_wish(writer.rng, ground)
         return Order((wish, wish, other), (), f"{words} and {new_object(writer, other)}")
+    if writer.chance(0.35):
+        axis = "x" if writer.chance(0.6) else "y"
+        wish = replace(wish, size=None)
+        wishes = tuple(replace(wish, place=place) for place in in_line(count, axis))
+        return Order(wishes, (), writer.say("alike.row" if axis == "x" else "alike.column", things=words))
     return Order((wish,) * count, (), words)
 
 
@@ -234,5 +269,5 @@ def _shared(writer: Writer, ground: str) -> Order:
     return Order((Wish(shape, first), Wish(shape2, first)), (), words)
 
 
-_MAKERS = (_one, _list, _related, _placed, _in_line, _alike, _shared, _ones)
-_WEIGHTS = (0.3, 0.2, 0.2, 0.12, 0.05, 0.07, 0.06, 0.04)
+_MAKERS = (_one, _list, _related, _placed, _partly, _in_line, _alike, _shared, _ones)
+_WEIGHTS = (0.27, 0.15, 0.2, 0.1, 0.1, 0.05, 0.08, 0.06, 0.05)
