@@ -23,6 +23,7 @@ from vitron_agent.errors import InputError, listed, quoted
 from vitron_agent.invocation import Module
 from vitron_agent.media.images import load_image
 from vitron_agent.planner.full_size import load_base, load_full_size
+from vitron_agent.planner.processor import Turn
 from vitron_agent.specialists.gligen.parts import load_parts
 from vitron_agent.training.loop import Run, TrainingConfig, replace_folder_files, warm_cosine
 from vitron_agent.training.lora import STAGES, LoraPlanner, Rates
@@ -96,8 +97,7 @@ def finetune(task: Finetuning, config: TrainingConfig) -> None:
     torch.manual_seed(config.seed)
     learner = _mapper(task) if task.stage == MAPPERS else _adapters(task)
     learner.to(accelerator.device).train()
-    optimiser = learner.optimiser(task.lr or RATE) if isinstance(learner, DrawingMapper) else learner.optimiser()
-    run = Run(config, {"learned": learner.learned()}, optimiser, {})
+    run = Run(config, {"learned": learner.learned()}, learner.optimiser(), {})
     losses = _Losses(accelerator, learner, samples, config.seed)
     while not run.done:
         try:
@@ -150,7 +150,18 @@ def _mapper(task: Finetuning) -> DrawingMapper:
         raise InputError("stage 1.3 takes the planner with the adapter beside it: leave the start out")
     dtype, folder = PRECISIONS[task.precision], task.weights.parent / "gligen"
     planner = load_full_size(task.weights, "cpu", dtype)
-    return DrawingMapper(planner, load_parts(folder, folder / "unet", None, "", "cpu", dtype))
+    return DrawingMapper(planner, load_parts(folder, folder / "unet", None, "", "cpu", dtype), task.lr or RATE)
+
+
+def _conversation(sample: ReleaseSample, done: float) -> tuple[list[Turn], float]:
+    """What `LoraPlanner` takes."""
+    return load_turns(sample), done
+
+
+def _drawing(sample: ReleaseSample, done: float) -> tuple[list[Turn], Tensor]:
+    """What `DrawingMapper` takes, whose loss does not change in the course of a run."""
+    assert sample.target is not None
+    return load_turns(sample), load_image(sample.target)
 
 
 class _Losses:
@@ -164,7 +175,7 @@ class _Losses:
         seed: int,
     ) -> None:
         self.accelerator, self.samples, self.seed = accelerator, samples, seed
-        self.draws = isinstance(learner, DrawingMapper)
+        self.given = _drawing if isinstance(learner, DrawingMapper) else _conversation
         self.learner: Any = accelerator.prepare_model(learner)
 
     def of_step(self, step: int, batch: int, done: float) -> Iterator[Tensor]:
@@ -179,11 +190,10 @@ class _Losses:
     def _loss(self, place: int, done: float) -> Tensor:
         epoch, within = divmod(place, len(self.samples))
         sample = self.samples[shuffled(len(self.samples), epoch, self.seed)[within]]
-        turns = load_turns(sample)
-        wanted = load_image(sample.target) if self.draws and sample.target else None
+        given = self.given(sample, done)
         torch.manual_seed(self.seed * 1_000_003 + place)  # of dropout and noise, the same after a resume
         try:
-            loss: Tensor = self.learner(turns, done if wanted is None else wanted)
+            loss: Tensor = self.learner(*given)
         except InputError as error:
             raise InputError(f"{sample.name}: {error}") from None
         return loss

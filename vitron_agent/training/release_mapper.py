@@ -37,14 +37,16 @@ WIDTH = 512
 class DrawingMapper(nn.Module):
     """A planner and GLIGEN, both frozen, and the mapper between them: returns losses of conversations that draw."""
 
-    def __init__(self, planner: VitronPlanner, parts: GligenParts) -> None:
+    def __init__(self, planner: VitronPlanner, parts: GligenParts, lr: float = RATE) -> None:
         """Begin with a closed gate: at first nothing that GLIGEN draws changes.
 
         Args:
             planner: As `full_size.load_full_size` gives it.
             parts: GLIGEN's, of generation; a mapper among them is not used.
+            lr: Greatest learning rate.
         """
         super().__init__()
+        self.lr = lr
         self.model, self.processor = planner.model.requires_grad_(False).eval(), planner.processor
         self.parts = replace(parts, mapper=None)
         self.frozen = nn.ModuleList([parts.vae, parts.unet, parts.text_encoder])  # so that all move together
@@ -95,9 +97,9 @@ class DrawingMapper(nn.Module):
         """What this stage changes."""
         return nn.ParameterList(self.mapper.parameters())
 
-    def optimiser(self, lr: float) -> torch.optim.AdamW:
+    def optimiser(self) -> torch.optim.AdamW:
         """AdamW over the mapper."""
-        return torch.optim.AdamW(self.mapper.parameters(), lr, weight_decay=0.01)
+        return torch.optim.AdamW(self.mapper.parameters(), self.lr, weight_decay=0.01)
 
     def export(self, folder: Path) -> None:
         """Write gligen.safetensors, in half precision."""
