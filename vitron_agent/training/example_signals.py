@@ -51,16 +51,18 @@ class Taught:
         kinds: Requests by example that it is called for, with their shares.
         context: How many tokens its words take.
         recipe: What teaches it.
+        gain: How much louder than it was taught its mapper speaks: what a specialist answers too weakly.
     """
 
     module: Module
     kinds: Mapping[str, float]
     context: int
     recipe: str
+    gain: float = 1.0
 
 
 TAUGHT = {
-    "gligen_inpaint": Taught(Module.C, gligen_examples.EXAMPLES, gligen_parts.CONTEXT, "gligen-examples"),
+    "gligen_inpaint": Taught(Module.C, gligen_examples.EXAMPLES, gligen_parts.CONTEXT, "gligen-examples", gain=1.25),
     "i2vgen_xl": Taught(Module.G, {"speed": 0.5, "reach": 0.5}, video_parts.CONTEXT, "i2vgen_xl"),
 }
 """Name of specialist and mapper -> how it was taught."""
@@ -128,7 +130,7 @@ def fit_mapper(name: str, config: TrainingConfig) -> dict[str, tuple[float, floa
     run, batch = Run(config, {"mapper": mapper}, optimiser, {"mapper": ema}), int(config.option("batch", 256))
     while not run.done:
         signals, told = calls.draw(random.Random(f"{name}/{config.seed}/{run.step}"), batch)
-        loss = (mapper(signals) - encoder(told)).square().mean()
+        loss = (mapper(signals) - taught.gain * encoder(told)).square().mean()
         run.advance(loss, batch, {"gate": float(mapper.gate.detach().tanh())}, factor=warm_cosine(run.fraction))
         run.log(100)
         if run.due():
@@ -136,15 +138,17 @@ def fit_mapper(name: str, config: TrainingConfig) -> dict[str, tuple[float, floa
     run.save()
     with ema.averaged():
         run.written(config.out, lambda: export(config.out, mapper, name))
-        found = missed(mapper, encoder, held_out)
+        found = missed(mapper, encoder, held_out, taught.gain)
     run.write(f"{name}: " + ", ".join(f"{key} {a:.3f} of {b:.3f} missed" for key, (a, b) in found.items()))
     return found
 
 
 @torch.no_grad()
-def missed(mapper: SignalMapper, encoder: ExampleEncoder, calls: TaughtCalls) -> dict[str, tuple[float, float]]:
-    """Return how far what a mapper says is off, and how far nothing would be: see `fit_mapper`."""
-    found, off = encoder.read(mapper(calls.signals)), {}
+def missed(
+    mapper: SignalMapper, encoder: ExampleEncoder, calls: TaughtCalls, gain: float
+) -> dict[str, tuple[float, float]]:
+    """Return how far what a mapper says with a gain is off, and how far nothing would be: see `fit_mapper`."""
+    found, off = encoder.read(mapper(calls.signals)) / gain, {}
     for place, quality in enumerate(QUALITIES):
         asked = calls.told[:, place] != 0
         if asked.any():
