@@ -57,7 +57,8 @@ def test_the_mapper_comes_nearer_to_what_the_encoder_says(config: TrainingConfig
     calls = TaughtCalls(model, vocabulary, TAUGHT[name], config.seed, 6)
     encoder = ExampleEncoder.from_pretrained(config.out / name / "examples", "its own")
     with torch.no_grad():
-        off = (mapper(calls.signals) - encoder(calls.told)).square().mean()
+        loud = TAUGHT[name].gain * encoder(calls.told)
+        off = (mapper(calls.signals) - loud).square().mean()
     assert off < 0.3 * encoder(calls.told).square().mean()
     assert "missed" in (config.run / "log.txt").read_text()
 
@@ -69,9 +70,21 @@ def test_what_is_missed_is_counted_where_it_was_asked_for(config: TrainingConfig
 
     calls = TaughtCalls(*load_planner(config.out / "planner"), TAUGHT["gligen_inpaint"], 0, 30)
     assert (calls.told[20:] == 0).all()  # by words
-    off = missed(Silent(), ExampleEncoder(), calls)
+    off = missed(Silent(), ExampleEncoder(), calls, 1.0)
     assert all(a == pytest.approx(b) for a, b in off.values())
     assert 0.02 < off["red"][1] < 0.3
+
+
+def test_a_gain_is_taken_out_of_what_is_missed(config: TrainingConfig) -> None:
+    encoder = ExampleEncoder()
+    calls = TaughtCalls(*load_planner(config.out / "planner"), TAUGHT["gligen_inpaint"], 0, 6)
+
+    class Loud(torch.nn.Module):
+        def forward(self, signals: torch.Tensor) -> torch.Tensor:
+            return 1.5 * encoder(calls.told)
+
+    assert all(a == pytest.approx(0, abs=1e-4) for a, _ in missed(Loud(), encoder, calls, 1.5).values())
+    assert all(a > 0.01 for a, b in missed(Loud(), encoder, calls, 1.0).values() if b > 0.03)
 
 
 def test_specialists_that_were_not_taught_are_left_out(config: TrainingConfig) -> None:

@@ -199,9 +199,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
 
 def test_an_earlier_stages_adapter_is_not_written_over(folder: Path, whole: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in whole.iterdir()}
-    with pytest.raises(
-        InputError, match=r"holds adapter_config\.json of an earlier run: start from it, or"
-    ):
+    with pytest.raises(InputError, match=r"holds adapter_config\.json of an earlier run: start from it, or"):
         finetune(task(folder, stage="2"), config(whole, tmp_path / "run", 1))
     assert {path.name: path.read_bytes() for path in whole.iterdir()} == before
 
