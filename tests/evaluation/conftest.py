@@ -22,7 +22,7 @@ from vitron_agent.media import Box, MediaKind, MediaStore
 from vitron_agent.shapes.check import read_scene
 from vitron_agent.shapes.clip import Clip, frames_of
 from vitron_agent.shapes.render import render
-from vitron_agent.shapes.scene import Scene
+from vitron_agent.shapes.scene import Obj, Scene
 from vitron_agent.shapes.tasks import Conversation
 from vitron_agent.shapes.tasks_refer import apply, hit, is_background, object_in, resolve
 from vitron_agent.specialists.base import Progress, SpecialistRequest, SpecialistResult, ignore_progress
@@ -89,7 +89,7 @@ class IdealSpecialist:
 
 
 class IdealFilmmaker:
-    """Maker of videos that plays the clips of a conversation in order; of a picture, that is their first frame."""
+    """Maker of videos that plays the clips of a conversation in order; a picture's own objects do what theirs do."""
 
     name = "ideal filmmaker"
     revision = "0"
@@ -98,10 +98,21 @@ class IdealFilmmaker:
         self.clips = iter(clips)
 
     def run(self, request: SpecialistRequest, progress: Progress = ignore_progress) -> SpecialistResult:
-        video = frames_of(next(self.clips))
-        if request.image is not None:
-            video[0] = request.image
+        clip = next(self.clips)
+        if request.image is None:
+            return SpecialistResult(MediaKind.VIDEO, video=frames_of(clip))
+        # what was added "somewhere" need not stand where the clip has it
+        scene = read_scene(request.image).scene
+        video = frames_of(Clip(scene, tuple(clip.motions[_same(obj, clip.scene)] for obj in scene.objects)))
+        video[0] = request.image
         return SpecialistResult(MediaKind.VIDEO, video=video)
+
+
+def _same(obj: Obj, scene: Scene) -> int:
+    """Which of a scene's objects is meant: of its look, and nearest."""
+    looks = [((other.shape, other.colour) != (obj.shape, obj.colour), other) for other in scene.objects]
+    places = [(differs, (other.x - obj.x) ** 2 + (other.y - obj.y) ** 2) for differs, other in looks]
+    return places.index(min(places))
 
 
 def edited_film(request: SpecialistRequest) -> SpecialistResult:
