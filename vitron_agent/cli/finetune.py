@@ -37,10 +37,7 @@ class Precision(StrEnum):
 
 @plainly
 def finetune(
-    stage: Annotated[
-        Stage,
-        typer.Argument(help="1.1 projector alone, 1.2 calls of tools, 1.3 GLIGEN's mapper, 2 grounding, 3 synergy."),
-    ],
+    stage: Annotated[Stage, typer.Argument(help=STAGES_HELP)],
     data: Annotated[list[Path], typer.Option(help="JSON in the release's format; may be given again.")],
     media: Annotated[Path, typer.Option(help="Folder that the data's paths begin in.")],
     weights: Weights = None,
